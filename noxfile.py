@@ -1,0 +1,76 @@
+"""Sessions for a desk and for CI; `nox -l` lists them. Each installs all that it needs but Chromium."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_existing_virtualenvs = True  # torch is large
+nox.options.sessions = ["lint", "types", "tests"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+PINS = ("-c", "constraints.txt")
+
+
+def _install(session: nox.Session, *groups: str) -> None:
+    """Install the project as it stands in this folder, with its pins and these dependency groups."""
+    extra = nox.project.dependency_groups(PROJECT, *groups) if groups else ()
+    session.install(*PINS, "-e", ".", *extra)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests; further arguments go to pytest."""
+    _install(session, "test")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Open rendered reports in Chromium (Debian: apt-get install chromium) and look for faults."""
+    _install(session, "test")
+    session.run("pytest", "-m", "browser", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and common faults with ruff."""
+    session.install(*PINS, *nox.project.dependency_groups(PROJECT, "lint"))
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types with mypy, strictly."""
+    _install(session, "types")
+    session.run("mypy")
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Time the harness itself: start-up, planning, overhead per visit (pytest-benchmark)."""
+    _install(session, "test")
+    session.run("pytest", "tests/benchmarks", "--benchmark-only", *session.posargs)
+
+
+@nox.session(default=False)
+def report(session: nox.Session) -> None:
+    """Measure a suite (default: quick) and write its report; arguments go to `harness run`."""
+    _install(session)
+    session.run("harness", "run", *(session.posargs or ["quick"]))
+
+
+@nox.session(default=False)
+def wheel(session: nox.Session) -> None:
+    """Build the wheel, install it alone, and list the shipped suites from an empty folder."""
+    session.install("build")
+    dist = Path(session.create_tmp()) / "dist"
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(dist))
+    session.install(*PINS, "--force-reinstall", "--no-deps", str(next(dist.glob("*.whl"))))
+    session.install(*PINS, "moe-harness")
+    with session.chdir(session.create_tmp()):
+        session.run("harness", "suites")
