@@ -1,0 +1,148 @@
+"""Case: one fully resolved point of a sweep."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, fields
+from typing import Any
+
+DTYPES: dict[str, tuple[str, int]] = {
+    "float64": ("f64", 8),
+    "float32": ("f32", 4),
+    "bfloat16": ("bf16", 2),
+    "float16": ("f16", 2),
+}
+"""dtype name: its short form in ids, bytes per number."""
+
+DEFAULT_TOKENS = 196
+"""Tokens of one 224 x 224 image in 16 x 16 patches."""
+
+PASSES = ("forward", "forward_backward", "train")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What is measured: one layer at one size on one input; None where an axis does not apply to the layer.
+
+    The letters of the field: `d_model` D, `d_ff` F, `experts` E, `top_k` K, slots in all S = E · `slots`,
+    `batch` B sequences of `tokens` m each, T = B · m.
+    """
+
+    variant: str
+    """Name of the suite's variant that this case belongs to."""
+    layer: str
+    """Kind: dense, token_choice, expert_choice, soft."""
+    d_model: int
+    d_ff: int
+    """Hidden width of the dense FFN, or of one expert."""
+    batch: int
+    """Sequences."""
+    tokens: int
+    """Tokens per sequence."""
+    dtype: str
+    pass_: str
+    """forward, forward_backward or train; written `pass` in every file."""
+    backend: str
+    """Which implementation of the mathematics; `best` leaves the pick to the layer, and the record says it."""
+    activation: str
+    """gelu, relu or silu."""
+    gated: bool
+    """True: act(x W_gate) * (x W_up) without biases; False: act(x W_1 + b_1) W_2 + b_2."""
+    size: str | None = None
+    """Catalogue preset that d_model, d_ff and heads came from."""
+    heads: int | None = None
+    experts: int | None = None
+    top_k: int | None = None
+    slots: int | None = None
+    """Slots per expert."""
+    capacity_factor: float | None = None
+    """None in token choice: dropless."""
+    group: str | None = None
+    """sequence or batch: the tokens that compete for an expert's capacity."""
+    routing: str | None = None
+    """How the load is distributed; `learned` is the layer's own router."""
+    shared_experts: int | None = None
+    scope: str = "layer"
+    compile: bool = False
+
+    @property
+    def sequence_tokens(self) -> int:
+        """T: tokens in the whole batch."""
+        return self.batch * self.tokens
+
+    @property
+    def total_slots(self) -> int:
+        """S: slots of one sequence, over all experts."""
+        return (self.experts or 0) * (self.slots or 0)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one number of the case's dtype."""
+        return DTYPES[self.dtype][1]
+
+    @property
+    def trains(self) -> bool:
+        """Whether the pass needs gradients."""
+        return self.pass_ != "forward"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the case as files hold it: every field but `variant`, `pass_` spelt `pass`."""
+        return {_WRITTEN[name]: getattr(self, name) for name in _WRITTEN}
+
+    @classmethod
+    def from_dict(cls, variant: str, data: dict[str, Any]) -> Case:
+        """Return the case that `as_dict` wrote; raise TypeError on an unknown or missing field."""
+        return cls(variant=variant, **{_READ.get(name, name): value for name, value in data.items()})
+
+    @property
+    def key(self) -> str:
+        """Content key: 16 hex digits over everything in the case, its variant's name too.
+
+        The name counts, so that the same work under two names (an A/A pair) is two cases.
+        """
+        text = json.dumps([self.variant, self.as_dict()], separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def id(self) -> str:
+        """Readable name: `soft-S-e32-s1-b8-bf16-forward`.
+
+        Everything that a suite can sweep is in it, or left out because it does not apply or is the default;
+        so two cases have the same id only if they have the same key.
+        """
+        return "-".join(_id_parts(self))
+
+
+_WRITTEN = {f.name: ("pass" if f.name == "pass_" else f.name) for f in fields(Case) if f.name != "variant"}
+_READ = {"pass": "pass_"}
+_ACTIVATIONS = {
+    ("gelu", False): None,
+    ("relu", False): "relu",
+    ("silu", False): "silu",
+    ("gelu", True): "geglu",
+    ("relu", True): "reglu",
+    ("silu", True): "swiglu",
+}
+
+
+def _id_parts(case: Case) -> list[str]:
+    numbers = (("e", case.experts), ("k", case.top_k), ("s", case.slots), ("c", case.capacity_factor))
+    parts = [
+        case.variant,
+        case.size or f"d{case.d_model}",
+        None if case.size and case.d_ff == 4 * case.d_model else f"f{case.d_ff}",
+        None if case.scope == "layer" else f"{case.scope}-h{case.heads}",
+        *(f"{letter}{value:g}" for letter, value in numbers if value is not None),
+        "seq" if case.group == "sequence" else None,
+        f"sh{case.shared_experts}" if case.shared_experts else None,
+        None if case.routing == "learned" else case.routing,
+        _ACTIVATIONS[case.activation, case.gated],
+        f"b{case.batch}",
+        None if case.tokens == DEFAULT_TOKENS else f"m{case.tokens}",
+        DTYPES[case.dtype][0],
+        "compiled" if case.compile else None,
+        None if case.backend == "best" else case.backend,
+        case.pass_,
+    ]
+    return [part for part in parts if part is not None]

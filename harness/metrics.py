@@ -1,0 +1,177 @@
+"""Every metric's name, unit, direction and format, said once.
+
+A metric that is not in `METRICS` cannot be written to a record; printers ask here how to show it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+Better = Literal["lower", "higher"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One quantity that a probe can measure or a closed form can give."""
+
+    name: str
+    unit: str
+    """Unit as printed; empty for a count or a share."""
+    better: Better | None
+    """Which direction is an improvement; None where neither is."""
+    text: str
+    """What it is, in one line."""
+    exact: bool = False
+    """True where the number has no noise: two runs of the same code must agree to the last digit."""
+
+
+def _determinism(axis: str, varied: str) -> list[Metric]:
+    return [
+        Metric(f"det_{axis}", "", "higher", f"Share of rows bit-equal when {varied} changes; 1 is invariant.", True),
+        Metric(
+            f"det_{axis}_max_rel",
+            "eps",
+            "lower",
+            f"Largest error over eps times the row's largest value when {varied} changes.",
+            True,
+        ),
+        Metric(f"det_{axis}_cause", "", None, f"Why rows differ when {varied} changes.", True),
+    ]
+
+
+_ALL = [
+    Metric("latency_ms", "ms", "lower", "Time of one pass: cold cache on CUDA, as it comes on CPU."),
+    Metric("latency_hot_ms", "ms", "lower", "Time of one pass back to back, caches warm (CUDA)."),
+    Metric("host_ms", "ms", "lower", "Time the host spends to launch one pass."),
+    Metric("tokens_per_s", "tokens/s", "higher", "Tokens through the layer per second."),
+    Metric("params", "", None, "Trainable numbers in the layer.", True),
+    Metric("params_active", "", None, "Parameters that one token uses.", True),
+    Metric("flops_model", "FLOP", "lower", "The layer's mathematics: router and routed rows, no padding.", True),
+    Metric("flops_routed", "FLOP", "lower", "Model FLOPs less those of dropped assignments.", True),
+    Metric("flops_executed", "FLOP", "lower", "All matmul rows that are run, padding included.", True),
+    Metric("flops_counted", "FLOP", "lower", "Matmul FLOPs that torch's counter saw.", True),
+    Metric("tflops", "TFLOP/s", "higher", "Executed FLOPs per second."),
+    Metric("mfu", "", "higher", "Model FLOPs per second over the measured matmul ceiling."),
+    Metric("hfu", "", "higher", "Executed FLOPs per second over the measured matmul ceiling."),
+    Metric("roofline_fraction", "", "higher", "Roofline time over measured time."),
+    Metric("memory_weights_bytes", "B", "lower", "Bytes of the layer's weights.", True),
+    Metric("memory_saved_bytes", "B", "lower", "Bytes saved for backward, weights and input left out.", True),
+    Metric("memory_peak_bytes", "B", "lower", "Allocator peak of one pass above weights and input.", True),
+    Metric("memory_predicted_bytes", "B", None, "The closed form of the peak of one pass.", True),
+    Metric("memory_reserved_bytes", "B", "lower", "Bytes that the caching allocator holds (CUDA)."),
+    Metric("load_cv", "", "lower", "Standard deviation of expert load over its mean.", True),
+    Metric("load_max_over_mean", "", "lower", "Load of the busiest expert over the mean.", True),
+    Metric("drop_rate", "", "lower", "Share of assignments dropped by capacity.", True),
+    Metric("distinct_experts", "", None, "Experts that receive at least one token.", True),
+    Metric("router_entropy", "nat", None, "Mean entropy of the router's distribution.", True),
+    Metric("energy_j_per_mtoken", "J/Mtoken", "lower", "Energy per million tokens."),
+    *(Metric(f"phase_{p}_share", "", None, f"Share of the forward time spent in {p}.")
+      for p in ("router", "dispatch", "experts", "combine", "other")),
+    *_determinism("run", "nothing"),
+    *_determinism("batch_size", "the number of sequences beside it"),
+    *_determinism("position", "its place in the batch"),
+    *_determinism("composition", "what stands beside it"),
+    *_determinism("padding", "the padding beside it"),
+    *_determinism("causal", "a later token"),
+]  # fmt: skip
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+"""All metrics by name, in the order in which printers list them."""
+
+_BINARY = ["B", "KiB", "MiB", "GiB", "TiB"]
+_DECIMAL = ["", "k", "M", "G", "T", "P"]
+
+
+def show(name: str, value: float | str | None, low: float | None = None, high: float | None = None) -> str:
+    """Return `value` as people read it, with unit, and with no more digits than its interval supports."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return "–"
+    if isinstance(value, str):
+        return value
+    metric = METRICS[name]
+    if metric.unit == "B":
+        return show_bytes(value)
+    if metric.unit == "FLOP":
+        return show_scaled(value, "FLOP")
+    if name in ("params", "params_active"):
+        return show_scaled(value, "")
+    text = f"{value:.{digits(value, low, high)}f}"
+    return f"{text} {metric.unit}" if metric.unit else text
+
+
+def digits(value: float, low: float | None = None, high: float | None = None) -> int:
+    """Return how many decimals `value` deserves: two significant digits of its interval, else three of itself."""
+    span = high - low if low is not None and high is not None else 0.0
+    if span > 0:
+        return max(0, min(6, 1 - math.floor(math.log10(span))))
+    if value == 0:
+        return 0
+    return max(0, min(6, 2 - math.floor(math.log10(abs(value)))))
+
+
+def show_bytes(value: float) -> str:
+    """Return bytes in powers of 1024 with three significant digits: `1.21 GiB`."""
+    step = 0 if value < 1 else min(len(_BINARY) - 1, int(math.log2(value)) // 10)
+    return f"{value / 1024**step:.{0 if step == 0 else digits(value / 1024**step)}f} {_BINARY[step]}"
+
+
+def show_scaled(value: float, unit: str) -> str:
+    """Return a count in powers of 1000 with three significant digits: `2.42 GFLOP`, `37.8 M`."""
+    step = 0 if value < 1000 else min(len(_DECIMAL) - 1, int(math.log10(value)) // 3)
+    number = f"{value / 1000**step:.{0 if step == 0 else digits(value / 1000**step)}f}"
+    return f"{number} {_DECIMAL[step]}{unit}".rstrip()
+
+
+def show_ratio(value: float, low: float | None = None, high: float | None = None) -> str:
+    """Return a ratio with the last digit that its interval can bear: `0.84×`."""
+    return f"{_number(value, low, high)}×"
+
+
+def show_number(value: float, low: float | None = None, high: float | None = None) -> str:
+    """Return a number without unit, such as a slope, with the last digit that its interval can bear."""
+    return _number(value, low, high)
+
+
+def show_interval(value: float, low: float, high: float) -> str:
+    """Return the interval around `value` in the digits that `show_ratio` and `show_number` give it."""
+    places = _places(value, low, high)
+    return f"[{_minus(low, places)}, {_minus(high, places)}]"
+
+
+def show_percent(share: float) -> str:
+    """Return a share as per cent; never `0 %` or `100 %` unless it is."""
+    for places in range(4):
+        text = f"{100 * share:.{places}f}"
+        if share in (0, 1) or float(text) not in (0, 100):
+            break
+    return f"{text.replace('-', '−')} %"
+
+
+def show_spread(share: float) -> str:
+    """Return half an interval's width as per cent, with one decimal below 10 %: `0.8 %`."""
+    return f"{100 * share:.{1 if share < 0.0995 else 0}f} %"
+
+
+def show_count(value: float) -> str:
+    """Return a whole number with thousands set apart: `12,345`."""
+    return f"{value:,.0f}"
+
+
+def _number(value: float, low: float | None, high: float | None) -> str:
+    return _minus(value, _places(value, low, high))
+
+
+def _places(value: float, low: float | None, high: float | None) -> int:
+    """One significant digit of the interval's width, else two of the value, and hundredths around 1."""
+    span = high - low if low is not None and high is not None else 0.0
+    if span > 0:
+        return max(0, min(4, -math.floor(math.log10(span))))
+    size = abs(value)
+    return 2 if 0.1 <= size < 10 or size == 0 else max(0, min(4, 1 - math.floor(math.log10(size))))
+
+
+def _minus(value: float, places: int) -> str:
+    text = f"{value:.{places}f}"
+    return f"−{text[1:]}" if text.startswith("-") and float(text) != 0 else text.lstrip("-")

@@ -1,0 +1,59 @@
+"""Small cases for tests: one of each family, easy to vary."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from harness.case import Case
+
+_BASE = Case(
+    variant="dense",
+    layer="dense",
+    d_model=32,
+    d_ff=64,
+    batch=2,
+    tokens=16,
+    dtype="float32",
+    pass_="forward",
+    backend="best",
+    activation="gelu",
+    gated=False,
+)
+
+
+def dense(**changes: Any) -> Case:
+    """A dense FFN of width 32."""
+    return replace(_BASE, **changes)
+
+
+def token_choice(**changes: Any) -> Case:
+    """Top-2 of 4 experts, dropless unless `capacity_factor` says otherwise."""
+    own: dict[str, Any] = {"experts": 4, "top_k": 2, "group": "batch", "routing": "learned", "shared_experts": 0}
+    return _vary("top-2", "token_choice", {**own, **changes})
+
+
+def expert_choice(**changes: Any) -> Case:
+    """Expert choice among 4 experts at capacity 1."""
+    own: dict[str, Any] = {"experts": 4, "capacity_factor": 1.0, "group": "batch", "routing": "learned"}
+    return _vary("ec", "expert_choice", {**own, **changes})
+
+
+def soft(**changes: Any) -> Case:
+    """Soft MoE of 4 experts with one slot each."""
+    return _vary("soft", "soft", {"experts": 4, "slots": 1, **changes})
+
+
+def families(**changes: Any) -> list[Case]:
+    """One case of each family, token choice both dropless and with capacity."""
+    return [
+        dense(**changes),
+        token_choice(**changes),
+        token_choice(variant="capacity", capacity_factor=1.0, **changes),
+        expert_choice(**changes),
+        soft(**changes),
+    ]
+
+
+def _vary(variant: str, layer: str, changes: dict[str, Any]) -> Case:
+    return replace(_BASE, **{"variant": variant, "layer": layer, **changes})
