@@ -1,0 +1,1 @@
+"""What is wanted, without torch: suites, their cases and what these cost."""

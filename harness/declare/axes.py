@@ -1,0 +1,58 @@
+"""The axes of a sweep: their names in order, which layers have them, and where each starts."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from harness.case import DEFAULT_TOKENS
+
+LayerKind = Literal["dense", "token_choice", "expert_choice", "soft"]
+
+AXES = (
+    "size", "d_model", "d_ff", "heads", "experts", "top_k", "slots", "capacity_factor", "group", "batch", "tokens",
+    "dtype", "pass", "backend", "routing", "compile", "scope", "activation", "gated", "shared_experts",
+)  # fmt: skip
+"""Every axis, in the order in which a product runs through them: the last one varies fastest."""
+
+COUNTED = frozenset(
+    ("d_model", "d_ff", "heads", "experts", "top_k", "slots", "batch", "tokens", "shared_experts", "capacity_factor")
+)
+"""Axes that hold numbers, and so may be derived: `d_ff = "4 * d_model"`."""
+
+_COMMON = {
+    "size", "d_model", "d_ff", "heads", "batch", "tokens", "dtype", "pass", "backend", "compile", "scope",
+    "activation", "gated",
+}  # fmt: skip
+HAS: dict[str, frozenset[str]] = {
+    "dense": frozenset(_COMMON),
+    "token_choice": frozenset(_COMMON | {"experts", "top_k", "capacity_factor", "group", "routing", "shared_experts"}),
+    "expert_choice": frozenset(_COMMON | {"experts", "capacity_factor", "group", "routing"}),
+    "soft": frozenset(_COMMON | {"experts", "slots"}),
+}
+"""The axes of each kind of layer; on the others its cases hold None."""
+
+_START: dict[str, Any] = {
+    "batch": 8,
+    "tokens": DEFAULT_TOKENS,
+    "dtype": "float32",
+    "pass": "forward",
+    "backend": "best",
+    "compile": False,
+    "scope": "layer",
+    "activation": "gelu",
+    "gated": None,
+}
+_ROUTED: dict[str, Any] = {"group": "batch", "routing": "learned"}
+START: dict[str, dict[str, Any]] = {
+    "dense": _START,
+    "token_choice": _START | _ROUTED | {"top_k": 2, "capacity_factor": None, "shared_experts": 0},
+    "expert_choice": _START | _ROUTED | {"capacity_factor": 1.0},
+    "soft": _START | {"slots": 1},
+}
+"""Where the axes of each kind of layer start, if the suite says nothing; the other axes of `HAS` must be given.
+
+A capacity_factor of None is dropless; gated None is what the activation's name says (`swiglu` is gated).
+"""
+
+GATED_NAMES = {"swiglu": "silu", "geglu": "gelu", "reglu": "relu"}
+"""Activations that are the name of a gated FFN (Shazeer 2020), and the function in it."""

@@ -1,0 +1,208 @@
+"""What must hold of a suite beyond its form: names that exist, axes that some layer has, nothing said twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from harness.declare.axes import AXES, COUNTED, GATED_NAMES, HAS
+from harness.declare.dimensions import given, values_of
+from harness.declare.expressions import Expression, ExpressionError
+from harness.declare.faults import listed, nearest, shown
+from harness.declare.findings import Findings
+from harness.declare.format import Suite, Sweep, Variant
+from harness.declare.lines import Path
+from harness.declare.point import Point, Product
+from harness.metrics import METRICS
+
+CASE_NAMES = (*AXES, "variant", "layer", "id")
+"""What an expression over cases may name."""
+
+
+def check(suite: Suite, names: list[str], findings: Findings) -> None:
+    """Note every fault of `suite` that can be seen without expanding it; `names` are those of all its variants."""
+    kinds = {variant.layer for variant in suite.variants}
+    for settings, path in ((suite.base, ("base",)), (suite.sweep, ("sweep",))):
+        assert isinstance(settings, Point | Sweep)
+        if not findings.all_broken and not findings.broken:
+            _check_owners(settings, path, kinds, findings)
+        check_settings(settings, path, findings)
+    for variant in suite.variants:
+        _check_variant(variant, findings)
+    check_twice([variant.name for variant in suite.variants], [(*v.path, "name") for v in suite.variants], findings)
+    _check_matches(suite, names, findings)
+    _check_expressions(suite, findings)
+    _check_claims(suite, findings)
+    _check_headline(suite, names, findings)
+    probes = suite.measure.probes
+    check_twice(probes, [("measure", "probes", n) for n in range(len(probes))], findings)
+
+
+def check_settings(settings: Point | Product, path: Path, findings: Findings) -> None:
+    """Note the faults of one table of axes: bad expressions and ranges, values given twice, axes that disagree."""
+    said = dict(given(settings))
+    for axis, value in said.items():
+        _check_values(axis, value, (*path, axis), findings)
+    if "size" in said and "d_model" in said:
+        findings.add((*path, "d_model"), "size gives d_model already", "either size or d_model")
+    if said.get("gated") is False and said.get("activation") in GATED_NAMES:
+        findings.add((*path, "gated"), f"{said['activation']} is gated", "gated = true, or left out")
+    if isinstance(settings, Sweep):
+        for position, group in enumerate(settings.linked):
+            _check_linked(group, (*path, "linked", position), said, findings)
+
+
+def check_twice(names: Iterable[Any], paths: Iterable[Path], findings: Findings) -> None:
+    """Note every name that stands in `names` for a second time."""
+    seen: dict[Any, Path] = {}
+    for name, path in zip(names, paths, strict=True):
+        if name in seen:
+            line = findings.text.place(seen[name]).line
+            findings.add(path, f"{shown(name)} is used twice; first in line {line}", "a name or value of its own")
+        else:
+            seen[name] = path
+
+
+def _check_values(axis: str, said: Any, path: Path, findings: Findings) -> None:
+    items = [((*path, n), item) for n, item in enumerate(said)] if isinstance(said, list) else [(path, said)]
+    for at, item in items:
+        try:
+            values_of(axis, item)
+        except ExpressionError as error:
+            findings.add(at, error.message, error.expected, error.nearest)
+        except ValueError as error:
+            findings.add(at, str(error), "from at most to, and whole values for all axes but capacity_factor")
+    if isinstance(said, list):
+        check_twice(said, [at for at, _ in items], findings)
+
+
+def _check_linked(group: Product, path: Path, beside: dict[str, Any], findings: Findings) -> None:
+    columns = dict(given(group))
+    if len(columns) < 2:
+        findings.add(path, "one axis cannot move together with itself", "two axes or more in one linked table")
+    for axis, said in columns.items():
+        if axis in beside:
+            findings.add((*path, axis), f"{axis} is swept beside this table already", "each axis once")
+        items = said if isinstance(said, list) else [said]
+        for item in items:
+            _check_values(axis, item, (*path, axis), findings)
+    try:
+        lengths = {axis: len(values_of(axis, said)) for axis, said in columns.items()}
+    except (ExpressionError, ValueError):
+        return  # noted above
+    if len(set(lengths.values())) > 1:
+        counts = listed((f"{axis} has {length}" for axis, length in lengths.items()), "and")
+        findings.add(path, f"linked axes need as many values as each other: {counts}", "lists of one length")
+
+
+def _check_owners(settings: Point | Sweep, path: Path, kinds: set[Any], findings: Findings) -> None:
+    """Note each axis of `[base]` or `[sweep]` that no layer of the suite has."""
+    had = {axis for kind in kinds for axis in HAS[kind]}
+    tables: list[tuple[Point | Product, Path]] = [(settings, path)]
+    if isinstance(settings, Sweep):
+        tables += [(group, (*path, "linked", n)) for n, group in enumerate(settings.linked)]
+    for table, at in tables:
+        for axis, _ in given(table):
+            if axis not in had:
+                owners = [kind for kind in HAS if axis in HAS[kind]]
+                findings.add(
+                    (*at, axis),
+                    f"no layer of this suite has the axis {axis}; {listed(owners, 'and')} would",
+                    listed(had_in_order := [name for name in AXES if name in had]),
+                    nearest(axis, had_in_order),
+                )
+
+
+def _check_variant(variant: Variant, findings: Findings) -> None:
+    path, sweep_path = variant.path, (*variant.path, "sweep")
+    check_settings(variant, path, findings)
+    check_settings(variant.sweep, sweep_path, findings)
+    linked = [(group, (*sweep_path, "linked", n)) for n, group in enumerate(variant.sweep.linked)]
+    tables: list[tuple[Point | Product, Path]] = [(variant, path), (variant.sweep, sweep_path), *linked]
+    for table, at in tables:
+        for axis, _ in given(table):
+            if axis not in HAS[variant.layer]:
+                own = [name for name in AXES if name in HAS[variant.layer]]
+                findings.add((*at, axis), f"{variant.layer} has no axis {axis}", listed(own), nearest(axis, own))
+            elif axis == "d_ff" and variant.match:
+                findings.add((*at, axis), "match solves d_ff", "either match or d_ff")
+    fixed = {axis for axis, _ in given(variant)}
+    for axis in (axis for table, _ in tables[1:] for axis, _ in given(table) if axis in fixed):
+        findings.add((*path, axis), f"{axis} is both fixed and swept in this variant", "one of the two")
+
+
+def _check_matches(suite: Suite, names: list[str], findings: Findings) -> None:
+    target = {variant.name: variant.match.to for variant in suite.variants if variant.match}
+    for variant in suite.variants:
+        if not variant.match:
+            continue
+        path, to = (*variant.path, "match", "to"), variant.match.to
+        others = [name for name in names if name != variant.name]
+        if to == variant.name:
+            findings.add(path, "a variant cannot match itself", listed(others) if others else "another variant")
+        elif to not in names:
+            expected = listed(others or ["another variant"])
+            findings.add(path, f"there is no variant {to!r}", expected, nearest(to, others))
+        elif circle := _circle(variant.name, target):
+            findings.add(path, f"the matches go in a circle: {' -> '.join(circle)}", "a variant that is not matched")
+
+
+def _circle(name: str, target: dict[str, str]) -> list[str]:
+    """Return the circle of matches that `name` is in, or nothing."""
+    chain = [name]
+    while (following := target.get(chain[-1])) and following not in chain[1:]:
+        chain.append(following)
+        if following == name:
+            return chain
+    return []
+
+
+def _check_expressions(suite: Suite, findings: Findings) -> None:
+    for key in ("include", "exclude"):
+        for position, text in enumerate(getattr(suite.select, key)):
+            findings.expression(("select", key, position), text, CASE_NAMES)
+    for variant in suite.variants:
+        for at, expression in _derived(variant):
+            missing = [name for name in expression.names if name not in HAS[variant.layer] or name not in COUNTED]
+            if missing:
+                own = [name for name in AXES if name in HAS[variant.layer] & COUNTED]
+                message = f"{variant.layer} has no axis {missing[0]}, which {expression.text!r} needs"
+                findings.add(at, message, listed(own), nearest(missing[0], own))
+
+
+def _derived(variant: Variant) -> Iterable[tuple[Path, Expression]]:
+    """Yield the expressions that `variant` itself says; bad ones are noted elsewhere."""
+    for table, path in ((variant, variant.path), (variant.sweep, (*variant.path, "sweep"))):
+        assert isinstance(table, Point | Sweep)
+        for axis, said in given(table):
+            try:
+                values = values_of(axis, said)
+            except (ExpressionError, ValueError):
+                continue
+            yield from (((*path, axis), value) for value in values if isinstance(value, Expression))
+
+
+def _check_headline(suite: Suite, names: list[str], findings: Findings) -> None:
+    expected = f"memory, determinism, or candidate / reference, both of them of {listed(names)}"
+    for position, text in enumerate(suite.headline):
+        candidate, slash, reference = (part.strip() for part in text.partition("/"))
+        valid = names if slash else ["memory", "determinism"]
+        for name in (candidate, reference) if slash else (candidate,):
+            if name not in valid:
+                findings.add(("headline", position), f"{name!r} is not known here", expected, nearest(name, valid))
+
+
+def _check_claims(suite: Suite, findings: Findings) -> None:
+    ids = [claim.id for claim in suite.claims]
+    check_twice(ids, [("claim", n, "id") for n in range(len(ids))], findings)
+    for position, claim in enumerate(suite.claims):
+        path: Path = ("claim", position)
+        if claim.where is not None:
+            findings.expression((*path, "where"), claim.where, CASE_NAMES)
+        if claim.along is not None and claim.along not in AXES:
+            findings.add(
+                (*path, "along"), f"there is no axis {claim.along!r}", listed(AXES), nearest(claim.along, AXES)
+            )
+        if claim.metric is not None and claim.metric not in METRICS:
+            message = f"there is no metric {claim.metric!r}"
+            findings.add((*path, "metric"), message, "a metric such as latency_ms", nearest(claim.metric, METRICS))

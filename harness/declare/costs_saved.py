@@ -1,0 +1,75 @@
+"""Closed forms of what each layer keeps for its backward pass, tensor by tensor as `harness/layers` allocates them.
+
+Exact on a CPU in float32 and bfloat16; other kernels keep other index tensors, a few bytes for each row. For the
+reference backend of token choice with capacity, whose tensors depend on the routing, it is the most it can be.
+"""
+
+from __future__ import annotations
+
+from harness.case import Case
+from harness.declare.letters import Letters
+
+INDEX = 8
+"""Bytes of an index: int64."""
+
+
+def saved(case: Case, n: Letters, backend: str) -> int:
+    """Return the bytes that autograd keeps between forward and backward, weights and input left out."""
+    return _router_saved(case, n) + _rows_saved(case, n) + _moves_saved(case, n, backend)
+
+
+def wide(case: Case) -> int:
+    """Return the bytes of a number where a softmax is taken: float32 at least."""
+    return max(4, case.itemsize)
+
+
+def hidden_kept(case: Case) -> int:
+    """Return how many hidden widths an FFN keeps of each row.
+
+    gelu and silu keep their input and their output, relu its output alone; a gated FFN keeps the pair of products,
+    the opened gate and what goes into the last product.
+    """
+    return 4 if case.gated else 1 if case.activation == "relu" else 2
+
+
+def _rows_saved(case: Case, n: Letters) -> int:
+    """Return what the FFNs keep: what goes into each, and its hidden values."""
+    own = n.R * (hidden_kept(case) * n.F + (0 if case.layer == "dense" else n.D))
+    return (own + n.T * hidden_kept(case) * n.Fs) * case.itemsize
+
+
+def _router_saved(case: Case, n: Letters) -> int:
+    item, at_least = case.itemsize, wide(case)
+    if case.layer == "dense":
+        return 0
+    if case.layer == "soft":
+        unit = (n.T + n.S) * (n.D + 2) + n.S * n.D  # normalised tokens and Phi, Phi times the scale, two norms of each
+        weights = 2 * n.T * n.S * (at_least if item == at_least else at_least + item)  # dispatch and combine
+        return unit * item + weights
+    if case.layer == "expert_choice":
+        return n.T * n.E * at_least + n.R * INDEX
+    renormalised = n.T * (n.K + 1) * at_least if n.K > 1 else 0
+    return n.T * n.E * at_least + n.K * n.T * INDEX + renormalised
+
+
+def _moves_saved(case: Case, n: Letters, backend: str) -> int:
+    """Return what dispatch and combine keep: the experts' outputs, their gates, and who went where."""
+    item = case.itemsize
+    outputs = n.R * n.D * item
+    if case.layer == "dense":
+        return 0
+    if case.layer == "soft":
+        return outputs
+    if case.layer == "expert_choice":
+        if backend == "reference":
+            return 2 * outputs + n.R * item
+        return outputs + n.R * (item + 2 * INDEX) + 3 * n.T * INDEX
+    assigned = n.K * n.T
+    if backend == "reference":
+        return min(assigned, n.R) * 3 * INDEX + assigned * (n.D + 1) * item
+    if backend == "onehot":
+        return outputs + assigned * (1 + INDEX) + 2 * n.T * n.E * n.C * item
+    moved = outputs + n.R * INDEX + assigned * (INDEX + item) + 3 * n.T * INDEX
+    if n.C:
+        return moved + assigned  # which were kept
+    return moved + 4 * n.E + (0 if case.gated else n.R * INDEX)  # ends, and whose bias a row gets

@@ -1,0 +1,204 @@
+"""A variant's points: the product of its axes, with sizes looked up, expressions worked out and defaults filled in."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from harness.case import Case
+from harness.declare.axes import COUNTED, GATED_NAMES, START
+from harness.declare.catalogue import SIZES
+from harness.declare.dimensions import Dimension, dimensions
+from harness.declare.expressions import Expression, ExpressionError
+from harness.declare.faults import Fault, Place, listed, shown
+from harness.declare.findings import Findings
+from harness.declare.format import Suite, Variant
+from harness.declare.point import LARGEST
+
+MAX_CASES = 1_000_000
+"""Points of one variant's product; above it a plan would not fit the memory of a small machine."""
+
+UNSOLVED_D_FF = 8
+"""Stands in the cases of a matched variant until `match` has solved their d_ff."""
+
+_SIZED = ("d_model", "d_ff", "heads")
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """The distinct cases of one variant in plan order, before any selection."""
+
+    cases: list[Case] = field(default_factory=list)
+    impossible: dict[Case, Fault] = field(default_factory=dict)
+    """Combinations that no layer can have; they are faults only where the selection keeps them."""
+
+
+def expand(suite: Suite, variant: Variant, findings: Findings, overrides: Sequence[Dimension] = ()) -> Points:
+    """Return the cases of `variant`; what keeps it from having any is noted in `findings`."""
+    product = dimensions(suite, variant, overrides)
+    places = {axis: place for dim in product for axis, place in zip(dim.axes, dim.places, strict=True)}
+    whole = suite.place(variant.path)
+    points = math.prod(len(dimension.rows) for dimension in product)
+    if points > MAX_CASES:
+        findings.add_at(whole, f"{variant.name} has {points:,} cases", f"at most {MAX_CASES:,}; take values out")
+        return Points()
+    lacking = list(_lacking(variant, set(places)))
+    for axis, expected in lacking:
+        findings.add_at(whole, f"{variant.name} needs {axis}", expected)
+    try:
+        derived = _derived_order(product)
+    except CycleError as error:
+        circle = " -> ".join(error.args[1])
+        findings.add_at(
+            places[error.args[1][0]], f"axes are derived from each other: {circle}", "one of them as a number"
+        )
+        return Points()
+    return Points() if lacking else _Expansion(variant, places, derived, findings).points(product)
+
+
+def _lacking(variant: Variant, said: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield each axis that has no default and is not given, and what would give it."""
+    if not said & {"size", "d_model"}:
+        yield "d_model", f"d_model and d_ff, or size = {listed(repr(size) for size in SIZES)} in [base]"
+    elif not said & {"size", "d_ff"} and not variant.match:
+        yield "d_ff", 'd_ff, such as d_ff = "4 * d_model", or a size in place of d_model'
+    if variant.layer != "dense" and "experts" not in said:
+        yield "experts", "experts = 8, or a sweep over experts"
+
+
+def _derived_order(product: list[Dimension]) -> list[str]:
+    """Return the axes that expressions give, each after those that it is derived from; raise CycleError."""
+    needs: dict[str, set[str]] = {}
+    for dimension in product:
+        for row in dimension.rows:
+            for axis, value in zip(dimension.axes, row, strict=True):
+                if isinstance(value, Expression):
+                    needs.setdefault(axis, set()).update(value.names)
+    order = TopologicalSorter(needs).static_order()
+    return [axis for axis in order if axis in needs]
+
+
+@dataclass(slots=True)
+class _Expansion:
+    """One variant on its way from values to cases."""
+
+    variant: Variant
+    places: dict[str, Place]
+    derived: list[str]
+    findings: Findings
+    _said: set[tuple[str, str]] = field(default_factory=set)
+
+    def points(self, product: list[Dimension]) -> Points:
+        """Return the product as cases, each once: axes that do not apply have collapsed."""
+        axes = [axis for dimension in product for axis in dimension.axes]
+        start = START[self.variant.layer]
+        cases: dict[Case, None] = {}
+        impossible: dict[Case, Fault] = {}
+        for rows in itertools.product(*(dimension.rows for dimension in product)):
+            point = start | dict(zip(axes, itertools.chain.from_iterable(rows), strict=True))
+            if not self._resolve(point):
+                continue
+            fault = self._impossible(point)
+            case = self._case(point)
+            cases[case] = None
+            if fault:
+                impossible[case] = fault
+        return Points(list(cases), impossible)
+
+    def _resolve(self, point: dict[str, Any]) -> bool:
+        """Fill in what the size says and work out the expressions; return False where one has no value."""
+        if size := point.get("size"):
+            preset = SIZES[size]
+            for axis in _SIZED:
+                point.setdefault(axis, getattr(preset, axis))
+        if self.variant.match:
+            point["d_ff"] = UNSOLVED_D_FF
+        for axis in self.derived:
+            expression = point[axis]
+            if type(expression) is Expression:
+                try:
+                    point[axis] = _number(axis, expression, point)
+                except ExpressionError as error:
+                    self._once(axis, error)
+                    return False
+        return True
+
+    def _once(self, axis: str, error: ExpressionError) -> None:
+        """Note a derived axis that has no value, for the first of the points that it has none at."""
+        place = self.places[axis]
+        if (place.key, self.variant.name) not in self._said:
+            self._said.add((place.key, self.variant.name))
+            self.findings.add_at(place, f"{axis} of {self.variant.name}: {error.message}", error.expected)
+
+    def _impossible(self, point: dict[str, Any]) -> Fault | None:
+        """Return what is wrong with a combination of values that are each right."""
+        if (top_k := point.get("top_k")) and top_k > point["experts"]:
+            message = f"top_k = {top_k} is above experts = {point['experts']}"
+            return self._fault("top_k", message, "at least as many experts as top_k")
+        heads = point.get("heads")
+        if heads and ("heads" in self.places or point["scope"] != "layer") and point["d_model"] % heads:
+            message = f"heads = {heads} does not divide d_model = {point['d_model']}"
+            return self._fault("heads", message, "a number of heads that divides d_model")
+        if self.variant.layer == "expert_choice" and point["capacity_factor"] is None:
+            message = "expert choice cannot be dropless: each expert takes as many tokens as its capacity"
+            return self._fault("capacity_factor", message, "a number, such as capacity_factor = 1.0")
+        if point["gated"] is False and point["activation"] in GATED_NAMES:
+            message = f"{point['activation']} is gated, and gated = false"
+            return self._fault("gated", message, "gated = true, or gelu, relu or silu")
+        return None
+
+    def _fault(self, axis: str, message: str, expected: str) -> Fault:
+        """Return the fault, at the line of `axis`, or of experts where the axis has its default."""
+        place = self.places.get(axis) or self.places.get("experts") or self.places["d_model"]
+        return Fault.at(place, f"{self.variant.name}: {message}", expected)
+
+    def _case(self, point: dict[str, Any]) -> Case:
+        """Return the case; what makes no difference to it is as if it had not been said."""
+        activation = point["activation"]
+        dropless = self.variant.layer == "token_choice" and point["capacity_factor"] is None
+        return Case(
+            variant=self.variant.name,
+            layer=self.variant.layer,
+            size=point.get("size"),
+            d_model=point["d_model"],
+            d_ff=point["d_ff"],
+            heads=None if point["scope"] == "layer" else point.get("heads"),
+            experts=point.get("experts"),
+            top_k=point.get("top_k"),
+            slots=point.get("slots"),
+            capacity_factor=point.get("capacity_factor"),
+            group="batch" if dropless else point.get("group"),  # nobody competes for what has no limit
+            batch=point["batch"],
+            tokens=point["tokens"],
+            dtype=point["dtype"],
+            pass_=point["pass"],
+            backend=point["backend"],
+            routing=point.get("routing"),
+            compile=point["compile"],
+            scope=point["scope"],
+            activation=GATED_NAMES.get(activation, activation),
+            gated=bool(point["gated"]) or activation in GATED_NAMES,
+            shared_experts=point.get("shared_experts"),
+        )
+
+
+def _number(axis: str, expression: Expression, point: dict[str, Any]) -> int | float:
+    """Return what `expression` gives for `axis`; raise ExpressionError where that is no value of the axis."""
+    if missing := next((name for name in expression.names if point.get(name) is None), None):
+        raise ExpressionError(f"{expression.text!r} needs {missing}, which is not given", listed(sorted(COUNTED)))
+    value = expression.value(tuple(point[name] for name in expression.names))
+    if axis == "capacity_factor" and isinstance(value, int | float) and 0 < value < math.inf:
+        return float(value)
+    least = 0 if axis == "shared_experts" else 1
+    if isinstance(value, int | float) and least <= value <= LARGEST and value == int(value):
+        return int(value)
+    given = ", ".join(f"{name} = {point[name]}" for name in expression.names)
+    where = f" where {given}" if given else ""
+    whole = f"a whole number from {least} to {LARGEST:,}; // divides without a remainder"
+    raise ExpressionError(
+        f"{expression.text!r} is {shown(value)}{where}", "a number above 0" if axis == "capacity_factor" else whole
+    )

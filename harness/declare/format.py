@@ -1,0 +1,179 @@
+"""What a suite may say: the whole TOML format as Pydantic models, whose docstrings are the help in `harness schema`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path as File
+from typing import Any, Literal, get_args
+
+from pydantic import Field, PrivateAttr
+
+from harness.case import Case
+from harness.declare.axes import LayerKind
+from harness.declare.faults import Place
+from harness.declare.lines import Path
+from harness.declare.match import Match
+from harness.declare.point import Point, Product, Strict
+
+ProbeName = Literal["flops", "latency", "memory", "determinism", "routing", "phases"]
+
+
+class Sweep(Product):
+    """Axes that take several values; the cases are their product.
+
+    Axes in one `[[sweep.linked]]` table move together: with `experts = [8, 16, 32]` and `slots = [4, 2, 1]` in it
+    there are three cases, not nine.
+    """
+
+    linked: list[Product] = Field(default=[])
+    """Groups of axes that move together; the lists of one group have the same length."""
+
+
+class MatchTo(Strict):
+    """Solves this variant's d_ff so that it costs what another variant does."""
+
+    to: str
+    """Name of the other variant."""
+    on: Literal["flops", "params"]
+    """What is made equal: the FLOPs of the mathematics (`flops_model`), or the parameters."""
+
+
+class Variant(Point):
+    """One layer under test, with its own axes; what it says wins over `[base]` and `[sweep]`."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)
+    """What the report calls it, and the first part of its cases' ids."""
+    layer: LayerKind
+    """Kind of layer."""
+    sweep: Sweep = Sweep()
+    """Axes of this variant alone; one that is in `[sweep]` too is replaced."""
+    match: MatchTo | None = None
+    """Makes this variant as costly as another one."""
+
+    _position: int = PrivateAttr(0)
+
+    @property
+    def path(self) -> Path:
+        """Where this variant stands in its file."""
+        return ("variant", self._position)
+
+
+class Select(Strict):
+    """Which cases of the product are kept: those that some `include` holds for, and no `exclude`."""
+
+    include: list[str] = Field(default=[])
+    """Expressions over axes, `variant`, `layer` and `id`; empty: all cases."""
+    exclude: list[str] = Field(default=[])
+    """Expressions like those of `include`. A comparison with an axis that the layer does not have is false."""
+
+
+class Measure(Strict):
+    """What is measured, and how long."""
+
+    probes: list[ProbeName] = Field(default=list(get_args(ProbeName)))
+    """The measurements; the check against the float64 reference always runs first."""
+    rounds: int = Field(default=5, ge=1, le=10_000)
+    """How often each case's latency is visited, in a new random order each time."""
+    seconds_per_visit: float = Field(default=0.05, gt=0, le=3600)
+    """Time that one latency visit spends in timed calls."""
+    min_samples: int = Field(default=3, ge=1, le=1_000_000)
+    """Timed blocks of one latency visit, at the least."""
+    timeout: float = Field(default=120.0, gt=0, le=86_400)
+    """Seconds after which a visit is given up."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of weights, inputs and the order of visits."""
+
+
+class Claim(Strict):
+    """What is expected, as data, with its source."""
+
+    id: str = Field(min_length=1)
+    """Short name of the claim."""
+    text: str = Field(min_length=1)
+    """The claim as a sentence."""
+    source: str | None = None
+    """Where it is claimed."""
+    metric: str | None = None
+    """The metric that decides it."""
+    where: str | None = None
+    """Expression that picks the cases it is about."""
+    along: str | None = None
+    """The axis that it is about; every other axis is held."""
+    expect: str | None = None
+    """What the metric should do: flat, rises, falls, equal, at_most, at_least, exponent, faster_than, correlates."""
+    within: float | None = Field(default=None, ge=0)
+    """Tolerance, as a share."""
+
+
+@dataclass(slots=True)
+class Text:
+    """The file that a suite was read from."""
+
+    name: str = "suite"
+    """The file's name without its ending."""
+    file: str = "suite.toml"
+    """The file as the user named it."""
+    source: str = ""
+    lines: dict[Path, int] = field(default_factory=dict)
+
+    def place(self, path: Path) -> Place:
+        """Return where `path` stands, or what is around it where the file does not have it."""
+        line = next((self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines), None)
+        return Place(self.file, line, dotted(path))
+
+
+class Suite(Strict):
+    """A sweep over layers: which, along which axes, what is measured, and what is claimed."""
+
+    title: str = Field(min_length=1)
+    """The question that the report answers, as its heading."""
+    text: str | None = None
+    """What a reader should know before the results."""
+    headline: list[str] = Field(default=[])
+    """What the report's first screen is about."""
+    base: Point = Point()
+    """Where every case starts."""
+    sweep: Sweep = Sweep()
+    """Axes of every variant that has them."""
+    variants: list[Variant] = Field(alias="variant", min_length=1)
+    """The layers under test."""
+    select: Select = Select()
+    """Which cases of the product are kept."""
+    measure: Measure = Measure()
+    """What is measured."""
+    claims: list[Claim] = Field(default=[], alias="claim")
+    """What is expected."""
+
+    _text: Text = PrivateAttr(default_factory=Text)
+    _drawn: dict[Case, Match | None] = PrivateAttr(default_factory=dict)
+    """The cases as the file says them, which reading it has worked out already."""
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Tell each variant where it stands."""
+        for position, variant in enumerate(self.variants):
+            variant._position = position
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self._text.name
+
+    @property
+    def source(self) -> str:
+        """The TOML text."""
+        return self._text.source
+
+    @property
+    def path(self) -> File:
+        """The file that the suite was read from."""
+        return File(self._text.file)
+
+    def place(self, path: Path) -> Place:
+        """Return where `path` stands in the suite's file."""
+        return self._text.place(path)
+
+
+def dotted(path: Path) -> str:
+    """Return `path` as messages write it: `variant[1].sweep.experts[0]`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")

@@ -1,0 +1,72 @@
+"""The letters of the field for one case, worked out once, so that formulas read as they do in the papers."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from harness.case import Case
+
+
+class Letters(NamedTuple):
+    """One case in letters; numbers that do not apply to a layer are 0."""
+
+    B: int
+    """Sequences."""
+    m: int
+    """Tokens of a sequence."""
+    T: int
+    """Tokens in all, B m."""
+    D: int
+    """d_model."""
+    F: int
+    """d_ff: hidden width of the dense FFN, or of one expert."""
+    H: int
+    """Width of the first product: F, or 2 F where it is gated."""
+    E: int
+    """Experts."""
+    K: int
+    """Experts of a token (top_k)."""
+    S: int
+    """Slots of a sequence, E times the slots per expert."""
+    G: int
+    """Groups of tokens that compete for capacity; each of T / G tokens."""
+    C: int
+    """Rows that one expert has room for in one group; 0 where nothing limits them."""
+    R: int
+    """Rows that go through the experts, padding included."""
+    Fs: int
+    """Hidden width of the shared experts together."""
+
+
+def letters(case: Case) -> Letters:
+    """Return the letters of `case`."""
+    B, m, D, F = case.batch, case.tokens, case.d_model, case.d_ff
+    E, K, T = case.experts or 0, case.top_k or 0, B * m
+    H = 2 * F if case.gated else F
+    G = B if case.group == "sequence" else 1
+    Fs = F * (case.shared_experts or 0)
+    if case.layer == "token_choice" and case.capacity_factor is None:
+        return Letters(B, m, T, D, F, H, E, K, 0, G, 0, K * T, Fs)
+    if case.layer in ("token_choice", "expert_choice"):
+        C = capacity(case)
+        return Letters(B, m, T, D, F, H, E, K, 0, G, C, G * E * C, Fs)
+    S = E * (case.slots or 0)
+    return Letters(B, m, T, D, F, H, E, K, S, G, 0, B * S if S else T, Fs)
+
+
+def capacity(case: Case) -> int:
+    """Return C, the rows that one expert has room for in one group; a dropless layer has room for all its tokens."""
+    n = case.tokens if case.group == "sequence" else case.batch * case.tokens
+    if case.capacity_factor is None:
+        return n
+    return room(n, case.top_k or 1, case.experts or 1, case.capacity_factor)
+
+
+def room(n: int, top_k: int, experts: int, factor: float) -> int:
+    """Return the rows that one expert has room for where `n` tokens compete: `K n c / E` rounded, within 1 and n.
+
+    V-MoE's rule (Riquelme et al. 2021, section 2.4; the code of vmoe with `round` and `multiple_of=1`).
+    K is 1 in expert choice (Zhou et al. 2022).
+    """
+    return max(1, min(n, math.floor(top_k * n * factor / experts + 0.5)))

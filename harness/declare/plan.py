@@ -1,0 +1,104 @@
+"""Plan: the cases of a suite, narrowed and priced from closed forms; measures nothing and needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from harness.case import Case
+from harness.declare.costs import unsupported
+from harness.declare.dimensions import Dimension
+from harness.declare.draw import Drawn, draw
+from harness.declare.faults import Fault, SuiteError
+from harness.declare.findings import Findings
+from harness.declare.format import Suite
+from harness.declare.match import Match, price
+from harness.declare.overrides import read_overrides
+from harness.declare.planned import Plan, PlannedCase
+from harness.declare.selection import COMMAND_LINE, Selection
+from harness.declare.visits import Visit, visits
+from harness.devices.ceilings import Ceilings
+
+__all__ = ["Match", "Plan", "PlannedCase", "Visit", "plan", "plan_document", "visits"]
+
+SCHEMA = 1
+"""Version of the document that `harness plan --json` prints."""
+
+
+def plan(
+    suite: Suite,
+    *,
+    overrides: Sequence[str] = (),
+    select: str | None = None,
+    ceilings: Ceilings | None = None,
+    memory_bytes: int | None = None,
+) -> Plan:
+    """Return the plan of `suite`, with `--set` overrides and a `--select` expression; raise SuiteError.
+
+    `ceilings` give the expected seconds, and the device's memory where `memory_bytes` does not.
+    """
+    dimensions, selection = _command_line(suite, overrides, select)
+    drawn = _drawn(suite, dimensions, selection)
+    kept = {case: match for case, match in drawn.items() if selection.keeps(case)} if select is not None else drawn
+    if not kept:
+        message = f"{select!r} holds for none of the {len(drawn)} cases"
+        raise SuiteError([Fault(COMMAND_LINE, None, "", message, f"one that is true of some case of {suite.name}")])
+    memory = ceilings.memory_bytes if memory_bytes is None and ceilings else memory_bytes
+    cases = [_priced(case, match, ceilings, memory) for case, match in kept.items()]
+    return Plan(suite, cases, tuple(overrides), select)
+
+
+def _command_line(suite: Suite, overrides: Sequence[str], select: str | None) -> tuple[list[Dimension], Selection]:
+    """Return what `--set` and `--select` say; raise SuiteError with the faults of both."""
+    faults: list[Fault] = []
+    dimensions, selection = list[Dimension](), Selection()
+    try:
+        dimensions = read_overrides(suite, overrides)
+    except SuiteError as error:
+        faults += error.faults
+    try:
+        selection = Selection.from_command_line(select)
+    except SuiteError as error:
+        faults += error.faults
+    if faults:
+        raise SuiteError(faults)
+    return dimensions, selection
+
+
+def _drawn(suite: Suite, overrides: Sequence[Dimension], narrow: Selection) -> Drawn:
+    if not overrides and suite._drawn:
+        return suite._drawn
+    findings = Findings(suite._text)
+    drawn = draw(suite, findings, overrides, narrow)
+    if findings.faults:
+        raise SuiteError(findings.faults)
+    return drawn
+
+
+def _priced(case: Case, match: Match | None, ceilings: Ceilings | None, memory: int | None) -> PlannedCase:
+    cost = price(case)
+    seconds = ceilings.seconds(cost.flops_executed, cost.bytes, case.dtype) if ceilings else None
+    fits = None if memory is None else cost.memory_needed <= memory
+    return PlannedCase(case, cost, seconds, fits, unsupported(case), match)
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """Return what `harness plan --json` prints; FLOPs are those of the case's pass, 2 per multiply-add."""
+    return {"schema": SCHEMA, "suite": plan.suite.name, "cases": [_document(planned) for planned in plan.cases]}
+
+
+def _document(planned: PlannedCase) -> dict[str, Any]:
+    case, cost = planned.case, planned.cost
+    return {
+        "id": case.id,
+        "key": case.key,
+        "variant": case.variant,
+        "case": case.as_dict(),
+        "params": cost.params,
+        "params_active": cost.params_active,
+        "flops_model": cost.flops_model,
+        "flops_executed": cost.flops_executed,
+        "bytes": cost.bytes,
+        "seconds": planned.seconds,
+        "fits": planned.fits,
+    }

@@ -1,0 +1,154 @@
+"""The axes as a suite writes them: one value each (`Point`), or several (`Product`)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+LARGEST = 1_000_000_000
+"""No axis goes beyond a billion: what is larger is a slip of the keyboard."""
+
+SizeName = Literal["Ti", "S", "B", "L", "H"]
+DtypeName = Literal["float64", "float32", "bfloat16", "float16"]
+PassName = Literal["forward", "forward_backward", "train"]
+BackendName = Literal["best", "reference", "fused", "loop", "onehot", "batched", "grouped"]
+ActivationName = Literal["gelu", "relu", "silu", "swiglu", "geglu", "reglu"]
+RoutingName = Annotated[str, Field(pattern=r"^(learned|balanced|iid|hot|zipf:\d+(\.\d+)?|replay:.+)$")]
+
+
+class Strict(BaseModel):
+    """Knows its keys, and no others."""
+
+    model_config = ConfigDict(
+        extra="forbid", use_attribute_docstrings=True, frozen=True, strict=True, allow_inf_nan=False
+    )
+
+
+class Range(Strict):
+    """The values from `from` to at most `to`, each `times` the last, or a `step` from it."""
+
+    from_: float | int = Field(alias="from", gt=0, le=LARGEST)
+    """The first value."""
+    to: float | int = Field(gt=0, le=LARGEST)
+    """No value is above this one."""
+    times: float | int | None = Field(default=None, gt=1)
+    """What one value is multiplied by to give the next."""
+    step: float | int | None = Field(default=None, gt=0)
+    """What is added to one value to give the next."""
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Range:
+        if (self.times is None) == (self.step is None):
+            raise ValueError("a range takes either times or step")
+        return self
+
+
+def _shape(value: object) -> str:
+    """Return which of the forms of an axis `value` has, so that its faults speak of that form alone."""
+    if isinstance(value, str):
+        return "expression"
+    if isinstance(value, dict | Range):
+        return "range"
+    return "values" if isinstance(value, list) else "value"
+
+
+def _shape_of_many(value: object) -> str:
+    shape = _shape(value)
+    return "values" if shape == "value" else shape
+
+
+_Expression = Annotated[str, Tag("expression")]
+_Range = Annotated[Range, Tag("range")]
+_one = Discriminator(lambda value: "expression" if isinstance(value, str) else "value")
+_many = Discriminator(_shape_of_many)
+_Int = Annotated[int, Field(ge=1, le=LARGEST)]
+_Int0 = Annotated[int, Field(ge=0, le=LARGEST)]
+_Factor = Annotated[float, Field(gt=0, allow_inf_nan=True)]
+_Some = Field(min_length=1)
+
+Whole = Annotated[Annotated[_Int, Tag("value")] | _Expression, _one]
+"""A number of 1 or more, or an expression over other axes."""
+Count = Annotated[Annotated[_Int0, Tag("value")] | _Expression, _one]
+"""A number of 0 or more, or an expression over other axes."""
+Factor = Annotated[Annotated[_Factor, Tag("value")] | _Expression, _one]
+"""A number above 0, "dropless" (as is inf), or an expression over other axes."""
+Wholes = Annotated[Annotated[list[Whole], _Some, Tag("values")] | _Range | _Expression, _many]
+Counts = Annotated[Annotated[list[Count], _Some, Tag("values")] | _Range | _Expression, _many]
+Factors = Annotated[Annotated[list[Factor], _Some, Tag("values")] | _Range | _Expression, _many]
+
+
+class Point(Strict):
+    """One value for each axis that is given.
+
+    Axes that hold numbers also take an expression over other such axes: `d_ff = "4 * d_model"`.
+    """
+
+    size: SizeName | None = None
+    """Catalogue preset that sets d_model, d_ff and heads; a d_ff or heads given beside it wins."""
+    d_model: Whole | None = None
+    """Width of the tokens, D."""
+    d_ff: Whole | None = None
+    """Hidden width of the dense FFN, or of one expert, F."""
+    heads: Whole | None = None
+    """Attention heads; counts in scope block and model, and must divide d_model."""
+    experts: Whole | None = None
+    """Experts, E."""
+    top_k: Whole | None = None
+    """Experts that each token goes to, K; token choice."""
+    slots: Whole | None = None
+    """Slots per expert; Soft MoE."""
+    capacity_factor: Factor | None = None
+    """Rows an expert has room for, over its even share; "dropless" (or inf, or left out) in token choice: no limit."""
+    group: Literal["sequence", "batch"] | None = None
+    """The tokens that compete for an expert's capacity."""
+    batch: Whole | None = None
+    """Sequences, B."""
+    tokens: Whole | None = None
+    """Tokens per sequence, m."""
+    dtype: DtypeName | None = None
+    """Number format of weights and activations."""
+    pass_: PassName | None = Field(default=None, alias="pass")
+    """What is run: forward, forward_backward, or train (with AdamW's step)."""
+    backend: BackendName | None = None
+    """Which implementation of the same mathematics; best leaves the pick to the layer."""
+    routing: RoutingName | None = None
+    """How the load is distributed: learned, balanced, iid, zipf:1.2, hot, replay:FILE."""
+    compile: bool | None = None
+    """Whether torch.compile is applied."""
+    scope: Literal["layer", "block", "model"] | None = None
+    """The layer alone, with attention and residuals, or a stack of blocks."""
+    activation: ActivationName | None = None
+    """gelu, relu or silu; swiglu, geglu and reglu are these, gated."""
+    gated: bool | None = None
+    """True: act(x W_gate) * (x W_up); False: act(x W_1 + b_1) W_2 + b_2."""
+    shared_experts: Count | None = None
+    """Experts that every token goes to besides its top k; token choice."""
+
+
+class Product(Strict):
+    """Several values for each axis that is given.
+
+    A list, a range (`{ from = 8, to = 128, times = 2 }`, `{ from = 64, to = 256, step = 64 }`), or an expression.
+    """
+
+    size: Annotated[list[SizeName], _Some] | None = None
+    d_model: Wholes | None = None
+    d_ff: Wholes | None = None
+    heads: Wholes | None = None
+    experts: Wholes | None = None
+    top_k: Wholes | None = None
+    slots: Wholes | None = None
+    capacity_factor: Factors | None = None
+    group: Annotated[list[Literal["sequence", "batch"]], _Some] | None = None
+    batch: Wholes | None = None
+    tokens: Wholes | None = None
+    dtype: Annotated[list[DtypeName], _Some] | None = None
+    pass_: Annotated[list[PassName], _Some] | None = Field(default=None, alias="pass")
+    backend: Annotated[list[BackendName], _Some] | None = None
+    routing: Annotated[list[RoutingName], _Some] | None = None
+    compile: Annotated[list[bool], _Some] | None = None
+    scope: Annotated[list[Literal["layer", "block", "model"]], _Some] | None = None
+    activation: Annotated[list[ActivationName], _Some] | None = None
+    gated: Annotated[list[bool], _Some] | None = None
+    shared_experts: Counts | None = None

@@ -1,0 +1,108 @@
+"""Suites: found by name or path, read, and checked as a whole; every fault of a file is reported at once."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from harness.declare.checks import check
+from harness.declare.draw import draw
+from harness.declare.faults import Fault, SuiteError, listed, nearest
+from harness.declare.findings import Findings
+from harness.declare.format import Claim, MatchTo, Measure, ProbeName, Suite, Text, Variant
+from harness.declare.lines import line_numbers
+from harness.declare.shipped import shipped_suites
+from harness.declare.structure import build
+
+__all__ = [
+    "Claim", "Fault", "MatchTo", "Measure", "ProbeName", "Suite", "SuiteError", "Variant", "load_suite", "parse_suite",
+]  # fmt: skip
+
+LARGEST_FILE = 1 << 20
+"""Bytes of a suite, at the most: what is larger is no suite."""
+
+
+def load_suite(name_or_path: str | Path) -> Suite:
+    """Return the shipped suite of that name, or the one in that file; raise SuiteError with every fault in it."""
+    path = _find(str(name_or_path))
+    shown = os.path.relpath(path) if path.is_absolute() and path.is_relative_to(Path.cwd()) else str(path)
+    return parse_suite(_read(path, shown), shown)
+
+
+def parse_suite(source: str, file: str = "suite.toml") -> Suite:
+    """Return the suite that the TOML text `source` says; raise SuiteError with every fault in it.
+
+    `file` is what faults call the text, and its stem is the suite's name.
+    """
+    text = Text(Path(file).stem, file, source)
+    data = _toml(text)
+    text.lines = line_numbers(source)
+    findings = Findings(text)
+    suite = build(data, findings)
+    if suite is not None:
+        check(suite, _names(data), findings)
+        suite._drawn = draw(suite, findings)
+    if findings.faults or suite is None:
+        raise SuiteError(findings.faults)
+    return suite
+
+
+def _find(name: str) -> Path:
+    """Return the file that `name` means: a path where it looks like one or is one, else a shipped suite."""
+    shipped = shipped_suites()
+    if name in shipped:
+        return shipped[name]
+    path = Path(name)
+    if path.suffix == ".toml" or path.parent != Path() or path.exists():
+        return path
+    expected = f"{listed(shipped)}, or the path of a suite's file" if shipped else "the path of a suite's file"
+    raise SuiteError([Fault(name, None, "", "there is no suite of this name", expected, nearest(name, shipped))])
+
+
+def _read(path: Path, shown: str) -> str:
+    def refuse(message: str, expected: str, similar: str | None = None) -> SuiteError:
+        return SuiteError([Fault(shown, None, "", message, expected, similar)])
+
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+    except FileNotFoundError:
+        beside = {other.stem: str(other) for other in path.parent.glob("*.toml")}
+        similar = nearest(path.stem, beside)
+        raise refuse("there is no such file", "a suite's TOML file", similar and beside[similar]) from None
+    except IsADirectoryError:
+        raise refuse("this is a folder", "a suite's TOML file, such as one in it") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise refuse(f"cannot be read: {reason}", "a suite's TOML file") from None
+    if len(data) > LARGEST_FILE:
+        raise refuse("this is too large for a suite", f"at most {LARGEST_FILE >> 20} MiB")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SuiteError([Fault(shown, line, "", f"byte {error.start} is not UTF-8", "text in UTF-8")]) from None
+
+
+def _toml(text: Text) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text.source)
+    except tomllib.TOMLDecodeError as error:
+        message, _, position = str(error).rpartition(" (at ")
+        found = re.search(r"line (\d+)", position)
+        line = int(found[1]) if found else text.source.count("\n") + 1
+        fault = Fault(text.file, line, "", f"this is not TOML: {message or error}", "valid TOML; see toml.io")
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        fault = Fault(text.file, None, "", f"this cannot be read as TOML: {reason}", "valid TOML; see toml.io")
+    raise SuiteError([fault])
+
+
+def _names(data: dict[str, Any]) -> list[str]:
+    """Return the names of all variants, also of those that have other faults."""
+    variants = data.get("variant")
+    tables = [table for table in variants if isinstance(table, dict)] if isinstance(variants, list) else []
+    return [name for table in tables if isinstance(name := table.get("name"), str)]

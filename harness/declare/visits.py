@@ -1,0 +1,82 @@
+"""Visits: in which order a plan is measured, one case and one probe (or one latency round) at a time."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.case import PASSES, Case
+from harness.declare.planned import Plan, PlannedCase
+
+CHECK = "check"
+"""The visit that comes first for every case: its output against the float64 reference."""
+PROBES = ("flops", "memory", "determinism", "routing", "phases")
+"""Probes that a case is visited for once, in this order; `latency` comes in rounds after them."""
+
+CACHE_BYTES = 4 << 30
+"""Weights that a worker keeps between visits, by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """The unit of work."""
+
+    index: int
+    key: str
+    """Content key of the case."""
+    probe: str
+    """check, or a probe of the suite."""
+    round: int | None
+    """Latency round, counted from 0; None for all other probes."""
+
+
+def build_key(case: Case) -> Case:
+    """Return what the cases that share one built layer have in common: all but the input and the pass."""
+    return replace(case, batch=1, tokens=1, pass_=PASSES[0])
+
+
+def visits(plan: Plan, cache_bytes: int = CACHE_BYTES) -> list[Visit]:
+    """Return every visit of `plan` in order; cases that cannot run or do not fit have none.
+
+    Each case's check and single probes come first, in plan order; then latency, in rounds that visit all cases in a
+    new random order each, so that a slow drift of the machine hits all of them alike.
+    """
+    cases = [planned for planned in plan.cases if planned.runs]
+    visited: list[Visit] = []
+    for group in _groups(cases, cache_bytes):
+        keys = [planned.case.key for planned in group]
+        for key, probe, round_ in _group_visits(plan, keys, len(visited)):
+            visited.append(Visit(len(visited), key, probe, round_))
+    return visited
+
+
+def _group_visits(plan: Plan, keys: list[str], start: int) -> Iterator[tuple[str, str, int | None]]:
+    measure = plan.suite.measure
+    single = [CHECK, *(probe for probe in PROBES if probe in measure.probes)]
+    yield from ((key, probe, None) for key in keys for probe in single)
+    if "latency" not in measure.probes:
+        return
+    for round_ in range(measure.rounds):
+        order = list(keys)
+        random.Random(f"{measure.seed}/{start}/{round_}").shuffle(order)
+        yield from ((key, "latency", round_) for key in order)
+
+
+def _groups(cases: list[PlannedCase], cache_bytes: int) -> list[list[PlannedCase]]:
+    """Return the cases in the groups that are measured one after the other.
+
+    Interleaving is for cases that will be compared. While all layers fit into the worker's cache, all cases are one
+    group. Where they do not, a random order over everything would build a layer anew for almost every visit; so the
+    rounds then go over what can be compared at equal work: one width, one input, one pass.
+    """
+    weights = {build_key(planned.case): planned.cost.weight_bytes for planned in cases}
+    if sum(weights.values()) <= cache_bytes:
+        return [cases]
+    groups: dict[tuple[Any, ...], list[PlannedCase]] = defaultdict(list)
+    for planned in cases:
+        case = planned.case
+        groups[case.d_model, case.batch, case.tokens, case.dtype, case.pass_].append(planned)
+    return list(groups.values())

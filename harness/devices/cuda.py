@@ -1,0 +1,211 @@
+"""One NVIDIA GPU: CUDA events, the L2 cache, the caching allocator, NVML's facts and states.
+
+Method of the clock: events on the current stream. Cold calls each follow a memset of twice the L2 size that the device
+reports (flashinfer's rule) and have an event pair of their own; hot calls run back to back inside one pair. The host
+waits once, at the end, so that it runs ahead of the device as it does in real use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from harness.devices.interface import Block, Device, Fact, NoSuchDevice, Peak
+from harness.devices.names import nvml_handle
+
+FLUSH_L2_TIMES = 2
+"""Bytes written between cold calls, in sizes of the L2 cache."""
+FALLBACK_L2_BYTES = 64 << 20
+"""Taken where the device reports no L2 size; an H200 reports 60 MB."""
+
+EVENT_REASONS = {
+    "GpuIdle": "idle",
+    "ApplicationsClocksSetting": "clocks set by user",
+    "SwPowerCap": "power cap",
+    "HwSlowdown": "hardware slowdown",
+    "SyncBoost": "sync boost",
+    "SwThermalSlowdown": "software thermal slowdown",
+    "HwThermalSlowdown": "hardware thermal slowdown",
+    "HwPowerBrakeSlowdown": "power brake",
+    "DisplayClockSetting": "display clock",
+    "BoardLimit": "board limit",
+    "Reliability": "reliability limit",
+}
+"""NVML's names for why clocks are not at their highest, and our words."""
+THROTTLED = ("HwSlowdown", "SwThermalSlowdown", "HwThermalSlowdown", "HwPowerBrakeSlowdown")
+"""The reasons that spoil a sample. A power cap is none: every large matmul runs at it."""
+
+
+class CudaDevice(Device):
+    """The GPU with `index` among those that CUDA may see.
+
+    Args:
+        index: CUDA's number of the device.
+        cuda: `torch.cuda`, or what stands in for it in a test.
+        nvml: `pynvml`, or what stands in for it in a test.
+        allocate: Makes a buffer of so many bytes that has `zero_()`; None: a tensor on the device.
+
+    Raises:
+        NoSuchDevice: This torch sees no GPU.
+    """
+
+    kind = "cuda"
+    timed_metrics = ("latency_ms", "latency_hot_ms", "host_ms")
+
+    def __init__(
+        self, index: int = 0, cuda: Any = None, nvml: Any = None, allocate: Callable[[int], Any] | None = None
+    ) -> None:
+        self.torch_name = f"cuda:{index}"
+        self._cuda = torch.cuda if cuda is None else cuda
+        if not self._cuda.is_available():
+            raise NoSuchDevice(f"no CUDA device: torch {torch.__version__} sees none (a build without CUDA, or no GPU)")
+        self._cuda.set_device(index)
+        self._index = index
+        self._properties = self._cuda.get_device_properties(index)
+        self._l2_bytes = int(getattr(self._properties, "L2_cache_size", 0)) or FALLBACK_L2_BYTES
+        self._allocate = allocate or self._tensor
+        self._flush_buffer: Any = None
+        self._nvml, self._handle = self._open_nvml(nvml)
+
+    def synchronize(self) -> None:
+        """Wait until the device has done all its work, on every stream."""
+        self._cuda.synchronize()
+
+    def time(self, run: Callable[[], object], calls: int, *, cold: bool) -> Block:
+        """Time `calls` calls by events on the current stream; `cold` flushes the L2 cache before each."""
+        return self._time_cold(run, calls) if cold else self._time_hot(run, calls)
+
+    def peak(self, run: Callable[[], object]) -> Peak:
+        """Return the caching allocator's highest total during one call, above what stood before it.
+
+        The first matmul of a process allocates cuBLAS's workspace, which stays: call `run` once before.
+        """
+        self.synchronize()
+        before = self._cuda.memory_allocated()
+        self._cuda.reset_peak_memory_stats()
+        run()
+        self.synchronize()
+        peak = self._cuda.max_memory_allocated() - before
+        return Peak(peak_bytes=int(peak), reserved_bytes=int(self._cuda.memory_reserved()))
+
+    def memory_bytes(self) -> int:
+        """Return the device's memory."""
+        return int(self._properties.total_memory)
+
+    def facts(self) -> dict[str, Fact]:
+        """Return name, SMs, capability, caches, driver, CUDA, and what NVML says of ECC, power and clocks."""
+        return {
+            "name": str(self._properties.name),
+            "sms": int(self._properties.multi_processor_count),
+            "capability": f"{self._properties.major}.{self._properties.minor}",
+            "memory_bytes": self.memory_bytes(),
+            "l2_bytes": self._l2_bytes,
+            "torch": torch.__version__,
+            "cuda": torch.version.cuda,
+            "threads": torch.get_num_threads(),
+            **self._nvml_facts(),
+        }
+
+    def state(self) -> dict[str, Fact]:
+        """Return clocks, temperature, power, why clocks are held back, and how many others compute on the GPU."""
+        if self._nvml is None:
+            return {}
+        nvml = self._nvml
+        milliwatts = self._ask("nvmlDeviceGetPowerUsage")
+        reasons = self._ask("nvmlDeviceGetCurrentClocksEventReasons")
+        others = self._ask("nvmlDeviceGetComputeRunningProcesses")
+        readings: dict[str, Fact] = {
+            "sm_clock_mhz": self._ask("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_SM),
+            "memory_clock_mhz": self._ask("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_MEM),
+            "temperature_c": self._ask("nvmlDeviceGetTemperature", nvml.NVML_TEMPERATURE_GPU),
+            "power_w": None if milliwatts is None else milliwatts / 1e3,
+            "event_reasons": None if reasons is None else self._words(reasons),
+            "throttled": None if reasons is None else any(reasons & self._mask(name) for name in THROTTLED),
+            "foreign_processes": None if others is None else sum(process.pid != os.getpid() for process in others),
+        }
+        return {name: value for name, value in readings.items() if value is not None}
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Return whether `error` says that the device's or the host's memory is full."""
+        return isinstance(error, (self._cuda.OutOfMemoryError, MemoryError))
+
+    def _time_cold(self, run: Callable[[], object], calls: int) -> Block:
+        if self._flush_buffer is None:
+            self._flush_buffer = self._allocate(FLUSH_L2_TIMES * self._l2_bytes)
+        pairs, host = [], 0
+        for _ in range(calls):
+            self._flush_buffer.zero_()
+            start, end = self._event(), self._event()
+            start.record()
+            before = time.perf_counter_ns()
+            run()
+            host += time.perf_counter_ns() - before
+            end.record()
+            pairs.append((start, end))
+        self.synchronize()
+        device_ms = sum(start.elapsed_time(end) for start, end in pairs)
+        return Block(device_s=device_ms / calls * 1e-3, host_s=host / calls * 1e-9, calls=calls)
+
+    def _time_hot(self, run: Callable[[], object], calls: int) -> Block:
+        start, end = self._event(), self._event()
+        start.record()
+        before = time.perf_counter_ns()
+        for _ in range(calls):
+            run()
+        host = time.perf_counter_ns() - before
+        end.record()
+        self.synchronize()
+        return Block(device_s=start.elapsed_time(end) / calls * 1e-3, host_s=host / calls * 1e-9, calls=calls)
+
+    def _event(self) -> Any:
+        return self._cuda.Event(enable_timing=True)
+
+    def _tensor(self, num_bytes: int) -> Any:
+        return torch.empty(num_bytes, dtype=torch.int8, device=self.torch_name)
+
+    def _open_nvml(self, nvml: Any) -> tuple[Any, Any]:
+        """Return NVML and its handle of this very GPU, or (None, None): the device works without."""
+        nvml = nvml or importlib.import_module("pynvml")
+        uuid = getattr(self._properties, "uuid", None)
+        try:
+            nvml.nvmlInit()
+            return nvml, nvml_handle(nvml, None if uuid is None else f"GPU-{str(uuid).removeprefix('GPU-')}")
+        except (nvml.NVMLError, NoSuchDevice):
+            return None, None
+
+    def _ask(self, function: str, *arguments: object) -> Any:
+        """Return NVML's answer, or None where this GPU, driver or pynvml has none."""
+        try:
+            return getattr(self._nvml, function)(self._handle, *arguments)
+        except (AttributeError, self._nvml.NVMLError):
+            return None
+
+    def _nvml_facts(self) -> dict[str, Fact]:
+        if self._nvml is None:
+            return {"nvml": "not available: no clocks, power or throttle reasons"}
+        nvml = self._nvml
+        uuid = self._ask("nvmlDeviceGetUUID")
+        ecc = self._ask("nvmlDeviceGetEccMode")
+        limit = self._ask("nvmlDeviceGetEnforcedPowerLimit")
+        return {
+            "uuid_hash": None if uuid is None else hashlib.sha256(str(uuid).encode()).hexdigest()[:12],
+            "driver": str(nvml.nvmlSystemGetDriverVersion()),
+            "ecc": None if ecc is None else bool(ecc[0]),
+            "power_limit_w": None if limit is None else limit / 1e3,
+            "sm_clock_max_mhz": self._ask("nvmlDeviceGetMaxClockInfo", nvml.NVML_CLOCK_SM),
+            "memory_clock_max_mhz": self._ask("nvmlDeviceGetMaxClockInfo", nvml.NVML_CLOCK_MEM),
+        }
+
+    def _words(self, reasons: int) -> str:
+        return ", ".join(words for name, words in EVENT_REASONS.items() if reasons & self._mask(name)) or "none"
+
+    def _mask(self, name: str) -> int:
+        """Return the bit of one reason; the newer two exist only under NVML's former prefix."""
+        new = getattr(self._nvml, f"nvmlClocksEventReason{name}", None)
+        return int(new if new is not None else getattr(self._nvml, f"nvmlClocksThrottleReason{name}", 0))

@@ -1,0 +1,72 @@
+"""What a device must be able to do; probes know devices only through this."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Fact = str | int | float | bool | None
+
+
+class NoSuchDevice(Exception):
+    """The device that was asked for is not here; the message says what is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One timed interval of `calls` calls back to back."""
+
+    device_s: float
+    """Seconds per call on the device's own clock."""
+    host_s: float
+    """Seconds per call that the host was busy launching; equal to `device_s` on CPU."""
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """What the allocator saw during one pass, in bytes above what was allocated before it."""
+
+    peak_bytes: int
+    reserved_bytes: int | None
+    """What the caching allocator holds in all; None on CPU, where there is none."""
+
+
+class Device(ABC):
+    """A device that layers run on: its clock, cache, allocator, facts."""
+
+    kind: str
+    """cpu or cuda."""
+    torch_name: str
+    """What `torch.device` takes."""
+    timed_metrics: tuple[str, ...]
+    """Which of latency_ms, latency_hot_ms, host_ms this device's clock can tell."""
+
+    @abstractmethod
+    def synchronize(self) -> None:
+        """Return when all work given to the device is done."""
+
+    @abstractmethod
+    def time(self, run: Callable[[], object], calls: int, *, cold: bool) -> Block:
+        """Time `calls` calls of `run`; `cold` empties the cache before each (no effect on CPU)."""
+
+    @abstractmethod
+    def peak(self, run: Callable[[], object]) -> Peak:
+        """Return the allocator's peak over one call of `run`."""
+
+    @abstractmethod
+    def memory_bytes(self) -> int:
+        """Return the memory that layers may use in all."""
+
+    @abstractmethod
+    def facts(self) -> dict[str, Fact]:
+        """Return what does not change during a run: name, cores or SMs, memory, cache, driver, threads."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Fact]:
+        """Return what changes: load, clocks, temperature, throttle reasons; only what can be read."""
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Return whether `error` says that this device's memory is full."""
+        return isinstance(error, MemoryError)
