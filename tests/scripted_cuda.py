@@ -1,0 +1,163 @@
+"""A scripted GPU: stands in for `torch.cuda` and `pynvml`, so that each branch of CudaDevice runs without one.
+
+It keeps a device clock in ms that only kernels move, an allocator, and a log of what it was asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+
+class ScriptedOutOfMemoryError(RuntimeError):
+    """What torch.cuda raises."""
+
+
+@dataclass
+class ScriptedEvent:
+    """Notes the device's clock when recorded; can be read only after a synchronize."""
+
+    cuda: ScriptedCuda
+    at_ms: float | None = None
+
+    def record(self) -> None:
+        self.at_ms = self.cuda.clock_ms
+        self.cuda.log.append("record")
+        self.cuda.pending = True
+
+    def elapsed_time(self, end: ScriptedEvent) -> float:
+        assert not self.cuda.pending, "events were read before the device was waited for"
+        assert self.at_ms is not None
+        assert end.at_ms is not None
+        return end.at_ms - self.at_ms
+
+
+@dataclass
+class ScriptedCuda:
+    """Stands in for `torch.cuda`."""
+
+    available: bool = True
+    l2_bytes: int = 50 << 20
+    uuid: str | None = "11111111-2222"
+    clock_ms: float = 0.0
+    allocated: int = 1000
+    peak: int = 0
+    pending: bool = False
+    log: list[str] = field(default_factory=list)
+    OutOfMemoryError = ScriptedOutOfMemoryError
+
+    def is_available(self) -> bool:
+        return self.available
+
+    def set_device(self, index: int) -> None:
+        self.log.append(f"set_device {index}")
+
+    def get_device_properties(self, index: int) -> Any:
+        facts: dict[str, Any] = {"name": "NVIDIA Scripted", "multi_processor_count": 132, "major": 9, "minor": 0}
+        facts |= {"total_memory": 80 << 30, "L2_cache_size": self.l2_bytes, "uuid": self.uuid}
+        return SimpleNamespace(**facts)
+
+    def synchronize(self) -> None:
+        self.pending = False
+        self.log.append("synchronize")
+
+    def Event(self, enable_timing: bool) -> ScriptedEvent:  # noqa: N802
+        assert enable_timing
+        return ScriptedEvent(self)
+
+    def memory_allocated(self) -> int:
+        return self.allocated
+
+    def max_memory_allocated(self) -> int:
+        return self.peak
+
+    def memory_reserved(self) -> int:
+        return 2 << 20
+
+    def reset_peak_memory_stats(self) -> None:
+        self.peak = self.allocated
+        self.log.append("reset_peak")
+
+    def kernel(self, ms: float, temporary: int = 0) -> None:
+        """Run for `ms` and hold `temporary` bytes meanwhile."""
+        self.clock_ms += ms
+        self.pending = True
+        self.peak = max(self.peak, self.allocated + temporary)
+        self.log.append("kernel")
+
+    def buffer(self, num_bytes: int) -> Any:
+        """Return what `allocate` gives: a buffer whose zeroing takes 1 ms on the device."""
+        self.log.append(f"allocate {num_bytes}")
+
+        def zero_() -> None:
+            self.clock_ms += 1.0
+            self.log.append("flush")
+
+        return SimpleNamespace(zero_=zero_)
+
+
+class ScriptedNvmlError(Exception):
+    """What pynvml raises."""
+
+
+@dataclass
+class ScriptedNvml:
+    """Stands in for `pynvml`."""
+
+    reasons: int = 0
+    pids: tuple[int, ...] = ()
+    missing: frozenset[str] = frozenset()
+    """Functions that raise, as on a GPU that lacks the sensor."""
+    starts: bool = True
+    asked: list[str] = field(default_factory=list)
+    NVMLError = ScriptedNvmlError
+    NVML_CLOCK_SM, NVML_CLOCK_MEM, NVML_TEMPERATURE_GPU = 1, 2, 0
+    nvmlClocksEventReasonGpuIdle = 0x1  # noqa: N815
+    nvmlClocksEventReasonSwPowerCap = 0x4  # noqa: N815
+    nvmlClocksEventReasonHwSlowdown = 0x8  # noqa: N815
+    nvmlClocksEventReasonHwThermalSlowdown = 0x40  # noqa: N815
+    nvmlClocksThrottleReasonBoardLimit = 0x200  # noqa: N815
+
+    def nvmlInit(self) -> None:  # noqa: N802
+        if not self.starts:
+            raise ScriptedNvmlError("Driver Not Loaded")
+
+    def nvmlShutdown(self) -> None:  # noqa: N802
+        self.asked.append("shutdown")
+
+    def nvmlSystemGetDriverVersion(self) -> str:  # noqa: N802
+        return "570.86"
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> str:  # noqa: N802
+        if index > 1:
+            raise ScriptedNvmlError("Invalid Argument")
+        return f"gpu {index}"
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:  # noqa: N802
+        return f"gpu {uuid}"
+
+    def __getattr__(self, name: str) -> Any:
+        answers: dict[str, Any] = {
+            "nvmlDeviceGetName": "NVIDIA Scripted",
+            "nvmlDeviceGetMemoryInfo": SimpleNamespace(total=80 << 30),
+            "nvmlDeviceGetUUID": "GPU-11111111-2222",
+            "nvmlDeviceGetEccMode": (1, 1),
+            "nvmlDeviceGetEnforcedPowerLimit": 700_000,
+            "nvmlDeviceGetMaxClockInfo": 1980,
+            "nvmlDeviceGetPowerUsage": 412_500,
+            "nvmlDeviceGetClockInfo": 1755,
+            "nvmlDeviceGetTemperature": 61,
+            "nvmlDeviceGetCurrentClocksEventReasons": self.reasons,
+            "nvmlDeviceGetComputeRunningProcesses": [SimpleNamespace(pid=pid) for pid in self.pids],
+        }
+        if name not in answers:
+            raise AttributeError(name)
+
+        def answer(handle: str, *_: object) -> Any:
+            self.asked.append(handle)
+            if name in self.missing:
+                raise ScriptedNvmlError("Not Supported")
+            return answers[name]
+
+        return answer

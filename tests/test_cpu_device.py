@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+import torch
+
+from harness.devices import open_device
+from harness.devices.cpu import CpuDevice, _Usage
+from harness.devices.interface import NoSuchDevice
+
+
+@pytest.fixture(scope="module")
+def cpu() -> CpuDevice:
+    return CpuDevice()
+
+
+def test_a_known_wait_is_timed_per_call(cpu: CpuDevice) -> None:
+    block = cpu.time(lambda: time.sleep(0.02), 3, cold=True)
+    assert 0.02 <= block.device_s < 0.2
+    assert block.device_s == block.host_s
+    assert block.calls == 3
+
+
+def test_the_peak_of_an_ffn_is_its_hidden_tensors_to_the_byte(cpu: CpuDevice) -> None:
+    x, up, down = torch.randn(512, 256), torch.randn(256, 1024), torch.randn(1024, 256)
+
+    def ffn() -> torch.Tensor:
+        with torch.no_grad():
+            return torch.relu(x @ up) @ down
+
+    assert cpu.peak(ffn).peak_bytes == 4_194_304  # the hidden tensor and its relu, [512, 1024] float32 each
+    assert cpu.peak(ffn).reserved_bytes is None
+
+
+def test_the_peak_holds_what_a_kernel_allocates_inside_itself(cpu: CpuDevice) -> None:
+    expanded, other = torch.randn(1024, 1).expand(1024, 1024), torch.randn(1024, 16)
+    peak = cpu.peak(lambda: expanded @ other).peak_bytes
+    assert peak >= 1024 * 1024 * 4, "the contiguous copy of the expanded operand does not show"
+    assert peak == 4_259_840
+
+
+def test_memory_freed_in_the_pass_does_not_hide_what_came_before_it(cpu: CpuDevice) -> None:
+    def twice() -> None:
+        torch.empty(1 << 20, dtype=torch.uint8)
+        torch.empty(1 << 18, dtype=torch.uint8)
+
+    assert cpu.peak(twice).peak_bytes == 1 << 20
+
+
+def test_facts_are_plain_values_and_name_the_machine(cpu: CpuDevice) -> None:
+    facts = cpu.facts()
+    assert facts["cores"] == psutil.cpu_count()
+    assert facts["threads"] == torch.get_num_threads()
+    assert facts["torch"] == torch.__version__
+    assert 0 < cpu.memory_bytes() <= psutil.virtual_memory().total
+    assert json.loads(json.dumps(facts)) == facts
+
+
+def test_state_is_plain_values(cpu: CpuDevice) -> None:
+    state = cpu.state()
+    assert {"load_1min", "swap_used_bytes", "steal_percent", "others_percent", "clock_mhz"} == set(state)
+    assert json.loads(json.dumps(state)) == state
+
+
+def test_what_others_take_of_the_cores_is_seen(cpu: CpuDevice) -> None:
+    def burn(seconds: float) -> None:
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            pass
+
+    program = "import time; end = time.perf_counter() + 0.6\nwhile time.perf_counter() < end: pass"
+    other = subprocess.Popen([sys.executable, "-S", "-c", program])
+    cpu.state()
+    burn(0.4)
+    beside = cpu.state()["others_percent"]
+    other.wait()
+    assert isinstance(beside, float)
+    assert beside >= 100 / (psutil.cpu_count() or 1) / 4, "one busy process beside us does not show"
+
+
+def test_shares_are_of_all_cores_time() -> None:
+    before, after = _Usage(100.0, 40.0, 10.0, 1.0), _Usage(102.0, 41.5, 10.5, 1.1)
+    assert after.share_since(before, lambda usage: usage.busy - usage.own) == 50.0
+    assert after.share_since(before, lambda usage: usage.stolen) == 5.0
+    assert before.share_since(before, lambda usage: usage.busy) is None
+
+
+def test_a_failed_allocation_is_out_of_memory(cpu: CpuDevice) -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 60, dtype=torch.uint8)
+    assert cpu.is_out_of_memory(caught.value)
+    assert cpu.is_out_of_memory(MemoryError())
+    assert not cpu.is_out_of_memory(RuntimeError("shapes cannot be multiplied"))
+
+
+def test_open_device_knows_two_kinds() -> None:
+    assert open_device("cpu").kind == "cpu"
+    with pytest.raises(NoSuchDevice, match="no kind of device named 'tpu'; expected cpu or cuda"):
+        open_device("tpu")
