@@ -1,0 +1,106 @@
+"""What the rest of the house knows of a layer: shapes, phases, taps, replay, and the parts that all kinds share.
+
+Letters: B sequences, m tokens a sequence, T = B m, D d_model, F d_ff, E experts, K top_k, P slots per expert,
+S = E P slots a sequence, C capacity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from harness.case import Case
+
+Phase = Literal["router", "dispatch", "experts", "combine"]
+PHASES: tuple[Phase, ...] = ("router", "dispatch", "experts", "combine")
+
+
+class Unsupported(Exception):
+    """A layer or backend cannot do this case; the message says why, in words for the report."""
+
+
+class Observer(Protocol):
+    """Sees a layer's phases begin and end, and the tensors that it shows at its taps."""
+
+    def enter(self, phase: Phase) -> None:
+        """Hear that a phase begins."""
+
+    def leave(self, phase: Phase) -> None:
+        """Hear that it ends."""
+
+    def tap(self, name: str, value: Tensor) -> None:
+        """See a tensor."""
+
+
+class Layer(nn.Module):
+    """One system under test: [B, m, D] to [B, m, D].
+
+    All backends of one kind share parameter names and shapes, so that one's `state_dict` loads into another.
+
+    Taps, where a kind has the thing: `logits` [.., E or S], `choice` (integer routing decisions), `scores` (what
+    `choice` is the top-k of, along its last dimension), `kept` (bool, like choice: not dropped by capacity), `load`
+    [E] assignments that each expert was given before any drop, `expert_output`.
+    """
+
+    def __init__(self, case: Case, backend: str) -> None:
+        super().__init__()
+        self.case = case
+        self.backend = backend
+        """The implementation that runs; never `best`."""
+        self.observer: Observer | None = None
+        """Set by a probe for the length of one measurement; None in the timed loop."""
+        self.replay: Tensor | None = None
+        """Routing decisions that stand in for the layer's own, shaped like the tap `choice`; None: its own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the layer's output [B, m, D] for `x` [B, m, D], without the residual."""
+        raise NotImplementedError
+
+    def phase(self, name: Phase) -> AbstractContextManager[None]:
+        """Return a context that marks its body as one phase; costs one test while nobody looks."""
+        return nullcontext() if self.observer is None else _observed(self.observer, name)
+
+    def tap(self, name: str, value: Tensor) -> None:
+        """Show one tensor to whoever looks."""
+        if self.observer is not None:
+            self.observer.tap(name, value)
+
+
+@contextmanager
+def _observed(observer: Observer, name: Phase) -> Iterator[None]:
+    observer.enter(name)
+    try:
+        yield
+    finally:
+        observer.leave(name)
+
+
+@contextmanager
+def observing(layer: Layer, observer: Observer) -> Iterator[None]:
+    """Let `observer` look at `layer` for the length of the block."""
+    before, layer.observer = layer.observer, observer
+    try:
+        yield
+    finally:
+        layer.observer = before
+
+
+@contextmanager
+def replaying(layer: Layer, choice: Tensor) -> Iterator[None]:
+    """Force `choice` (shaped like the tap of that name) on `layer` for the length of the block."""
+    before, layer.replay = layer.replay, choice
+    try:
+        yield
+    finally:
+        layer.replay = before
+
+
+def torch_dtype(case: Case) -> torch.dtype:
+    """Return the case's dtype as torch names it."""
+    dtype = getattr(torch, case.dtype)
+    assert isinstance(dtype, torch.dtype)
+    return dtype

@@ -1,0 +1,135 @@
+"""Who goes where: gates, top-k, who gets an expert's room, and the maps between tokens and rows.
+
+An assignment is one (token, choice) pair. Where an expert has less room than assignments, all first choices come
+before all second ones, and tokens come in the order of their positions (GShard, Lepikhin et al. 2020, algorithm 1).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def softmax(logits: Tensor, dim: int) -> Tensor:
+    """Return the softmax in at least float32 (the selective precision of Switch, Fedus et al. 2021, section 2.4)."""
+    return logits.softmax(dim, dtype=torch.promote_types(logits.dtype, torch.float32))
+
+
+def top_k(scores: Tensor, k: int) -> Tensor:
+    """Return the indices of the `k` largest `scores` along the last dimension, largest first."""
+    return scores.topk(k, dim=-1).indices
+
+
+def gate(scores: Tensor, choice: Tensor) -> Tensor:
+    """Return the gates [T, K] of the experts chosen [T, K] by their `scores` [T, E].
+
+    K = 1: the raw probability (Switch). K >= 2: probabilities over their sum among the chosen (Mixtral, Jiang et al.
+    2024), which equals a softmax over their logits alone.
+    """
+    gates = scores.gather(-1, choice)
+    return gates if choice.shape[-1] == 1 else gates / gates.sum(-1, keepdim=True)
+
+
+def positions(choice: Tensor, experts: int, groups: int) -> Tensor:
+    """Return each assignment's place [T, K] in its expert's queue of its group, from `choice` [T, K]; no sorting.
+
+    The running count of GShard, as the equation has it: its one-hot tensors grow as K T E.
+    """
+    first_choices_first = choice.view(groups, -1, choice.shape[-1]).transpose(1, 2).flatten(1)  # [G, K n]
+    chosen = F.one_hot(first_choices_first, experts)  # [G, K n, E]
+    place = (chosen.cumsum(1) * chosen).sum(-1) - 1  # [G, K n]
+    return place.view(groups, choice.shape[-1], -1).transpose(1, 2).reshape(choice.shape)
+
+
+class Sorted(NamedTuple):
+    """Rows of a dropless layer: every assignment, sorted by expert."""
+
+    token: Tensor
+    """[K T] the token in each row."""
+    expert: Tensor
+    """[K T] the expert of each row, ascending."""
+    ends: Tensor
+    """[E] int32: where the rows of each expert end."""
+    row: Tensor
+    """[T, K] the row of each assignment."""
+
+
+class Slotted(NamedTuple):
+    """Rows of a layer with capacity: C for each expert and group, expert by expert."""
+
+    token: Tensor
+    """[E G C] the token in each row; an empty one holds some token too, and nothing reads what comes of it."""
+    row: Tensor
+    """[T, K] the row of each assignment; that of a dropped one is its expert's last."""
+    kept: Tensor
+    """[T, K] False where the expert had no room."""
+
+
+def sort(choice: Tensor, experts: int) -> Sorted:
+    """Return the rows of a dropless layer for `choice` [T, K]; nothing waits for the device."""
+    order, expert = _order(choice)
+    ends = torch.searchsorted(expert, _range(experts, choice), right=True, out_int32=True)
+    return Sorted(order % len(choice), expert, ends, _inverse(order, choice))
+
+
+def slot(choice: Tensor, experts: int, groups: int, room: int) -> Slotted:
+    """Return the rows of a layer where each expert has `room` rows for each of `groups` groups of tokens.
+
+    A queue is one expert's of one group. Sorting puts each queue in one piece, in the order of service, so that the
+    first `room` of a piece are those kept; nothing waits for the device.
+    """
+    tokens = len(choice)
+    group = _range(tokens, choice)[:, None] // (tokens // groups)
+    queue = choice * groups + group  # [T, K]
+    order, in_order = _order(queue)
+    starts = torch.searchsorted(in_order, _range(experts * groups, choice))  # [E G]
+    place = _inverse(order, choice) - starts[queue]  # [T, K]
+    rows = (starts[:, None] + _range(room, choice)).clamp_(max=len(order) - 1)  # [E G, C]
+    return Slotted(
+        token=order[rows.flatten()] % tokens,
+        row=queue * room + place.clamp(max=room - 1),
+        kept=place < room,
+    )
+
+
+def _order(key: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the order [K T] that sorts `key` [T, K], first choices first among equals, and the sorted keys [K T]."""
+    keys, order = key.t().flatten().sort(stable=True)
+    return order, keys
+
+
+def _inverse(order: Tensor, like: Tensor) -> Tensor:
+    """Return where each assignment went [T, K]; `order` is a permutation, so no two writes meet."""
+    where = torch.empty_like(order).scatter_(0, order, _range(len(order), order))
+    return where.view(like.shape[1], like.shape[0]).t().contiguous()
+
+
+def _range(count: int, like: Tensor) -> Tensor:
+    return torch.arange(count, device=like.device)
+
+
+def dispatch(tokens: Tensor, source: Tensor) -> Tensor:
+    """Return the rows `tokens[source]` [R, D]; the gradient is summed in a fixed order, without atomics."""
+    return F.embedding(source, tokens)
+
+
+def combine(rows: Tensor, row: Tensor, gates: Tensor) -> Tensor:
+    """Return for each token the sum of its `row`s [T, K] of `rows` [R, D], each times its gate [T, K]: [T, D].
+
+    One fused gather, product and sum in the order of K: no atomics (`index_add_` adds in any order on CUDA), and no
+    [T, K, D] in between.
+    """
+    return F.embedding_bag(row, rows, per_sample_weights=gates, mode="sum")
+
+
+def combine_ragged(rows: Tensor, token: Tensor, gates: Tensor, tokens: int) -> Tensor:
+    """Return for each of `tokens` tokens the sum of the rows [R, D] that `token` [R] says are its, times their gates.
+
+    Sorted by token first, so that each sums its rows in a fixed order; a token without rows gets exactly 0.
+    """
+    owner, order = token.sort(stable=True)
+    starts = torch.searchsorted(owner, _range(tokens, token))  # [T]
+    return F.embedding_bag(order, rows, starts, per_sample_weights=gates[order], mode="sum")

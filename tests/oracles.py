@@ -1,0 +1,82 @@
+"""Each layer's mathematics transcribed once more, in float64 and with Python loops, sharing no code with the layers."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import torch
+from torch import Tensor
+
+from harness.layers.expert_choice import ExpertChoice
+from harness.layers.experts import Ffn
+from harness.layers.soft import Soft
+from harness.layers.token_choice import TokenChoice
+
+
+def activation(name: str, v: Tensor) -> Tensor:
+    """The definitions: v Phi(v), max(v, 0), v sigma(v)."""
+    if name == "gelu":
+        return v * 0.5 * (1 + torch.erf(v / 2**0.5))
+    return torch.where(v > 0, v, 0.0) if name == "relu" else v / (1 + torch.exp(-v))
+
+
+def ffn(bank: Ffn, v: Tensor, expert: int | None = None) -> Tensor:
+    """One row `v` [D] through one FFN."""
+    w1, w2 = (w.double() if expert is None else w[expert].double() for w in (bank.w1, bank.w2))
+    if bank.b1 is None or bank.b2 is None:
+        width = w2.shape[0]
+        return (activation(bank.activation, v @ w1[:, :width]) * (v @ w1[:, width:])) @ w2
+    b1, b2 = (b.double() if expert is None else b[expert].double() for b in (bank.b1, bank.b2))
+    return activation(bank.activation, v @ w1 + b1) @ w2 + b2
+
+
+def token_choice(layer: TokenChoice, x: Tensor, room: int | None, by_sequence: bool) -> Tensor:
+    """Token by token: its best experts, its gates, and its place in their queues."""
+    x = x.double()
+    y = torch.zeros_like(x)
+    taken: Counter[tuple[int, int]] = Counter()
+    for k in range(layer.top_k):  # all first choices before all second ones
+        for b, sequence in enumerate(x):
+            for t, v in enumerate(sequence):
+                p = torch.exp(v @ layer.router.double())
+                p = p / p.sum()
+                best = sorted(range(layer.experts), key=lambda e: -float(p[e]))[: layer.top_k]
+                expert = best[k]
+                queue = (b if by_sequence else 0, expert)
+                taken[queue] += 1
+                if room is None or taken[queue] <= room:
+                    gate = p[expert] if layer.top_k == 1 else p[expert] / p[best].sum()
+                    y[b, t] += gate * ffn(layer.ffn, v, expert)
+    if layer.shared is not None:
+        y += torch.stack([torch.stack([ffn(layer.shared, v) for v in sequence]) for sequence in x])
+    return y
+
+
+def expert_choice(layer: ExpertChoice, x: Tensor, room: int, by_sequence: bool) -> Tensor:
+    """Expert by expert: the tokens of the group that score it highest."""
+    x = x.double()
+    y = torch.zeros_like(x)
+    everywhere = [(b, t) for b in range(x.shape[0]) for t in range(x.shape[1])]
+    groups = [[(b, t) for b, t in everywhere if b == g] for g in range(x.shape[0])] if by_sequence else [everywhere]
+    for group in groups:
+        scores = {at: torch.softmax(x[at] @ layer.router.double(), 0) for at in group}
+        for expert in range(layer.experts):
+            for at in sorted(group, key=lambda at: -float(scores[at][expert]))[:room]:
+                y[at] += scores[at][expert] * ffn(layer.ffn, x[at], expert)
+    return y
+
+
+def soft(layer: Soft, x: Tensor) -> Tensor:
+    """Algorithms 1 and 2 of Puigcerver et al. 2023, einsum by einsum, one sequence at a time."""
+    phi = layer.phi.double().unflatten(1, (layer.experts, layer.slots))  # type: ignore[no-untyped-call]  # [d, n, p]
+    phi = layer.scale.double() * phi / (phi.square().sum(0).sqrt() + 1e-6)
+    y = []
+    for tokens in x.double():  # [m, d]
+        unit = tokens / (tokens.square().sum(1, keepdim=True).sqrt() + 1e-6)
+        logits = torch.einsum("md,dnp->mnp", unit, phi)
+        dispatch = torch.exp(logits) / torch.exp(logits).sum(0)
+        combine = torch.exp(logits) / torch.exp(logits).sum((1, 2), keepdim=True)
+        slots = torch.einsum("md,mnp->npd", tokens, dispatch)
+        outs = torch.stack([torch.stack([ffn(layer.ffn, v, n) for v in own]) for n, own in enumerate(slots)])
+        y.append(torch.einsum("npd,mnp->md", outs, combine))
+    return torch.stack(y)

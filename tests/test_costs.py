@@ -1,0 +1,215 @@
+"""Costs: each closed form against the built layer, torch's counter, the allocator, and published numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from harness.case import Case
+from harness.declare.costs import BACKENDS, capacity, cost, resolve_backend, unsupported
+from harness.layers import build
+from harness.layers.interface import Phase, observing, torch_dtype
+from harness.probes.flop_formulas import FORMULAS, count_flops, grouped_mm_flops
+from harness.probes.rows import Taps
+from harness.probes.subject import Subject, make_subject
+from tests.cases import dense, expert_choice, families, soft, token_choice
+from tests.test_layers import any_case
+
+
+def _subject(case: Case) -> Subject:
+    return make_subject(case, build(case))
+
+
+@settings(max_examples=80, deadline=None)
+@given(case=any_case())
+def test_parameters_and_flops_are_those_of_the_built_layer(case: Case) -> None:
+    for pass_ in ("forward", "forward_backward", "train"):
+        subject = _subject(replace(case, pass_=pass_))
+        forms = cost(subject.case)
+        assert forms.params == sum(w.numel() for w in subject.layer.parameters())
+        assert forms.weight_bytes == sum(w.nbytes for w in subject.layer.parameters())
+        assert forms.flops_executed == count_flops(subject.run)
+
+
+@pytest.mark.parametrize("backend", ["reference", "best", "onehot"])
+def test_flops_by_phase_are_those_of_the_phases(backend: str) -> None:
+    class ByPhase(Taps):
+        now: str = "other"
+
+        def enter(self, phase: Phase) -> None:
+            self.now = phase
+            self.before = total()
+
+        def leave(self, phase: Phase) -> None:
+            spent[phase] = spent.get(phase, 0) + total() - self.before
+
+    for case in families():
+        case = replace(case, backend=backend)
+        if unsupported(case):
+            continue
+        spent: dict[str, int] = {}
+        layer = build(case)
+        with FlopCounterMode(display=False, custom_mapping=FORMULAS) as counter, torch.no_grad():
+            total: Callable[[], int] = counter.get_total_flops
+            with observing(layer, ByPhase()):
+                layer(torch.randn(case.batch, case.tokens, case.d_model))
+        assert {phase: flops for phase, flops in cost(case).phases.items() if flops} == {
+            phase: flops for phase, flops in spent.items() if flops
+        }
+
+
+TINY: dict[str, Any] = {"d_model": 32, "d_ff": 128, "batch": 4, "tokens": 64}
+
+
+@pytest.mark.parametrize(
+    ("case", "forward", "backward"),
+    [
+        (dense(**TINY), 4_194_304, 8_388_608),
+        (soft(experts=8, slots=8, **TINY), 7_340_032, 14_680_064),
+        (token_choice(experts=8, capacity_factor=1.0, backend="onehot", **TINY), 25_296_896, 42_205_184),
+        (token_choice(experts=8, **TINY), 8_519_680, 17_039_360),
+        (expert_choice(experts=8, capacity_factor=2.0, **TINY), 8_519_680, 17_039_360),
+    ],
+    ids=["dense", "soft", "onehot", "grouped", "ec"],
+)
+def test_flops_counted_once_by_hand(case: Case, forward: int, backward: int) -> None:
+    assert cost(case).flops_executed == forward
+    assert cost(replace(case, pass_="forward_backward")).flops_executed == forward + backward
+
+
+def test_soft_moe_s14_as_published() -> None:
+    """Soft MoE S/14 256E (Puigcerver et al. 2023, table 1): GFLOP an image in its 6 MoE layers."""
+    case = soft(d_model=384, d_ff=1536, experts=256, tokens=256, batch=1)
+    giga = {phase: 6 * flops / 1e9 for phase, flops in cost(case).phases.items()}
+    assert giga == pytest.approx({"router": 0.302, "dispatch": 0.302, "combine": 0.302, "experts": 3.624}, abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("size", "layers", "experts", "dense_millions", "soft_millions"),
+    [((384, 1536), 6, 128, 33, 933), ((768, 3072), 6, 128, 108, 3700), ((1280, 5120), 16, 256, 669, 54100)],
+    ids=["S/16", "B/16", "H/14"],
+)
+def test_soft_moe_grows_a_vit_by_the_published_parameters(
+    size: tuple[int, int], layers: int, experts: int, dense_millions: int, soft_millions: int
+) -> None:
+    """Table 1 again: what the MoE layers add to the dense model is what the two published totals differ by."""
+    shape = dict(zip(("d_model", "d_ff"), size, strict=True))
+    added = cost(soft(experts=experts, **shape)).params - cost(dense(**shape)).params
+    assert layers * added / 1e6 == pytest.approx(soft_millions - dense_millions, rel=0.006)
+
+
+@pytest.mark.parametrize(
+    ("top_k", "factor", "exaflop"), [(1, 1.0, 21.5), (2, 1.0, 31.0), (2, 2.0, 50.0)], ids=["row 37", "row 45", "row 49"]
+)
+def test_onehot_token_choice_trains_at_the_published_exaflop(top_k: int, factor: float, exaflop: float) -> None:
+    """Table 9 of the paper, S/16 with 32 experts in groups of 8 images: 1 FLOP a multiply-add, 300k steps of 4096."""
+    shape: dict[str, Any] = {"d_model": 384, "d_ff": 1536, "tokens": 196, "batch": 8, "pass_": "forward_backward"}
+    routed = token_choice(experts=32, top_k=top_k, capacity_factor=factor, backend="onehot", **shape)
+    macs_per_image = (cost(routed).flops_executed - cost(dense(**shape)).flops_executed) / 2 / 8
+    assert 17.0 + 6 * macs_per_image * 300e3 * 4096 / 1e18 == pytest.approx(exaflop, rel=0.01)
+
+
+def test_mixtral_leaves_the_published_parameters_idle() -> None:
+    """46.7 B in all, 12.9 B active (Jiang et al. 2024): 32 layers of 8 experts, of which a token uses 2."""
+    shape: dict[str, Any] = {"d_model": 4096, "d_ff": 14336, "gated": True, "activation": "silu"}
+    forms = cost(token_choice(experts=8, top_k=2, **shape))
+    assert 32 * (forms.params - forms.params_active) == 46_702_792_704 - 12_879_925_248
+
+
+@pytest.mark.parametrize(
+    ("tokens", "experts", "top_k", "factor", "rows"),
+    [(4096, 64, 2, 1.25, 160), (196, 128, 1, 1.0, 2), (100, 16, 8, 1.0, 50), (4, 64, 1, 1.0, 1), (8, 2, 2, 4.0, 8)],
+)
+def test_capacity_is_vmoes(tokens: int, experts: int, top_k: int, factor: float, rows: int) -> None:
+    case = token_choice(batch=1, tokens=tokens, experts=experts, top_k=top_k, capacity_factor=factor)
+    assert capacity(case) == rows
+    assert capacity(replace(case, batch=3, group="sequence")) == rows
+
+
+def test_capacity_pads_what_is_executed_and_not_what_is_asked_for() -> None:
+    dropless, padded = (cost(token_choice(capacity_factor=factor)) for factor in (None, 1.25))
+    assert padded.flops_model == dropless.flops_model == dropless.flops_executed
+    assert padded.phases["experts"] == 1.25 * dropless.phases["experts"]
+
+
+def test_active_parameters_by_their_conventions() -> None:
+    """Router and K experts, router and c experts, or everything."""
+    ffn, router = cost(dense()).params, 32 * 4
+    assert cost(token_choice()).params_active == router + 2 * ffn
+    assert cost(token_choice(shared_experts=1)).params_active == router + 3 * ffn
+    assert cost(expert_choice(capacity_factor=1.5)).params_active == router + ffn * 3 // 2
+    assert cost(soft()).params_active == cost(soft()).params
+    assert cost(dense()).params_active == ffn
+
+
+def test_traffic_counts_what_is_touched_once() -> None:
+    """One token reaches 2 of 64 experts; AdamW still visits all."""
+    case = token_choice(batch=1, tokens=1, experts=64)
+    ffn, router, x = cost(dense()).params, 32 * 64, 32
+    used = 2 * ffn + router
+    assert cost(case).bytes == 4 * (used + 2 * x)
+    assert cost(replace(case, pass_="forward_backward")).bytes == 4 * (3 * used + 4 * x)
+    assert cost(replace(case, pass_="train")).bytes == 4 * (3 * used + 4 * x + 7 * (64 * ffn + router))
+    assert cost(replace(case, capacity_factor=1.0)).bytes == 4 * (64 * ffn + router + 2 * x)
+
+
+def test_what_must_fit_is_weights_input_state_and_peak() -> None:
+    forward, both, train = (cost(dense(pass_=p)) for p in ("forward", "forward_backward", "train"))
+    x = 2 * 16 * 32 * 4
+    assert forward.memory_needed == forward.weight_bytes + x + forward.memory_predicted
+    assert both.memory_needed == both.weight_bytes + 2 * x + both.memory_predicted
+    assert train.memory_needed == both.memory_needed + 2 * train.weight_bytes
+    assert forward.memory_saved is None
+
+
+@pytest.mark.parametrize(
+    ("case", "words"),
+    [
+        (dense(layer="mystery"), "no layer of kind 'mystery'"),
+        (dense(scope="block"), 'scope = "block" is not implemented'),
+        (dense(compile=True), "compile = true"),
+        (token_choice(routing="zipf:1.2"), 'routing = "zipf:1.2"'),
+        (soft(backend="grouped"), "soft has no backend 'grouped'"),
+        (token_choice(top_k=5), "top_k = 5 is above experts = 4"),
+        (token_choice(backend="onehot"), "needs a capacity"),
+        (token_choice(d_model=36, dtype="bfloat16"), "d_model to be a multiple of 8 in bfloat16"),
+        (token_choice(d_model=36, dtype="float64"), None),
+        (token_choice(d_model=33, capacity_factor=1.0), None),
+        *[(case, None) for case in families()],
+    ],
+)
+def test_what_cannot_run_says_why(case: Case, words: str | None) -> None:
+    reason = unsupported(case)
+    assert reason is None if words is None else words in (reason or "")
+
+
+def test_best_is_a_backend_of_its_kind() -> None:
+    for case in families():
+        assert resolve_backend(case) in BACKENDS[case.layer]
+        assert resolve_backend(replace(case, backend="reference")) == "reference"
+
+
+def test_flops_of_a_layer_that_would_not_fit_are_counted_without_it() -> None:
+    """3.4 B parameters on fake tensors: one layer of Soft MoE H/14 with 256 experts."""
+    case = soft(d_model=1280, d_ff=5120, experts=256, tokens=256, batch=8, dtype="bfloat16", pass_="forward_backward")
+    with FakeTensorMode():
+        layer = build(case)
+        x = torch.empty(8, 256, 1280, dtype=torch_dtype(case), requires_grad=True)
+        assert count_flops(lambda: layer(x).sum().backward()) == cost(case).flops_executed
+        assert sum(w.numel() for w in layer.parameters()) == cost(case).params
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "flops"),
+    [((6, 4), (2, 4, 8), 384), ((4, 6), (6, 8), 384), ((2, 6, 4), (4, 8), 384), ((2, 6, 4), (2, 4, 8), 768)],
+    ids=["forward", "weight gradient", "3d by 2d", "batched"],
+)
+def test_the_formula_of_grouped_mm(a: tuple[int, ...], b: tuple[int, ...], flops: int) -> None:
+    assert grouped_mm_flops(a, b) == flops

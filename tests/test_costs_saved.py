@@ -1,0 +1,49 @@
+"""Saved bytes: the closed form against what autograd's hooks see."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from harness.case import Case
+from harness.declare.costs import BACKENDS, cost, unsupported
+from harness.layers import build
+from harness.probes.memory import saved_bytes
+from harness.probes.subject import make_subject
+from tests.cases import dense, expert_choice, families, soft, token_choice
+
+
+def memory_cases() -> list[Case]:
+    """Every backend, activation and group, where it keeps tensors of its own."""
+    shape: dict[str, Any] = {"d_model": 48, "d_ff": 192, "batch": 4, "tokens": 40, "pass_": "forward_backward"}
+    acts = [("gelu", False), ("relu", False), ("silu", True)]
+    cases = []
+    for (act, gated), group in itertools.product(acts, ("batch", "sequence")):
+        own = {**shape, "activation": act, "gated": gated}
+        for backend in ("grouped", "onehot", "reference"):
+            for factor, top_k in itertools.product((None, 1.25), (1, 2)):
+                cases.append(token_choice(backend=backend, capacity_factor=factor, top_k=top_k, group=group, **own))
+        cases += [expert_choice(backend=b, capacity_factor=2.0, group=group, **own) for b in BACKENDS["expert_choice"]]
+        cases += [soft(backend=b, slots=8, **own) for b in BACKENDS["soft"]]
+        cases += [dense(backend=b, **own) for b in BACKENDS["dense"]]
+    return [case for case in dict.fromkeys(cases) if unsupported(case) is None]
+
+
+@pytest.mark.parametrize("case", memory_cases(), ids=lambda case: case.id)
+def test_saved_bytes_are_exact(case: Case) -> None:
+    measured, predicted = saved_bytes(make_subject(case, build(case))), cost(case).memory_saved
+    assert predicted is not None
+    if case.backend == "reference" and case.capacity_factor and case.layer == "token_choice":
+        assert 0.9 * predicted < measured <= predicted  # how many are dropped decides
+    else:
+        assert measured == predicted
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("case", families(pass_="forward_backward"), ids=lambda case: str(case.variant))
+def test_saved_bytes_follow_the_dtype(case: Case, dtype: str) -> None:
+    case = replace(case, dtype=dtype)
+    assert saved_bytes(make_subject(case, build(case))) == cost(case).memory_saved

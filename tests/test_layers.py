@@ -1,0 +1,210 @@
+"""Layers: every backend against the float64 reference, and the reference against an independent transcription."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from harness.case import Case
+from harness.declare.costs import BACKENDS, capacity, unsupported
+from harness.layers import KINDS, build, reference_of
+from harness.layers.dense import Dense
+from harness.layers.expert_choice import ExpertChoice
+from harness.layers.interface import Layer, Unsupported, observing, replaying, torch_dtype
+from harness.layers.soft import Soft
+from harness.layers.token_choice import TokenChoice
+from harness.probes.rows import Taps
+from tests import oracles
+from tests.cases import dense, expert_choice, families, soft, token_choice
+
+ACTIVATIONS = [("gelu", False), ("relu", False), ("silu", False), ("silu", True), ("gelu", True)]
+FAST = [case for case in families() if case.backend == "best"]
+
+
+def _input(case: Case, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(case.batch, case.tokens, case.d_model, generator=generator).to(torch_dtype(case))
+
+
+def _taps(layer: Layer, x: Tensor) -> dict[str, Tensor]:
+    with torch.no_grad(), observing(layer, taps := Taps()):
+        layer(x)
+    return taps.seen
+
+
+def _pass(layer: Layer, x: Tensor, choice: Tensor | None) -> dict[str, Tensor]:
+    """Return output and all gradients, by name, with the routing replayed where there is one."""
+    x = x.clone().requires_grad_()
+    upstream = torch.randn(x.shape, generator=torch.Generator().manual_seed(7)).to(x.dtype)
+    if choice is None:
+        y = layer(x)
+    else:
+        with replaying(layer, choice):
+            y = layer(x)
+    names, weights = zip(*layer.named_parameters(), strict=True)
+    grads = torch.autograd.grad(y, (x, *weights), upstream)
+    return {"y": y.detach(), **dict(zip(("x", *names), grads, strict=True))}
+
+
+def _worst(got: dict[str, Tensor], expected: dict[str, Tensor]) -> tuple[float, str]:
+    """Return the largest error over the tensor's largest value, and where."""
+    errors = {
+        name: float((got[name].double() - right).abs().max() / right.abs().max().clamp(min=1e-12))
+        for name, right in expected.items()
+    }
+    assert got.keys() == expected.keys()
+    worst = max(errors, key=errors.__getitem__)
+    return errors[worst], worst
+
+
+@st.composite
+def any_case(draw: st.DrawFn) -> Case:
+    kind = draw(st.sampled_from(sorted(KINDS)))
+    act, gated = draw(st.sampled_from(ACTIVATIONS))
+    shape = {"activation": act, "gated": gated, "d_model": draw(st.sampled_from([8, 16])), "d_ff": 24}
+    shape |= {"batch": draw(st.integers(1, 4)), "tokens": draw(st.integers(1, 12))}
+    backend = draw(st.sampled_from(BACKENDS[kind]))
+    experts, group = draw(st.integers(1, 6)), draw(st.sampled_from(["batch", "sequence"]))
+    if kind == "dense":
+        return dense(backend=backend, **shape)
+    if kind == "soft":
+        return soft(backend=backend, experts=experts, slots=draw(st.integers(1, 3)), **shape)
+    if kind == "expert_choice":
+        factor = draw(st.sampled_from([0.5, 1.0, 2.0]))
+        experts += 1  # a single expert scores all tokens alike, and which of them it takes is anyone's choice
+        return expert_choice(backend=backend, experts=experts, group=group, capacity_factor=factor, **shape)
+    factors = [0.5, 1.0, 1.25] + ([] if backend == "onehot" else [None])
+    return token_choice(
+        backend=backend,
+        experts=experts,
+        top_k=draw(st.integers(1, experts)),
+        group=group,
+        capacity_factor=draw(st.sampled_from(factors)),
+        shared_experts=draw(st.integers(0, 2)),
+        **shape,
+    )
+
+
+@settings(max_examples=80, deadline=None)
+@given(case=any_case(), dtype=st.sampled_from(["float32", "float64"]), seed=st.integers(0, 9))
+def test_every_backend_agrees_with_the_reference_in_output_and_gradients(case: Case, dtype: str, seed: int) -> None:
+    case = replace(case, dtype=dtype)
+    layer = build(case, seed=seed)
+    x = _input(case, seed)
+    choice = _taps(layer, x).get("choice")
+    error, where = _worst(_pass(layer, x, None), _pass(reference_of(layer), x.double(), choice))
+    assert error < (1e-3 if dtype == "float32" else 1e-10), where
+
+
+@settings(max_examples=40, deadline=None)
+@given(case=any_case(), seed=st.integers(0, 9))
+def test_every_backend_agrees_with_the_transcription(case: Case, seed: int) -> None:
+    case = replace(case, dtype="float64")
+    layer, x = build(case, seed=seed), _input(case, seed)
+    sequences = case.group == "sequence"
+    with torch.no_grad():
+        got = layer(x)
+        match layer:
+            case Dense():
+                expected = torch.stack([torch.stack([oracles.ffn(layer.ffn, v) for v in s]) for s in x])
+            case TokenChoice():
+                room = None if case.capacity_factor is None else capacity(case)
+                expected = oracles.token_choice(layer, x, room, sequences)
+            case ExpertChoice():
+                expected = oracles.expert_choice(layer, x, capacity(case), sequences)
+            case Soft():
+                expected = oracles.soft(layer, x)
+            case _:
+                pytest.fail("a kind without a transcription")
+    torch.testing.assert_close(got, expected, rtol=1e-10, atol=1e-11)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("case", families(), ids=lambda case: str(case.variant))
+@pytest.mark.parametrize("backend", ["best", "reference"])
+def test_half_precision_is_near_the_reference(case: Case, dtype: str, backend: str) -> None:
+    case = replace(case, dtype=dtype, backend=backend)
+    layer, x = build(case), _input(case)
+    choice = _taps(layer, x).get("choice")
+    with torch.no_grad():
+        got = layer(x)
+    expected = _pass(reference_of(layer), x.double(), choice)["y"]
+    assert got.dtype == torch_dtype(case)
+    assert float((got.double() - expected).norm() / expected.norm()) < 4 * torch.finfo(got.dtype).eps
+
+
+@pytest.mark.parametrize("case", families(gated=True, activation="silu") + families(), ids=lambda case: case.id)
+def test_a_pass_without_gradients_gives_the_same_bits(case: Case) -> None:
+    layer, x = build(case), _input(case)
+    with torch.no_grad():
+        before = x.clone()
+        without = layer(x)
+        assert torch.equal(x, before)
+    assert torch.equal(layer(x.clone().requires_grad_()), without)
+
+
+@pytest.mark.parametrize("case", families(), ids=lambda case: str(case.variant))
+def test_all_backends_and_dtypes_get_the_same_weights(case: Case) -> None:
+    layer = build(case, seed=3)
+    for backend in BACKENDS[case.layer]:
+        other = replace(case, backend=backend)
+        if unsupported(other) is None:
+            weights = build(other, seed=3).state_dict()
+            assert all(torch.equal(weights[name], w) for name, w in layer.state_dict().items())
+    half = build(replace(case, dtype="bfloat16"), seed=3).state_dict()
+    assert all(torch.equal(half[name], w.bfloat16()) for name, w in layer.state_dict().items())
+    assert not torch.equal(next(build(case, seed=4).parameters()), next(layer.parameters()))
+
+
+def test_the_router_of_a_unit_input_gives_logits_of_unit_variance() -> None:
+    case = token_choice(d_model=256, experts=16, tokens=128)
+    logits = _taps(build(case), _input(case))["logits"]
+    assert float(logits.std()) == pytest.approx(1.0, rel=0.1)
+
+
+@pytest.mark.parametrize("case", FAST, ids=lambda case: str(case.variant))
+@pytest.mark.parametrize("pass_", ["forward", "forward_backward"])
+def test_fast_backends_never_need_a_value_on_the_host(case: Case, pass_: str) -> None:
+    """Fake tensors have no values: whoever asks for one, or for a shape that depends on one, fails.
+
+    In bfloat16, since that is all that torch's fake grouped_mm takes.
+    """
+    with FakeTensorMode():
+        layer = build(replace(case, dtype="bfloat16"))
+        y = layer(torch.empty(case.batch, case.tokens, case.d_model, dtype=torch.bfloat16, requires_grad=True))
+        if pass_ == "forward_backward":
+            y.sum().backward()
+    assert y.shape == (case.batch, case.tokens, case.d_model)
+
+
+def test_the_reference_is_the_layer_in_float64() -> None:
+    layer = build(token_choice(dtype="bfloat16"))
+    reference = reference_of(layer)
+    assert (reference.backend, reference.case.dtype) == ("reference", "float64")
+    for name, weight in layer.state_dict().items():
+        assert torch.equal(reference.state_dict()[name], weight.double())
+
+
+@pytest.mark.parametrize(
+    ("case", "words"),
+    [
+        (token_choice(backend="onehot"), "needs a capacity"),
+        (token_choice(d_ff=66), "d_ff to be a multiple of 4 in float32, and 66 is not"),
+        (dense(backend="grouped"), "dense has no backend 'grouped'; it has reference, fused"),
+    ],
+)
+def test_build_says_why_it_cannot(case: Case, words: str) -> None:
+    with pytest.raises(Unsupported, match=words):
+        build(case)
+
+
+def test_a_layer_takes_other_batches_than_its_case() -> None:
+    for case in families():
+        layer = build(case)
+        assert layer(torch.randn(5, case.tokens, case.d_model)).shape == (5, case.tokens, case.d_model)
