@@ -1,0 +1,47 @@
+"""What every probe takes and returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from harness.devices.interface import Device
+from harness.probes.subject import Subject
+
+Measured = float | int | str | list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The part of a suite's `[measure]` that a probe sees."""
+
+    seconds_per_visit: float = 0.05
+    """Time that one latency visit may spend in timed blocks."""
+    min_samples: int = 3
+    """Timed blocks of one latency visit, also where they take longer."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result of one visit."""
+
+    values: dict[str, Measured] = field(default_factory=dict)
+    """By metric name: a number or word, or raw samples in order."""
+    notes: list[str] = field(default_factory=list)
+    """Sentences for the report."""
+    n: dict[str, int] = field(default_factory=dict)
+    """By metric name: rows or repetitions that the value stands on, where it is no list of samples."""
+    incorrect: str | None = None
+    """Why the case is wrong, where the probe found that; it then has no numbers."""
+
+
+class Probe(Protocol):
+    """A module of this room."""
+
+    METRICS: tuple[str, ...]
+    """Names of the metrics that it may give."""
+
+    def measure(self, subject: Subject, device: Device, settings: Settings) -> Outcome:
+        """Measure the subject once."""
+        ...

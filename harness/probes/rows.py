@@ -1,0 +1,50 @@
+"""Rows compared: the two ways in which outputs differ, and the taps that tell why."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from harness.layers.interface import Phase
+
+
+class Taps:
+    """An observer that keeps what a layer shows at its taps, by name."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, Tensor] = {}
+
+    def enter(self, phase: Phase) -> None:
+        """Do nothing."""
+
+    def leave(self, phase: Phase) -> None:
+        """Do nothing."""
+
+    def tap(self, name: str, value: Tensor) -> None:
+        """Keep the tensor."""
+        self.seen[name] = value.detach()
+
+
+def equal_rows(a: Tensor, b: Tensor) -> Tensor:
+    """Return for each row (last dimension) whether all its numbers are equal, [...]; a NaN equals nothing."""
+    return (a == b).all(dim=-1)
+
+
+def scaled_error(y: Tensor, reference: Tensor, eps: float) -> Tensor:
+    """Return each row's largest error over eps times the row's largest reference value, [...], in float64.
+
+    Not in units in the last place of each number: outputs near zero cross scales and reach millions of those
+    while the row is right. A row whose reference is all zero must be zero: any error there is infinite.
+    """
+    wide = reference.double()
+    error = (y.double() - wide).abs().amax(dim=-1)
+    scale = wide.abs().amax(dim=-1)
+    return torch.where(error == 0, 0.0, error / (eps * scale))
+
+
+def scaled_change(a: Tensor, b: Tensor, eps: float) -> Tensor:
+    """Return each row's largest difference over eps times the row's largest value on either side, [...], in float64."""
+    before, after = a.double(), b.double()
+    change = (before - after).abs().amax(dim=-1)
+    scale = torch.maximum(before.abs().amax(dim=-1), after.abs().amax(dim=-1))
+    return torch.where(change == 0, 0.0, change / (eps * scale))
