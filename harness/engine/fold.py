@@ -1,0 +1,170 @@
+"""The fold: a case's visits become its record. Pure; the same journal always gives the same records.
+
+The first visit that is not ok decides the status, and the case then has no numbers. A metric that comes in rounds
+(latency) is the median of each round's samples, then the median over rounds, with a bootstrap interval over rounds.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import TypedDict
+
+from harness.case import Case
+from harness.declare.planned import PlannedCase
+from harness.devices.ceilings import Ceilings
+from harness.engine.journal import Line
+from harness.judge.stats import median_interval
+from harness.metrics import METRICS, show_bytes
+from harness.record import FailedRecord, FailedStatus, OkRecord, Value
+
+AnyRecord = OkRecord | FailedRecord
+
+NOT_REACHED = "the run was interrupted before it"
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What the fold must know beside the visits."""
+
+    rounds: int
+    """Rounds of latency that were planned."""
+    visits: int | None = None
+    """Visits that a case was to have; None: not to be counted."""
+    memory_bytes: int | None = None
+    """What the device has, for the sentence on a case that does not fit."""
+    ceilings: Ceilings | None = None
+
+
+def fold(planned: PlannedCase, lines: Sequence[Line], where: Circumstances) -> AnyRecord:
+    """Return the record of one case from its visits, in the order in which they were made."""
+    if failed := _not_tried(planned, lines, where):
+        return failed
+    bad = next((line for line in lines if line.status != "ok"), None)
+    if bad is not None and bad.status != "ok":
+        reason = bad.reason or f"{bad.probe} ended as {bad.status}"
+        return _failed(planned.case, bad.status, reason, lines)
+    metrics = _closed_forms(planned) | _measured(lines, where.rounds)
+    notes = _notes(lines)
+    if "latency_ms" in metrics:
+        metrics |= _rates(planned, metrics["latency_ms"], where.ceilings)
+        if "hfu" in metrics and float(metrics["hfu"].value) > 1:
+            notes.append("hfu is above 1: this device's measured ceilings are too low; measure them again (doctor)")
+    if where.visits is not None and len(lines) < where.visits:
+        notes.append(f"the run was interrupted: {len(lines)} of this case's {where.visits} visits were made")
+    in_order = {name: metrics[name] for name in METRICS if name in metrics}
+    return OkRecord(**_identity(planned.case), backend=_backend(lines), notes=notes, metrics=in_order)
+
+
+def fold_all(cases: Iterable[PlannedCase], lines: Iterable[Line], where: Circumstances) -> list[AnyRecord]:
+    """Return the record of every case, in the order of `cases`."""
+    by_key: dict[str, list[Line]] = defaultdict(list)
+    for line in lines:
+        by_key[line.key].append(line)
+    return [fold(planned, by_key[planned.case.key], where) for planned in cases]
+
+
+class _Identity(TypedDict):
+    schema: int
+    key: str
+    id: str
+    variant: str
+    case: dict[str, object]
+
+
+def _identity(case: Case) -> _Identity:
+    return {"schema": 1, "key": case.key, "id": case.id, "variant": case.variant, "case": case.as_dict()}
+
+
+def _failed(case: Case, status: FailedStatus, reason: str, lines: Sequence[Line] = ()) -> FailedRecord:
+    return FailedRecord(**_identity(case), backend=_backend(lines), notes=_notes(lines), status=status, reason=reason)
+
+
+def _not_tried(planned: PlannedCase, lines: Sequence[Line], where: Circumstances) -> FailedRecord | None:
+    """Return the record of a case that no worker was asked for, or None."""
+    if planned.unsupported is not None:
+        return _failed(planned.case, "unsupported", planned.unsupported)
+    if planned.fits is False:
+        has = "less" if where.memory_bytes is None else show_bytes(where.memory_bytes)
+        needs = show_bytes(planned.cost.memory_needed)
+        return _failed(planned.case, "skipped", f"does not fit: needs {needs}, the device has {has}")
+    return None if lines else _failed(planned.case, "skipped", NOT_REACHED)
+
+
+def _closed_forms(planned: PlannedCase) -> dict[str, Value]:
+    names = ("params", "params_active", "flops_model", "flops_executed")
+    forms = {name: Value(value=getattr(planned.cost, name)) for name in names}
+    return forms | {"memory_predicted_bytes": Value(value=planned.cost.memory_predicted)}
+
+
+def _measured(lines: Sequence[Line], rounds: int) -> dict[str, Value]:
+    """Return what the probes gave: single values as they are, samples of rounds folded."""
+    metrics: dict[str, Value] = {}
+    samples: dict[str, dict[int, list[float]]] = defaultdict(dict)
+    for line in lines:
+        for name, value in line.values.items():
+            if isinstance(value, list):
+                samples[name][line.round or 0] = value
+            elif line.round is not None and not isinstance(value, str):
+                samples[name][line.round] = [value]
+            else:
+                metrics[name] = Value(value=value, n=line.n.get(name))
+    return metrics | {
+        name: _over_rounds(of_round, rounds) for name, of_round in samples.items() if any(of_round.values())
+    }
+
+
+def _over_rounds(samples: dict[int, list[float]], rounds: int) -> Value:
+    """Return the median over rounds of the rounds' medians, with the interval where there are two rounds or more."""
+    estimates = [median(samples[index]) if samples.get(index) else None for index in range(max(rounds, *samples, 1))]
+    present = [estimate for estimate in estimates if estimate is not None]
+    interval = median_interval(estimates)
+    return Value(
+        value=median(present),
+        low=interval.low if interval is not None else None,
+        high=interval.high if interval is not None else None,
+        n=sum(map(len, samples.values())),
+        rounds=estimates,
+    )
+
+
+def _rates(planned: PlannedCase, latency: Value, ceilings: Ceilings | None) -> dict[str, Value]:
+    """Return what follows from the time: tokens and FLOPs per second, and their shares of the ceilings."""
+    case, cost = planned.case, planned.cost
+    rates = {
+        "tokens_per_s": _per_second(latency, case.sequence_tokens),
+        "tflops": _per_second(latency, cost.flops_executed / 1e12),
+    }
+    peak = ceilings.flops_per_s.get(case.dtype) if ceilings is not None else None
+    if ceilings is not None and peak:
+        roofline = ceilings.seconds(cost.flops_executed, cost.bytes, case.dtype) or 0.0
+        rates["mfu"] = _per_second(latency, cost.flops_model / peak)
+        rates["hfu"] = _per_second(latency, cost.flops_executed / peak)
+        rates["roofline_fraction"] = _per_second(latency, roofline)
+    return rates
+
+
+def _per_second(latency: Value, amount: float) -> Value:
+    """Return amount over time, the interval's ends swapped since more time is less rate; `latency` is in ms."""
+
+    def rate(milliseconds: float | None) -> float | None:
+        return None if not milliseconds else amount / (milliseconds * 1e-3)
+
+    return Value(
+        value=rate(float(latency.value)) or 0.0,
+        low=rate(latency.high),
+        high=rate(latency.low),
+        n=latency.n,
+        rounds=[rate(estimate) for estimate in latency.rounds or []],
+    )
+
+
+def _backend(lines: Sequence[Line]) -> str | None:
+    return next((line.backend for line in lines if line.backend), None)
+
+
+def _notes(lines: Sequence[Line]) -> list[str]:
+    """Return all visits' notes, each once, in order."""
+    return list(dict.fromkeys(note for line in lines for note in line.notes))

@@ -1,0 +1,149 @@
+"""The run folder as a whole: made, written, and read back by resume and report; without torch."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.case import Case
+from harness.declare.costs import cost
+from harness.declare.planned import PlannedCase
+from harness.devices.ceilings import Ceilings
+from harness.engine.fold import AnyRecord, Circumstances, fold_all
+from harness.engine.journal import Line, RunFolderError, check_schema, read_journal, write_durably
+from harness.record import parse_record, write_record
+
+RUN, JOURNAL, RECORDS = "run.json", "journal.jsonl", "records.jsonl"
+REQUIRED = ("suite", "cases", "device", "environment", "harness", "started", "status")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run folder as read."""
+
+    folder: Path
+    document: dict[str, Any]
+    """run.json."""
+    lines: list[Line]
+    """The journal, one line a finished visit."""
+    records: list[AnyRecord]
+    """One for every planned case."""
+
+
+def new_folder(root: Path, suite: str, when: datetime) -> Path:
+    """Make and return `root/<suite>-<when>`; a second run within one second gets a number.
+
+    Raises:
+        RunFolderError: It cannot be made or written.
+    """
+    stem = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', suite).strip('.-') or 'run'}-{when:%Y%m%d-%H%M%S}"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        for name in (stem, *(f"{stem}-{number}" for number in range(2, 1000))):
+            try:
+                (root / name).mkdir()
+            except FileExistsError:
+                continue
+            return root / name
+    except OSError as error:
+        raise RunFolderError(f"no run folder can be made in {root}: {error.strerror}; name another with -o") from None
+    raise RunFolderError(f"{root} holds a thousand runs of this second; name another folder with -o")
+
+
+def write_run(folder: Path, document: dict[str, Any]) -> None:
+    """Write run.json: whole or not at all."""
+    write_durably(folder / RUN, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_records(folder: Path, records: Sequence[AnyRecord]) -> None:
+    """Write records.jsonl, one line a case: whole or not at all."""
+    write_durably(folder / RECORDS, "".join(write_record(record) + "\n" for record in records))
+
+
+def read_document(folder: Path) -> dict[str, Any]:
+    """Return run.json.
+
+    Raises:
+        RunFolderError: The folder is no run, its run.json is damaged, or a newer version wrote it.
+    """
+    path = folder / RUN
+    if not folder.is_dir():
+        raise RunFolderError(f"{folder} is not a run folder: there is no such folder")
+    try:
+        document = check_schema(json.loads(path.read_text("utf-8")), str(path))
+    except FileNotFoundError:
+        raise RunFolderError(f"{folder} is not a run folder: it has no {RUN}") from None
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{path} cannot be read: {error}") from None
+    if missing := [key for key in REQUIRED if key not in document]:
+        raise RunFolderError(f"{path} is not of a run: it lacks {', '.join(missing)}")
+    return document
+
+
+def read_run(folder: Path) -> Run:
+    """Return the run in `folder`, also one that was killed and has no records yet: they are folded from its journal.
+
+    Raises:
+        RunFolderError: The folder is no run, or a file in it is damaged or of a newer version.
+    """
+    document = read_document(folder)
+    lines = read_journal(folder / JOURNAL)
+    if document["status"] == "running" or not (folder / RECORDS).exists():
+        return Run(folder, document, lines, _fold_document(folder, document, lines))
+    return Run(folder, document, lines, _read_records(folder / RECORDS))
+
+
+def settle(folder: Path) -> None:
+    """Write the records of a run that was killed before it could, so that a report can read them.
+
+    Raises:
+        RunFolderError: As `read_run`.
+    """
+    run = read_run(folder)
+    if run.document["status"] == "running" or not (folder / RECORDS).exists():
+        write_records(folder, run.records)
+
+
+def _read_records(path: Path) -> list[AnyRecord]:
+    records = []
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            check_schema(json.loads(line), f"{path}, line {number},")
+            records.append(parse_record(line))
+        except ValueError as error:  # pydantic's ValidationError is one
+            first = str(error).partition("\n")[0]
+            raise RunFolderError(
+                f"{path}, line {number}, is not a record ({first}); delete the file to have it folded anew"
+            ) from None
+    return records
+
+
+def _fold_document(folder: Path, document: dict[str, Any], lines: list[Line]) -> list[AnyRecord]:
+    """Return the records of a run that could write none."""
+    try:
+        cases = [_planned(entry) for entry in document["cases"]]
+        rounds = int(document["suite"]["measure"]["rounds"])
+        ceilings = None if document.get("ceilings") is None else Ceilings(**document["ceilings"])
+        where = Circumstances(rounds, None, document["device"].get("memory_bytes"), ceilings)
+    except (KeyError, TypeError, ValueError, ValidationError) as error:
+        raise RunFolderError(f"{folder / RUN} is damaged: {type(error).__name__}: {error}") from None
+    return fold_all(cases, lines, where)
+
+
+def _planned(entry: dict[str, Any]) -> PlannedCase:
+    case = Case.from_dict(entry["variant"], entry["case"])
+    return PlannedCase(
+        case=case,
+        cost=cost(case),
+        seconds=entry.get("seconds"),
+        fits=entry.get("fits"),
+        unsupported=entry.get("unsupported"),
+        match=None,
+    )

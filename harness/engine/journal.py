@@ -1,0 +1,147 @@
+"""The journal: one line a visit, on disk before the next visit starts; a line torn by a crash costs only itself."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.record import SCHEMA, FailedStatus
+
+
+class RunFolderError(Exception):
+    """A folder that is no run, or not one that this version can read; the message says what is wrong with it."""
+
+
+class Line(BaseModel):
+    """One finished visit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_: int = Field(SCHEMA, alias="schema")
+    visit: int
+    """Its place in the plan's order."""
+    key: str
+    """The case's content key."""
+    id: str
+    probe: str
+    round: int | None = None
+    status: Literal["ok"] | FailedStatus
+    reason: str | None = None
+    detail: str | None = None
+    """The traceback, or the end of what a worker that died wrote to stderr."""
+    values: dict[str, float | int | str | list[float]] = {}
+    """By metric name: a number or word, or raw samples in order."""
+    n: dict[str, int] = {}
+    """By metric name: what the value stands on, where it is no list of samples."""
+    notes: list[str] = []
+    backend: str | None = None
+    started: str
+    """ISO 8601, UTC."""
+    seconds: float
+    """From the request's start to the answer's end, as the runner sees it."""
+    inside: float = 0.0
+    """Of these, seconds inside the probe."""
+    build: float = 0.0
+    """Of these, seconds spent to build the layer and its input."""
+    state: dict[str, str | int | float | bool | None] = {}
+    """The machine after the visit."""
+    worker: int | None = None
+    """Process id of the worker that answered."""
+
+    @property
+    def place(self) -> tuple[str, str, int | None]:
+        """What makes a visit the same visit in a resumed run: case, probe and round."""
+        return self.key, self.probe, self.round
+
+
+class Journal:
+    """Appends lines to `journal.jsonl`; each is flushed to disk before `append` returns.
+
+    Args:
+        path: The file; a torn last line, which an earlier crash left, is cut off first.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file: BinaryIO = path.open("ab", buffering=0)
+        whole = _whole_bytes(path.read_bytes())
+        self._file.truncate(whole)
+
+    def append(self, line: Line) -> None:
+        """Write one line and wait until the disk has it."""
+        text = json.dumps(line.model_dump(by_alias=True), separators=(",", ":"), allow_nan=False)
+        rest = memoryview(text.encode() + b"\n")
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_journal(path: Path) -> list[Line]:
+    """Return the finished visits in the order in which they were made; a torn last line is dropped.
+
+    Raises:
+        RunFolderError: A whole line is not a visit, or was written by a newer version.
+    """
+    data = path.read_bytes() if path.exists() else b""
+    lines = data[: _whole_bytes(data)].split(b"\n")[:-1]
+    return [_line(path, number, text) for number, text in enumerate(lines, start=1)]
+
+
+def check_schema(document: Any, where: str) -> dict[str, Any]:
+    """Return `document`, which must be an object of a schema that this version reads.
+
+    Raises:
+        RunFolderError: It is not; the message begins with `where`.
+    """
+    if not isinstance(document, dict) or not isinstance(document.get("schema"), int):
+        raise RunFolderError(f"{where} is not of a run: it has no schema number")
+    if document["schema"] > SCHEMA:
+        raise RunFolderError(
+            f"{where} has schema {document['schema']}, this version of moe-harness reads up to {SCHEMA}: update it"
+        )
+    return document
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Replace the file by `text` in one step, so that a reader finds the old or the new one, whole."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def utc_now() -> str:
+    """Return the time as ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _whole_bytes(data: bytes) -> int:
+    """Return the length of the leading part that consists of whole lines.
+
+    A line ends with its line end, which is written last; what follows the last one was torn.
+    """
+    return data.rfind(b"\n") + 1
+
+
+def _line(path: Path, number: int, text: bytes) -> Line:
+    where = f"{path}, line {number},"
+    try:
+        return Line.model_validate(check_schema(json.loads(text), where))
+    except (ValueError, ValidationError) as error:
+        first = str(error).partition("\n")[0]
+        raise RunFolderError(f"{where} is not a visit ({first}); the file was changed after the run") from None

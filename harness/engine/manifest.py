@@ -1,0 +1,108 @@
+"""run.json: what was asked for, on what machine, by which harness; and whether a resumed run is still that one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from harness.declare.axes import AXES, HAS
+from harness.declare.plan import plan_document
+from harness.declare.planned import Plan
+from harness.devices.ceilings import Ceilings
+from harness.devices.names import Detected, memory_bytes
+from harness.engine.environment import environment, harness_identity
+from harness.engine.journal import RunFolderError, utc_now
+from harness.record import SCHEMA
+
+
+class ResumeMismatch(RunFolderError):
+    """A run cannot go on: what it was begun with is no longer what there is; the message says what changed."""
+
+
+def manifest(plan: Plan, device: Detected, ceilings: Ceilings | None, command: str) -> dict[str, Any]:
+    """Return the document of a run that is about to start; `command` is the command line that reproduces it."""
+    return {
+        "schema": SCHEMA,
+        "suite": suite_document(plan),
+        "cases": case_documents(plan),
+        "device": {**device._asdict(), "memory_bytes": memory_bytes(device.kind)},
+        "environment": environment(),
+        "ceilings": None if ceilings is None else asdict(ceilings),
+        "harness": harness_identity(),
+        "command": command,
+        "seed": plan.suite.measure.seed,
+        "started": utc_now(),
+        "finished": None,
+        "status": "running",
+    }
+
+
+def suite_document(plan: Plan) -> dict[str, Any]:
+    """Return the suite as written, as overridden, and which axes it sweeps."""
+    suite = plan.suite
+    return {
+        "name": suite.name,
+        "title": suite.title,
+        "text": suite.text,
+        "headline": suite.headline,
+        "source": suite.source,
+        "overrides": list(plan.overrides),
+        "select": plan.select,
+        "variants": [
+            {"name": v.name, "layer": v.layer, "match": None if v.match is None else v.match.model_dump()}
+            for v in suite.variants
+        ],
+        "axes": swept_axes(plan),
+        "measure": suite.measure.model_dump(),
+        "claims": [claim.model_dump() for claim in suite.claims],
+    }
+
+
+def case_documents(plan: Plan) -> list[dict[str, Any]]:
+    """Return the cases as `plan --json` prints them, with what became of each before it could run."""
+    entries: list[dict[str, Any]] = plan_document(plan)["cases"]
+    for entry, planned in zip(entries, plan.cases, strict=True):
+        entry["unsupported"] = planned.unsupported
+        entry["match"] = None if planned.match is None else asdict(planned.match)
+    return entries
+
+
+def swept_axes(plan: Plan) -> dict[str, list[Any]]:
+    """Return every axis that takes more than one value over the plan, with its values in the plan's order.
+
+    A variant counts for the axes that its layer has; a capacity factor of null is dropless.
+    """
+    axes: dict[str, list[Any]] = {}
+    for axis in AXES:
+        field = "pass_" if axis == "pass" else axis
+        having = [planned.case for planned in plan.cases if axis in HAS[planned.case.layer]]
+        values = dict.fromkeys(getattr(case, field) for case in having)
+        if axis != "capacity_factor":
+            values.pop(None, None)
+        if len(values) > 1:
+            axes[axis] = list(values)
+    return axes
+
+
+def check_resumable(document: dict[str, Any], plan: Plan, device: Detected) -> None:
+    """Return if `plan` on `device` with this harness is the run that `document` began.
+
+    Raises:
+        ResumeMismatch: It is not; numbers of two kinds would stand in one report.
+    """
+    then, now = document["harness"].get("source"), harness_identity()["source"]
+    if then != now:
+        raise ResumeMismatch(f"the harness has changed since the run began (source {then}, now {now}): start a new run")
+    was = document["device"].get("name")
+    if was != device.name:
+        raise ResumeMismatch(f"the run began on {was}, this is {device.name}: resume it there, or start a new run")
+    if document["suite"].get("measure") != plan.suite.measure.model_dump():
+        raise ResumeMismatch("the suite's [measure] has changed since the run began: start a new run")
+    planned = [planned.case.key for planned in plan.cases]
+    stored = [entry["key"] for entry in document["cases"]]
+    if planned != stored:
+        gone, new = len(set(stored) - set(planned)), len(set(planned) - set(stored))
+        raise ResumeMismatch(
+            f"the suite has changed since the run began ({gone} of its {len(stored)} cases are gone, {new} are new): "
+            "start a new run"
+        )

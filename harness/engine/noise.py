@@ -1,0 +1,62 @@
+"""Noise floor: the same layer against itself, in interleaved pairs; a program of its own.
+
+`python -m harness.engine.noise --device cpu` prints one JSON document: the ratio of the two labels with its interval
+(1 must lie in it), and the smallest change that so many pairs would find four times out of five:
+2.8 standard errors of the estimate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import sys
+
+import numpy as np
+
+from harness.case import Case
+from harness.devices import open_device
+from harness.devices.interface import Device
+from harness.judge.stats import paired_ratio
+from harness.layers import build
+from harness.probes.subject import make_subject
+
+PAIRS = 80
+CASE = Case(
+    variant="a-a", layer="dense", size="S", d_model=384, d_ff=1536, batch=8, tokens=64, dtype="float32",
+    pass_="forward", backend="best", activation="gelu", gated=False,
+)  # fmt: skip
+"""A dense FFN of ViT-S: a few milliseconds on two cores, as most small layers are."""
+POWER_80 = 2.8
+"""z(0.975) + z(0.8): the effect, in standard errors, that a two-sided 5 % test finds with 80 % power."""
+
+
+def measure(device: Device, pairs: int = PAIRS, seed: int = 0) -> dict[str, float]:
+    """Return `ratio`, `low`, `high`, `pairs` and `smallest_change` (a share: 0.01 is 1 %) of an A/A run."""
+    subject = make_subject(CASE, build(CASE, device=device.torch_name))
+    times: dict[str, list[float | None]] = {"a": [], "b": []}
+    order, shuffle = ["a", "b"], random.Random(seed)
+    for _ in range(3):
+        device.time(subject.run, 1, cold=False)
+    for _ in range(pairs):
+        shuffle.shuffle(order)
+        for label in order:
+            times[label].append(device.time(subject.run, 1, cold=device.kind == "cuda").device_s)
+    ratio = paired_ratio(times["a"], times["b"])
+    assert ratio is not None
+    # The interval of a normal estimate spans 2 x 1.96 standard errors.
+    error = math.log(ratio.high / ratio.low) / (2 * 1.96)
+    change = float(np.expm1(POWER_80 * error))
+    return {"ratio": ratio.value, "low": ratio.low, "high": ratio.high, "pairs": pairs, "smallest_change": change}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="Measure this device's noise floor with an A/A run.")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    json.dump(measure(open_device(parser.parse_args().device)), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

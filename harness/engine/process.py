@@ -1,0 +1,229 @@
+"""A worker from the runner's side: started, asked, watched, ended with everything that it started."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from harness.devices.interface import NoSuchDevice
+from harness.engine.conditions import measuring_environment
+from harness.engine.protocol import VERSION, ProtocolError, Ready, Refused, Request, Result, read, write
+
+START_TIMEOUT_S = 180.0
+"""Importing torch from a cold disk can take a minute."""
+GRACE_S = 2.0
+"""Between SIGTERM and SIGKILL."""
+LOOK_S = 0.25
+"""How often a wait looks up: whether the run is to stop, and whether the worker still lives (a process that it left
+behind may hold its pipe open). An answer is seen at once all the same."""
+LOG_TAIL_BYTES = 2000
+
+Stopped = Callable[[], bool]
+"""Whether the run is to stop."""
+
+
+class WorkerDied(Exception):
+    """The worker ended, or said what is no answer; the message says how, `detail` the end of its stderr."""
+
+    def __init__(self, reason: str, detail: str, out_of_memory: bool = False) -> None:
+        super().__init__(reason)
+        self.detail = detail
+        self.out_of_memory = out_of_memory
+
+
+class TimedOut(Exception):
+    """The worker did not answer in time."""
+
+
+class Interrupted(Exception):
+    """The run is to stop."""
+
+
+class WorkerProcess:
+    """One worker, from start to end.
+
+    Args:
+        command: The program and its arguments.
+        log: File that its stderr is appended to.
+        stopped: Asked while waiting; True raises Interrupted.
+    """
+
+    def __init__(self, command: Sequence[str], log: Path, stopped: Stopped) -> None:
+        self._stopped = stopped
+        self._log = log
+        self._unread = bytearray()
+        self._oom_kills = _oom_kills()
+        with log.open("ab") as stderr:
+            self._log_start = stderr.tell()
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=measuring_environment(),
+                bufsize=0,
+                start_new_session=True,  # Ctrl-C is the runner's alone, and the whole group can be ended
+            )
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._stdout, selectors.EVENT_READ)
+
+    @property
+    def pid(self) -> int:
+        """Process id, and the id of its group."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
+    def hello(self) -> Ready:
+        """Return the worker's greeting.
+
+        Raises:
+            NoSuchDevice: It has no such device.
+            WorkerDied: It ended before it was up, or is no worker of this version.
+            TimedOut: It was not up in time.
+            Interrupted: The run is to stop.
+        """
+        message = self._receive(START_TIMEOUT_S)
+        if isinstance(message, Refused):
+            raise NoSuchDevice(message.reason)
+        if not isinstance(message, Ready) or message.version != VERSION:
+            raise self._death(f"it speaks another protocol than version {VERSION}")
+        return message
+
+    def ask(self, request: Request, timeout: float) -> Result:
+        """Send one visit and return its result.
+
+        Raises:
+            WorkerDied: It ended in the visit, or answered what is no answer.
+            TimedOut: It did not answer within `timeout` seconds.
+            Interrupted: The run is to stop.
+        """
+        try:
+            self._stdin.write(write(request))
+        except BrokenPipeError:
+            raise self._death() from None
+        message = self._receive(timeout)
+        if not isinstance(message, Result) or message.visit != request.visit:
+            raise self._death(f"it answered visit {request.visit} with something else")
+        return message
+
+    def end(self, *, politely: bool = False) -> None:
+        """End the worker and all that it started; `politely` lets it see its stdin close first."""
+        family = _descendants(self.pid)
+        self._stdin.close()
+        if politely:
+            self._wait(GRACE_S)
+        if self.alive:
+            self._signal_group(signal.SIGTERM)
+            self._wait(GRACE_S)
+        self._signal_group(signal.SIGKILL)
+        for process in family:  # also those that left the group
+            with suppress(psutil.Error):
+                process.kill()
+        self._process.wait()
+        self._selector.close()
+        self._stdout.close()
+
+    @property
+    def _stdin(self) -> IO[bytes]:
+        assert self._process.stdin is not None
+        return self._process.stdin
+
+    @property
+    def _stdout(self) -> IO[bytes]:
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    def _receive(self, timeout: float) -> Ready | Refused | Result:
+        line = self._line(time.monotonic() + timeout)
+        try:
+            message = read(line)
+        except ProtocolError as error:
+            raise self._death(str(error)) from None
+        assert not isinstance(message, Request)
+        return message
+
+    def _line(self, deadline: float) -> bytes:
+        """Return the next line that the worker writes, without its line end."""
+        while b"\n" not in self._unread:
+            if self._stopped():
+                raise Interrupted
+            if (left := deadline - time.monotonic()) <= 0:
+                raise TimedOut
+            alive = self.alive  # asked first: what it wrote before it ended is then already in the pipe
+            if self._selector.select(min(LOOK_S, left) if alive else 0):
+                piece = os.read(self._stdout.fileno(), 1 << 16)
+                self._unread += piece
+                if piece:
+                    continue
+                raise self._death()
+            if not alive:
+                raise self._death()
+        line, _, self._unread = self._unread.partition(b"\n")
+        return bytes(line)
+
+    def _death(self, fault: str | None = None) -> WorkerDied:
+        """Return how the worker came to its end; a `fault` is one that it did not end by itself after."""
+        if fault is None:
+            self._wait(GRACE_S)  # its pipe closes a moment before its exit code can be had
+        code = self._process.poll()
+        killed_for_memory = code == -signal.SIGKILL and _oom_kills() > self._oom_kills
+        if fault is not None or code is None:
+            return WorkerDied(f"the worker was ended: {fault or 'it closed its output'}", self._log_tail())
+        return WorkerDied(_how(code, killed_for_memory), self._log_tail(), killed_for_memory)
+
+    def _log_tail(self) -> str:
+        with self._log.open("rb") as log:
+            size = log.seek(0, os.SEEK_END)
+            log.seek(max(self._log_start, size - LOG_TAIL_BYTES))
+            return log.read().decode("utf-8", "replace")
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+    def _wait(self, seconds: float) -> None:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+
+
+def _how(code: int, for_memory: bool) -> str:
+    """Return in words how a process with this exit code ended."""
+    if for_memory:
+        return "the system ran out of memory and killed the worker (SIGKILL)"
+    if code >= 0:
+        return f"the worker exited with code {code} before it answered"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = "unknown"
+    return f"the worker was killed by signal {-code} ({name})"
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def _oom_kills() -> int:
+    """Return how many processes Linux has killed for want of memory since it started; 0 where it does not say."""
+    with suppress(OSError, ValueError):
+        for line in Path("/proc/vmstat").read_text("ascii").splitlines():
+            name, _, count = line.partition(" ")
+            if name == "oom_kill":
+                return int(count)
+    return 0

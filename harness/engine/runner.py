@@ -1,0 +1,66 @@
+"""The runner: one call that measures a plan into a run folder, alone on its device, and loses nothing."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from harness.declare.planned import Plan
+from harness.devices.ceilings import Ceilings
+from harness.devices.names import detect
+from harness.engine.folder import RUN, read_document
+from harness.engine.journal import RunFolderError
+from harness.engine.keeper import WorkerFailed, WorkerOptions
+from harness.engine.locks import device_lock, folder_lock
+from harness.engine.manifest import check_resumable, manifest
+from harness.engine.progress import Progress, Silent
+from harness.engine.signals import stop_requests
+from harness.engine.sweep import RunResult, Sweep
+
+__all__ = ["RunResult", "WorkerFailed", "WorkerOptions", "run"]
+
+
+def run(
+    plan: Plan,
+    folder: Path,
+    *,
+    device_kind: str,
+    resume: bool = False,
+    progress: Progress | None = None,
+    ceilings: Ceilings | None = None,
+    command: str = "",
+    worker: WorkerOptions | None = None,
+) -> RunResult:
+    """Measure what `plan` holds and leave a valid run in `folder`, also when interrupted by Ctrl-C or SIGTERM.
+
+    Args:
+        plan: What to measure.
+        folder: An existing empty folder, or with `resume` that of a run.
+        device_kind: auto, cpu or cuda.
+        resume: Go on with the run in `folder`: visits that it finished are not made again.
+        progress: Is told of every visit and case; None: nobody is.
+        ceilings: For mfu, hfu and the roofline; None leaves them out.
+        command: The command line that reproduces the run.
+        worker: How workers are started.
+
+    Raises:
+        NoSuchDevice: The device is not here.
+        Busy: Another run holds the device or the folder.
+        ResumeMismatch: The run in `folder` was begun with another suite, harness or device.
+        RunFolderError: `folder` already holds a run, or with `resume` holds none.
+        WorkerFailed: No worker can be started.
+    """
+    device = detect(device_kind)
+    with ExitStack() as held:
+        held.enter_context(folder_lock(folder))
+        held.enter_context(device_lock(device.name, folder))
+        stopped = held.enter_context(stop_requests())
+        if resume:
+            document = read_document(folder)
+            check_resumable(document, plan, device)
+        elif (folder / RUN).exists():
+            raise RunFolderError(f"{folder} already holds a run; go on with it by --resume, or name another folder")
+        else:
+            document = manifest(plan, device, ceilings, command)
+        sweep = Sweep(plan, folder, document, device, worker or WorkerOptions(), progress or Silent(), stopped)
+        return sweep.run()

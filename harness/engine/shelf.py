@@ -1,0 +1,144 @@
+"""Built layers and their inputs, kept between visits: the least recently used go when a memory budget is full."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
+
+from torch import Tensor
+
+from harness.case import Case
+from harness.declare.costs import cost
+from harness.declare.visits import build_key
+from harness.layers.interface import Layer
+from harness.probes.subject import Subject
+
+INPUT_SHARE = 0.25
+"""Budget for inputs and optimizer states, as a share of that for layers: a lost input costs one draw, a lost layer
+many."""
+
+T = TypeVar("T")
+
+
+class Shelf:
+    """Gives the subject of a case, from what stands ready where it can.
+
+    Cases of one variant that differ only in batch, tokens and pass share one layer. Those of two variants never do,
+    though they be alike: both sides of an A/A pair must bear the luck of their own allocation, as any two variants do.
+
+    Args:
+        build: Makes a case's layer on the device, with weights drawn from a seed.
+        make_subject: Puts an input to it, drawn from the same seed.
+        budget: Bytes of weights that may stand ready; what the case at hand needs stands there whatever it takes.
+    """
+
+    def __init__(
+        self, build: Callable[[Case, int], Layer], make_subject: Callable[[Case, Layer, int], Subject], budget: int
+    ) -> None:
+        self._build = build
+        self._make_subject = make_subject
+        self._layers: _Recent[Layer] = _Recent(budget)
+        self._subjects: _Recent[Subject] = _Recent(int(budget * INPUT_SHARE))
+
+    def __len__(self) -> int:
+        """Return how many layers stand ready."""
+        return len(self._layers)
+
+    def subject(self, case: Case, seed: int) -> Subject:
+        """Return the subject of `case`, its layer as if nobody else had used it."""
+        layer = self._layer(case, seed)
+        subject = self._subjects.get(f"{case.key}:{seed}")
+        if subject is None:
+            subject = self._make_subject(case, layer, seed)
+            self._subjects.put(f"{case.key}:{seed}", subject, _subject_bytes(subject))
+        _make_ready(subject)
+        return subject
+
+    def drop(self, case: Case, seed: int) -> None:
+        """Forget the layer of `case`: a visit that raised may have left it in any state."""
+        self._forget(self._layers.drop(_layer_key(case, seed)))
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._subjects.clear()
+        self._layers.clear()
+
+    def _layer(self, case: Case, seed: int) -> Layer:
+        key = _layer_key(case, seed)
+        layer = self._layers.get(key)
+        if layer is None:
+            num_bytes = cost(case).weight_bytes
+            for old in self._layers.make_room(num_bytes):  # before the build: old and new need not fit together
+                self._forget(old)
+            layer = self._build(case, seed)
+            self._layers.put(key, layer, num_bytes)
+        return layer
+
+    def _forget(self, layer: Layer | None) -> None:
+        """Drop the subjects of a layer that is no longer kept: they would keep it alive."""
+        self._subjects.drop_if(lambda subject: subject.layer is layer)
+
+
+class _Recent(Generic[T]):
+    """Values by key with a size each; the least recently used go first."""
+
+    def __init__(self, budget: int) -> None:
+        self._budget = budget
+        self._held: OrderedDict[str, tuple[T, int]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def get(self, key: str) -> T | None:
+        if key not in self._held:
+            return None
+        self._held.move_to_end(key)
+        return self._held[key][0]
+
+    def put(self, key: str, value: T, num_bytes: int) -> None:
+        self.make_room(num_bytes)
+        self._held[key] = (value, num_bytes)
+
+    def make_room(self, num_bytes: int) -> list[T]:
+        """Return the values that had to go for so many bytes to come."""
+        free = self._budget - num_bytes - sum(size for _, size in self._held.values())
+        gone = []
+        while free < 0 and self._held:
+            _, (value, size) = self._held.popitem(last=False)
+            gone.append(value)
+            free += size
+        return gone
+
+    def drop(self, key: str) -> T | None:
+        return self._held.pop(key, (None, 0))[0]
+
+    def drop_if(self, condition: Callable[[T], bool]) -> None:
+        for key in [key for key, (value, _) in self._held.items() if condition(value)]:
+            del self._held[key]
+
+    def clear(self) -> None:
+        self._held.clear()
+
+
+def _layer_key(case: Case, seed: int) -> str:
+    return f"{build_key(case).key}:{seed}"
+
+
+def _make_ready(subject: Subject) -> None:
+    """Undo what another case left on the shared layer."""
+    subject.layer.case = subject.case
+    subject.layer.observer = None
+    subject.layer.replay = None
+    subject.drop_gradients()
+    for weight in subject.layer.parameters():
+        weight.requires_grad_(subject.case.trains)
+
+
+def _subject_bytes(subject: Subject) -> int:
+    optimizer_state = 2 * _bytes(subject.layer.parameters()) if subject.optimizer is not None else 0
+    return _bytes((subject.x, subject.upstream)) + optimizer_state
+
+
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

@@ -1,0 +1,156 @@
+"""One run's visits, from the first to the last: sent to a worker, journaled, folded.
+
+Whatever happens to one case, the sweep goes on to the next.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.declare.planned import Plan
+from harness.declare.visits import Visit, visits
+from harness.devices.ceilings import Ceilings
+from harness.devices.names import Detected
+from harness.engine.fold import AnyRecord, Circumstances, fold
+from harness.engine.folder import JOURNAL, write_records, write_run
+from harness.engine.journal import Journal, Line, read_journal, utc_now
+from harness.engine.keeper import Answer, Keeper, WorkerOptions
+from harness.engine.process import Interrupted, Stopped
+from harness.engine.progress import Progress
+from harness.engine.protocol import Ready, Request
+
+LOG = "worker.log"
+"""In the run folder: all that workers, and the layers in them, wrote to stdout and stderr."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What came of a run."""
+
+    folder: Path
+    status: str
+    """complete or interrupted."""
+    records: list[AnyRecord]
+    """One for every planned case, as in records.jsonl."""
+    visited: int
+    """Visits made."""
+    reused: int
+    """Finished visits of the resumed run that were not made again."""
+
+
+class Sweep:
+    """One run from its first visit to its records."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        document: dict[str, Any],
+        device: Detected,
+        options: WorkerOptions,
+        progress: Progress,
+        stopped: Stopped,
+    ) -> None:
+        self._folder = folder
+        self._document = document
+        self._device = device
+        self._progress = progress
+        self._stopped = stopped
+        self._keeper = Keeper(options.command(device.kind), folder / LOG, stopped, self._note_device)
+        self._measure = plan.suite.measure
+        self._cases = {planned.case.key: planned for planned in plan.cases}
+        self._visits = visits(plan, options.cache_bytes)
+        self._due = Counter(visit.key for visit in self._visits)
+        self._lines: dict[str, list[Line]] = defaultdict(list)
+        self._records: dict[str, AnyRecord] = {}
+        self._facts_known = False
+
+    def run(self) -> RunResult:
+        """Make all visits that are left and write the run down, whatever ends it."""
+        self._document |= {"status": "running", "finished": None}
+        write_run(self._folder, self._document)
+        for line in read_journal(self._folder / JOURNAL):
+            self._lines[line.key].append(line)
+        reused = self._count_lines()
+        journal = Journal(self._folder / JOURNAL)
+        status = "interrupted"
+        try:
+            self._make_visits(journal)
+            status = "complete"
+        except Interrupted:
+            pass
+        finally:
+            self._keeper.end(politely=status == "complete")
+            journal.close()
+            self._progress.end()
+            records = self._write_down(status)
+        return RunResult(self._folder, status, records, self._count_lines() - reused, reused)
+
+    def _make_visits(self, journal: Journal) -> None:
+        done = {line.place for lines in self._lines.values() for line in lines}
+        failed = {line.key for lines in self._lines.values() for line in lines if line.status != "ok"}
+        todo = [v for v in self._visits if v.key not in failed and (v.key, v.probe, v.round) not in done]
+        self._progress.begin(len(self._cases), todo)
+        for key in self._cases:
+            if key in failed or len(self._lines[key]) >= self._due[key]:
+                self._finish_case(key)
+        for visit in todo:
+            if self._stopped():
+                raise Interrupted
+            if visit.key in self._records:  # it failed in an earlier visit, and has its status
+                continue
+            line = self._visit(visit)
+            journal.append(line)
+            self._lines[visit.key].append(line)
+            self._progress.visited(line)
+            if line.status != "ok" or len(self._lines[visit.key]) == self._due[visit.key]:
+                self._finish_case(visit.key)
+
+    def _visit(self, visit: Visit) -> Line:
+        case = self._cases[visit.key].case
+        request = Request(visit.index, case.variant, case.as_dict(), visit.probe, self._settings())
+        return _line(visit, case.id, self._keeper.ask(request, self._measure.timeout))
+
+    def _settings(self) -> dict[str, float | int]:
+        return {name: getattr(self._measure, name) for name in ("seconds_per_visit", "min_samples", "seed")}
+
+    def _note_device(self, ready: Ready) -> None:
+        """Write the device's facts to run.json, once: they need torch, which only a worker has."""
+        if not self._facts_known:
+            self._facts_known = True
+            self._document["device"] = {**ready.device, **self._device._asdict()}
+            write_run(self._folder, self._document)
+
+    def _finish_case(self, key: str) -> None:
+        self._records[key] = self._fold(key)
+        self._progress.finished(self._records[key])
+
+    def _fold(self, key: str) -> AnyRecord:
+        ceilings = self._document.get("ceilings")
+        where = Circumstances(
+            rounds=self._measure.rounds,
+            visits=self._due[key],
+            memory_bytes=self._document["device"].get("memory_bytes"),
+            ceilings=None if ceilings is None else Ceilings(**ceilings),
+        )
+        return fold(self._cases[key], self._lines[key], where)
+
+    def _write_down(self, status: str) -> list[AnyRecord]:
+        records = [self._records.get(key) or self._fold(key) for key in self._cases]
+        write_records(self._folder, records)
+        write_run(self._folder, self._document | {"status": status, "finished": utc_now()})
+        return records
+
+    def _count_lines(self) -> int:
+        return sum(map(len, self._lines.values()))
+
+
+def _line(visit: Visit, case_id: str, answer: Answer) -> Line:
+    """Return the visit as the journal keeps it; raise pydantic.ValidationError where the worker's answer is no such."""
+    result = asdict(answer.result)
+    own = {"key": visit.key, "id": case_id, "probe": visit.probe, "round": visit.round}
+    seen = {"started": answer.started, "seconds": round(answer.seconds, 6), "worker": answer.worker}
+    return Line.model_validate(result | own | seen)

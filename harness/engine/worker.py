@@ -1,0 +1,201 @@
+"""The worker: a program that reads visits, measures, and answers, one JSON line each.
+
+    python -m harness.engine.worker --device cpu
+
+Its real stdin and stdout belong to the protocol alone. Before anything else runs, both are moved out of reach: a layer
+that prints writes to stderr, one that reads finds an empty stdin.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import math
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import BinaryIO
+
+import torch
+
+from harness.case import Case
+from harness.declare.visits import CACHE_BYTES
+from harness.devices import open_device
+from harness.devices.cpu import affinity
+from harness.devices.interface import Device, Fact, NoSuchDevice
+from harness.engine.protocol import Ready, Refused, Request, Result, read, write
+from harness.engine.shelf import Shelf
+from harness.layers import build
+from harness.layers.interface import Unsupported
+from harness.metrics import METRICS
+from harness.probes import PROBES, Settings, make_subject
+from harness.probes.outcome import Measured
+
+REASON_LENGTH = 300
+"""Characters of an error's first line that a record holds; the whole of it stands in the journal."""
+PR_SET_PDEATHSIG = 1
+"""Linux, sys/prctl.h."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve visits until stdin closes; return the exit code."""
+    options = _parse(arguments)
+    requests, answers = _take_pipes()
+    _die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the runner decides
+    try:
+        torch.set_num_threads(options.threads or min(torch.get_num_threads(), len(affinity())))
+        worker = Worker(open_device(options.device), options.cache_bytes)
+    except NoSuchDevice as error:
+        _send(answers, Refused("NoSuchDevice", str(error)))
+        return 5
+    _send(answers, Ready(os.getpid(), {"kind": worker.device.kind, **worker.device.facts()}))
+    for line in requests:
+        request = read(line)
+        assert isinstance(request, Request)
+        _send(answers, worker.visit(request))
+    return 0
+
+
+class Worker:
+    """Makes visits on one device."""
+
+    def __init__(self, device: Device, shelf_bytes: int = CACHE_BYTES) -> None:
+        self.device = device
+        self._shelf = Shelf(
+            lambda case, seed: build(case, seed=seed, device=device.torch_name),
+            lambda case, layer, seed: make_subject(case, layer, seed=seed),
+            shelf_bytes,
+        )
+
+    def visit(self, request: Request) -> Result:
+        """Make one visit and return what came of it; never raises.
+
+        Where memory runs out the shelf is emptied and the visit made once more, so that no case pays for what others
+        left there.
+        """
+        result = self._attempt(request)
+        if result.status == "oom" and len(self._shelf):
+            self._empty_shelf()
+            result = self._attempt(request)
+        if result.status == "oom":
+            self._empty_shelf()
+        return replace(result, state=self._state())
+
+    def _attempt(self, request: Request) -> Result:
+        try:
+            return self._measure(request)
+        except BaseException as error:  # a layer may also raise SystemExit
+            with suppress(Exception):
+                self._shelf.drop(Case.from_dict(request.variant, request.case), int(request.settings["seed"]))
+            return _failure(request.visit, error, self.device)
+
+    def _measure(self, request: Request) -> Result:
+        start = time.perf_counter()
+        case = Case.from_dict(request.variant, request.case)
+        settings = Settings(**request.settings)  # type: ignore[arg-type]
+        subject = self._shelf.subject(case, settings.seed)
+        self.device.synchronize()
+        built = time.perf_counter()
+        outcome = PROBES[request.probe].measure(subject, self.device, settings)
+        done = time.perf_counter()
+        values, notes = _sound(outcome.values)
+        return Result(
+            visit=request.visit,
+            status="ok" if outcome.incorrect is None else "incorrect",
+            reason=outcome.incorrect,
+            values=values if outcome.incorrect is None else {},
+            n=outcome.n,
+            notes=[*outcome.notes, *notes],
+            backend=subject.layer.backend,
+            build=round(built - start, 6),
+            inside=round(done - built, 6),
+        )
+
+    def _empty_shelf(self) -> None:
+        self._shelf.clear()
+        if self.device.kind == "cuda":
+            torch.cuda.empty_cache()
+
+    def _state(self) -> dict[str, Fact]:
+        try:
+            return self.device.state()
+        except Exception as error:  # a device that has gone must not cost the numbers that it gave
+            return {"unreadable": _one_line(error)}
+
+
+def _failure(visit: int, error: BaseException, device: Device) -> Result:
+    if isinstance(error, Unsupported):
+        return Result(visit, "unsupported", reason=_clip(str(error)) or "the layer does not support this case")
+    detail = "".join(traceback.format_exception(error))
+    if device.is_out_of_memory(error):
+        return Result(visit, "oom", reason=f"out of memory on {device.kind}: {_one_line(error)}", detail=detail)
+    return Result(visit, "crashed", reason=_one_line(error), detail=detail)
+
+
+def _sound(values: dict[str, Measured]) -> tuple[dict[str, Measured], list[str]]:
+    """Return the values that a record can hold, and a note on each that was left out.
+
+    Raises:
+        ValueError: A probe gave a metric that `harness/metrics.py` does not know.
+    """
+    if unknown := sorted(set(values) - set(METRICS)):
+        raise ValueError(f"the probe gave unknown metrics {unknown}; they are said in harness/metrics.py")
+    sound = {name: value for name, value in values.items() if _is_finite(value)}
+    return sound, [f"{name} was left out: it is not a finite number" for name in values if name not in sound]
+
+
+def _is_finite(value: Measured) -> bool:
+    if isinstance(value, str):
+        return True
+    return all(map(math.isfinite, value)) if isinstance(value, list) else math.isfinite(value)
+
+
+def _one_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return _clip(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+def _clip(text: str) -> str:
+    first = text.strip().partition("\n")[0]
+    return first if len(first) <= REASON_LENGTH else first[: REASON_LENGTH - 1] + "…"
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m harness.engine.worker", description="Serves a runner's visits.")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads of torch; 0 leaves the choice to torch")
+    parser.add_argument("--cache-bytes", type=int, default=CACHE_BYTES, help="memory for built layers")
+    return parser.parse_args(arguments)
+
+
+def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Return the pipes of the protocol, and leave an empty file at 0 and stderr at 1 in their places."""
+    requests = os.fdopen(os.dup(0), "rb")
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    empty = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
+    os.dup2(2, 1)
+    return requests, answers
+
+
+def _send(answers: BinaryIO, message: Ready | Refused | Result) -> None:
+    line = memoryview(write(message))
+    while line:
+        line = line[answers.write(line) :]
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this process with its runner, also where the runner is killed and can close nothing."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

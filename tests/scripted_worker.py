@@ -1,0 +1,89 @@
+"""A worker without torch that speaks the protocol; the name of a case's variant says what befalls its visits.
+
+    python -m tests.scripted_worker LOG [options of the real worker]
+
+It notes every visit that it answers in LOG, one line each, so that a test can see what was measured twice.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from harness.engine.protocol import Ready, Refused, Request, Result, read, write
+
+LATENCY_MS = (1.0, 1.2, 1.1)
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    log = Path(sys.argv[1])
+    if (log.parent / "refuse").exists():
+        say(Refused("NoSuchDevice", "no CUDA device: scripted"))
+        sys.exit(5)
+    if (log.parent / "broken").exists():
+        sys.exit("ImportError: scripted")
+    say(Ready(os.getpid(), {"kind": "cpu", "name": "scripted", "threads": 1, "memory_bytes": 1 << 30}))
+    for line in sys.stdin.buffer:
+        request = read(line)
+        assert isinstance(request, Request)
+        if request.probe == "latency":
+            befall(request, log.parent)
+        with log.open("a") as file:
+            file.write(f"{request.variant} {request.probe} {os.getpid()}\n")
+        say(answer(request))
+
+
+def say(message: Ready | Refused | Result) -> None:
+    os.write(1, write(message))
+
+
+def answer(request: Request) -> Result:
+    if request.probe == "latency" and request.variant == "oom":
+        return Result(request.visit, "oom", "out of memory on cpu: scripted", "Traceback: scripted")
+    if request.probe == "latency" and request.variant == "raises":
+        return Result(request.visit, "crashed", "ValueError: scripted", "Traceback: scripted")
+    if request.probe == "check" and request.variant == "wrong":
+        return Result(request.visit, "incorrect", "the output differs")
+    values: dict[str, float | int | str | list[float]] = {}
+    if request.probe == "latency":
+        values["latency_ms"] = list(LATENCY_MS)
+    if request.probe == "determinism":
+        values |= {"det_run": 1.0, "det_run_cause": "none"}
+    return Result(request.visit, "ok", values=values, n={"det_run": 16}, backend="fused", state={"load_1min": 0.5})
+
+
+def befall(request: Request, folder: Path) -> None:
+    """Do what the variant's name says."""
+    match request.variant:
+        case "segfault":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case "hang":
+            time.sleep(600)
+        case "stubborn":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+            (folder / "child").write_text(str(child.pid))
+            time.sleep(600)
+        case "exits":
+            os._exit(0)
+        case "rubbish":
+            os.write(1, b"rubbish that is no answer\n")
+        case "orphan":
+            subprocess.Popen(["sleep", "600"])  # holds the pipe open when its parent is gone
+            os._exit(3)
+        case "killed-once" if not (folder / "killed").exists():
+            (folder / "killed").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "waits":
+            (folder / "waiting").touch()
+            while not (folder / "go").exists():
+                time.sleep(0.01)
+
+
+if __name__ == "__main__":
+    main()

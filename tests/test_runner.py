@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.declare.planned import Plan
+from harness.devices.ceilings import Ceilings
+from harness.devices.interface import NoSuchDevice
+from harness.devices.names import detect
+from harness.engine import folder as folders
+from harness.engine.folder import read_run
+from harness.engine.journal import RunFolderError
+from harness.engine.locks import Busy, device_lock, folder_lock
+from harness.engine.manifest import ResumeMismatch
+from harness.engine.runner import WorkerFailed
+from harness.record import FailedRecord, OkRecord
+from tests.sweeps import answered, make_plan, measure, with_cases
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "run"
+
+
+def outcomes(folder: Path) -> dict[str, str]:
+    return {record.variant: record.status for record in read_run(folder).records}
+
+
+def reason(folder: Path, variant: str) -> str:
+    (record,) = [record for record in read_run(folder).records if record.variant == variant]
+    assert isinstance(record, FailedRecord)
+    return record.reason
+
+
+def test_a_run_holds_a_record_for_every_case_and_a_line_for_every_visit(folder: Path) -> None:
+    chosen = make_plan("a", "b", probes='"latency", "determinism"', rounds=3)
+    result = measure(folder, chosen, command="harness run test --device cpu")
+    assert (result.status, result.visited, result.reused) == ("complete", 10, 0)
+    run = read_run(folder)
+    assert [line.visit for line in run.lines] == list(range(10))
+    assert run.records == result.records
+    assert [record.key for record in run.records] == [planned.case.key for planned in chosen.cases]
+    first = run.records[0]
+    assert isinstance(first, OkRecord)
+    assert first.metrics["latency_ms"].rounds == [1.1, 1.1, 1.1]
+    assert first.metrics["latency_ms"].n == 9
+    assert first.metrics["det_run"].n == 16
+    assert first.backend == "fused"
+    document = run.document
+    assert (document["status"], document["command"]) == ("complete", "harness run test --device cpu")
+    assert document["device"]["threads"] == 1
+    assert document["device"]["kind"] == "cpu"
+    assert document["finished"] >= document["started"]
+    assert {"suite", "cases", "environment", "harness", "ceilings", "seed"} <= set(document)
+
+
+def test_a_line_says_what_the_engine_took_for_itself(folder: Path) -> None:
+    measure(folder, make_plan("a"))
+    for line in read_run(folder).lines:
+        assert line.seconds >= line.inside + line.build
+        assert line.state == {"load_1min": 0.5}
+        assert line.worker not in (None, os.getpid())
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "words"),
+    [
+        ("segfault", "crashed", "killed by signal 11 (SIGSEGV), in latency"),
+        ("exits", "crashed", "exited with code 0 before it answered, in latency"),
+        ("orphan", "crashed", "exited with code 3 before it answered, in latency"),
+        ("rubbish", "crashed", "not a line of the worker protocol: b'rubbish that is no answer'"),
+        ("oom", "oom", "out of memory on cpu: scripted"),
+        ("raises", "crashed", "ValueError: scripted"),
+        ("wrong", "incorrect", "the output differs"),
+    ],
+)
+def test_a_fault_is_its_own_cases_alone(folder: Path, fault: str, status: str, words: str) -> None:
+    result = measure(folder, make_plan("before", fault, "after"))
+    assert result.status == "complete"
+    assert outcomes(folder) == {"before": "ok", fault: status, "after": "ok"}
+    assert words in reason(folder, fault)
+
+
+def test_a_case_that_failed_is_not_visited_again(folder: Path) -> None:
+    measure(folder, make_plan("raises", "a", rounds=4))
+    assert answered(folder)["raises latency"] == 1
+    assert answered(folder)["a latency"] == 4
+
+
+def test_a_visit_that_takes_too_long_is_given_up(folder: Path) -> None:
+    measure(folder, make_plan("hang", "after", timeout=0.5))
+    assert outcomes(folder) == {"hang": "timeout", "after": "ok"}
+    assert reason(folder, "hang") == "no answer within 0.5 s in latency; the worker was ended"
+
+
+def test_a_worker_that_ignores_sigterm_ends_with_its_children(folder: Path) -> None:
+    measure(folder, make_plan("stubborn", timeout=0.5))
+    assert outcomes(folder) == {"stubborn": "timeout"}
+    child = int((folder.parent / "child").read_text())
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_worker_that_something_else_killed_costs_nothing(folder: Path) -> None:
+    measure(folder, make_plan("killed-once", "after"))
+    assert outcomes(folder) == {"killed-once": "ok", "after": "ok"}
+    record = read_run(folder).records[0]
+    assert record.notes == ["the worker was killed by signal 9 (SIGKILL); the visit was made again in a new one"]
+
+
+def test_what_a_dead_worker_wrote_to_stderr_is_in_the_journal(folder: Path) -> None:
+    measure(folder, make_plan("raises"))
+    assert read_run(folder).lines[-1].detail == "Traceback: scripted"
+
+
+def test_cases_that_cannot_run_have_a_record_and_no_visit(folder: Path) -> None:
+    unsupported = with_cases(make_plan("a", "b"), unsupported="there is no such backend")
+    measure(folder, unsupported)
+    assert outcomes(folder) == {"a": "unsupported", "b": "ok"}
+    assert reason(folder, "a") == "there is no such backend"
+    assert "a check" not in answered(folder)
+
+
+def test_a_case_that_does_not_fit_is_skipped_with_both_numbers(folder: Path) -> None:
+    measure(folder, with_cases(make_plan("a"), fits=False))
+    assert outcomes(folder) == {"a": "skipped"}
+    assert reason(folder, "a").startswith("does not fit: needs ")
+    assert "the device has" in reason(folder, "a")
+    assert answered(folder) == {}
+
+
+def test_ceilings_give_shares(folder: Path) -> None:
+    ceilings = Ceilings("test", {"float32": 1e12}, 1e11, 1 << 34, "2026-01-01T00:00:00Z", "2.13.0")
+    measure(folder, make_plan("a"), ceilings=ceilings)
+    run = read_run(folder)
+    record = run.records[0]
+    assert isinstance(record, OkRecord)
+    assert {"mfu", "hfu", "roofline_fraction", "tflops", "tokens_per_s"} <= set(record.metrics)
+    assert run.document["ceilings"]["bytes_per_s"] == 1e11
+
+
+def test_a_worker_without_the_device_ends_the_run_with_its_sentence(folder: Path) -> None:
+    folder.parent.mkdir(exist_ok=True)
+    (folder.parent / "refuse").touch()
+    with pytest.raises(NoSuchDevice, match="no CUDA device: scripted"):
+        measure(folder, make_plan("a"))
+
+
+def test_a_worker_that_never_starts_ends_the_run_with_what_it_said(folder: Path) -> None:
+    (folder.parent / "broken").touch()
+    with pytest.raises(WorkerFailed, match=r"(?s)3 were tried.*exited with code 1.*ImportError: scripted"):
+        measure(folder, make_plan("a"))
+    assert read_run(folder).document["status"] == "interrupted"
+    assert outcomes(folder) == {"a": "skipped"}
+
+
+def interrupt_when(ready: Callable[[], bool], number: int = signal.SIGINT) -> threading.Thread:
+    """Send this process a signal as soon as `ready`."""
+
+    def watch() -> None:
+        deadline = time.monotonic() + 20
+        while not ready() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_leaves_a_valid_run_and_resume_measures_nothing_twice(folder: Path, number: int) -> None:
+    chosen = make_plan("a", "b", "waits", "c", rounds=3)
+    whole = 4 + 4 * 3
+    thread = interrupt_when((folder.parent / "waiting").exists, number)
+    start = time.monotonic()
+    first = measure(folder, chosen)
+    thread.join()
+    assert time.monotonic() - start < 15
+    assert first.status == "interrupted"
+    assert read_run(folder).document["status"] == "interrupted"
+    assert first.visited == len(read_run(folder).lines) < whole
+    assert set(outcomes(folder)) == {"a", "b", "waits", "c"}
+    (folder.parent / "go").touch()
+    second = measure(folder, chosen, resume=True)
+    assert (second.status, second.reused, second.visited) == ("complete", first.visited, whole - first.visited)
+    assert sum(answered(folder).values()) == whole
+    assert set(outcomes(folder).values()) == {"ok"}
+    places = [line.place for line in read_run(folder).lines]
+    assert len(set(places)) == len(places) == whole
+
+
+def test_a_case_that_an_interrupt_left_out_says_so(folder: Path) -> None:
+    thread = interrupt_when((folder.parent / "waiting").exists)
+    measure(folder, make_plan("waits", probes='"latency"', rounds=2))
+    thread.join()
+    (record,) = read_run(folder).records
+    assert isinstance(record, OkRecord)
+    assert "latency_ms" not in record.metrics
+    assert record.notes == ["the run was interrupted: 1 of this case's 3 visits were made"]
+
+
+def test_the_handlers_of_before_are_put_back(folder: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    measure(folder, make_plan("a"))
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def cut(folder: Path, *, lines: int, torn: int) -> None:
+    """Make the run look killed after so many journal lines and some bytes of the next."""
+    journal = folder / folders.JOURNAL
+    whole = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(whole[:lines]) + whole[lines][:torn])
+    (folder / folders.RECORDS).unlink()
+    document = json.loads((folder / folders.RUN).read_text())
+    (folder / folders.RUN).write_text(json.dumps(document | {"status": "running", "finished": None}))
+
+
+@pytest.mark.parametrize("torn", [0, 1, 60])
+def test_a_killed_run_is_readable_and_resumes_without_the_torn_line(folder: Path, torn: int) -> None:
+    chosen = make_plan("a", "b", rounds=2)
+    measure(folder, chosen)
+    cut(folder, lines=3, torn=torn)
+    killed = read_run(folder)
+    assert len(killed.lines) == 3
+    assert len(killed.records) == 2
+    result = measure(folder, chosen, resume=True)
+    assert (result.reused, result.visited) == (3, 3)
+    assert [line.visit for line in read_run(folder).lines] == list(range(6))
+
+
+def test_settle_writes_the_records_of_a_killed_run(folder: Path) -> None:
+    measure(folder, make_plan("a"))
+    before = (folder / folders.RECORDS).read_bytes()
+    cut(folder, lines=2, torn=0)
+    folders.settle(folder)
+    assert (folder / folders.RECORDS).read_bytes() != before
+    assert outcomes(folder) == {"a": "ok"}
+
+
+def test_a_failed_case_keeps_its_status_when_resumed(folder: Path) -> None:
+    chosen = make_plan("raises", "a")
+    measure(folder, chosen)
+    before = answered(folder)
+    result = measure(folder, chosen, resume=True)
+    assert result.visited == 0
+    assert answered(folder) == before
+    assert outcomes(folder) == {"raises": "crashed", "a": "ok"}
+
+
+def test_a_changed_suite_cannot_be_resumed(folder: Path) -> None:
+    measure(folder, make_plan("a", "b"))
+    with pytest.raises(ResumeMismatch, match=r"the suite has changed .*1 of its 2 cases are gone, 1 are new"):
+        measure(folder, make_plan("a", "c"), resume=True)
+    with pytest.raises(ResumeMismatch, match=r"\[measure\] has changed"):
+        measure(folder, make_plan("a", "b", rounds=7), resume=True)
+
+
+def test_a_changed_harness_or_device_cannot_be_resumed(folder: Path) -> None:
+    chosen: Plan = make_plan("a")
+    measure(folder, chosen)
+    path = folder / folders.RUN
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps(document | {"harness": document["harness"] | {"source": "0" * 16}}))
+    with pytest.raises(ResumeMismatch, match="the harness has changed since the run began"):
+        measure(folder, chosen, resume=True)
+    path.write_text(json.dumps(document | {"device": document["device"] | {"name": "Another CPU"}}))
+    with pytest.raises(ResumeMismatch, match="the run began on Another CPU, this is"):
+        measure(folder, chosen, resume=True)
+
+
+def test_a_folder_holds_one_run(folder: Path) -> None:
+    measure(folder, make_plan("a"))
+    with pytest.raises(RunFolderError, match="already holds a run; go on with it by --resume"):
+        measure(folder, make_plan("a"))
+
+
+def test_a_folder_without_a_run_cannot_be_resumed(folder: Path) -> None:
+    with pytest.raises(RunFolderError, match=r"is not a run folder: it has no run\.json"):
+        measure(folder, make_plan("a"), resume=True)
+
+
+def test_two_runs_exclude_each_other_and_the_second_says_who_holds_it(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    with folder_lock(folder), pytest.raises(Busy, match=f"the folder .* in use by process {os.getpid()}"):
+        measure(folder, make_plan("a"))
+    held_by = r"the device .* in use by process \d+, which has run in elsewhere since 20"
+    with device_lock(detect("cpu").name, Path("elsewhere")), pytest.raises(Busy, match=held_by):
+        measure(folder, make_plan("a"))
+    assert measure(folder, make_plan("a")).status == "complete"
