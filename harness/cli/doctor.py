@@ -1,0 +1,56 @@
+"""`harness doctor`: what this device is, what it can do, how noisy it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.console import document, out
+from harness.cli.options import DeviceOption, JsonOption
+from harness.cli.planning import detect_or_exit
+from harness.cli.programs import measure_ceilings, measure_noise
+
+if TYPE_CHECKING:
+    from harness.devices.ceilings import Ceilings
+
+SCHEMA = 1
+
+
+def doctor(
+    device: DeviceOption = "auto",
+    noise: Annotated[bool, typer.Option(help="Measure the noise floor too (some seconds more).")] = True,
+    json_: JsonOption = False,
+) -> None:
+    """Measure the device's ceilings and noise floor, and keep the ceilings for `plan` and `run`."""
+    from harness.engine.environment import environment
+
+    kind, name = detect_or_exit(device)
+    ceilings = measure_ceilings(kind, name)
+    floor = measure_noise(kind) if noise else None
+    if not json_:
+        _print(kind, ceilings, floor)
+        return
+    document(
+        {
+            "schema": SCHEMA,
+            "device": {"kind": kind, "name": name, "memory_bytes": ceilings.memory_bytes},
+            "ceilings": {"flops_per_s": ceilings.flops_per_s, "bytes_per_s": ceilings.bytes_per_s},
+            "noise": floor,
+            "environment": environment(),
+        }
+    )
+
+
+def _print(kind: str, ceilings: Ceilings, floor: dict[str, float] | None) -> None:
+    from harness.devices.ceilings import path_of
+
+    out(f"device    {ceilings.device} ({kind}), {ceilings.memory_bytes / 2**30:.1f} GiB")
+    for dtype, rate in ceilings.flops_per_s.items():
+        out(f"matmul    {dtype:9} {rate / 1e12:8.3f} TFLOP/s")
+    out(f"copy      {ceilings.bytes_per_s / 1e9:18.1f} GB/s, read and written")
+    if floor:
+        interval = f"{floor['ratio']:.4f} [{floor['low']:.4f}, {floor['high']:.4f}]"
+        out(f"noise     the same layer against itself, {floor['pairs']} interleaved pairs: {interval}")
+        out(f"          a change under {floor['smallest_change']:.1%} cannot be seen by so many pairs")
+    out(f"kept in   {path_of(ceilings.device)}")

@@ -1,0 +1,19 @@
+"""Arguments that several commands share, said once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+SuiteArgument = Annotated[str, typer.Argument(metavar="SUITE", help="A name that `harness suites` lists, or a path.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="AXIS=VALUE", help="Override an axis everywhere: --set batch=1,8 --set size=B."),
+]
+SelectOption = Annotated[
+    str | None,
+    typer.Option("--select", metavar="EXPR", help='Keep only the cases for which EXPR holds: "experts <= 32".'),
+]
+DeviceOption = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to run.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]

@@ -1,0 +1,64 @@
+"""`harness plan`: what a suite would do, and what it would cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.console import document, note, out
+from harness.cli.options import DeviceOption, JsonOption, SelectOption, SetOption, SuiteArgument
+from harness.cli.planning import detect_or_exit, plan_or_exit, suite_or_exit
+
+if TYPE_CHECKING:
+    from harness.declare.plan import Plan, PlannedCase
+
+ROWS = 200
+"""A longer table is no longer read: the rest is counted, and `--all` or `--json` prints it."""
+
+
+def plan(
+    suite: SuiteArgument,
+    set_: SetOption = None,
+    select: SelectOption = None,
+    device: DeviceOption = "auto",
+    all_: Annotated[bool, typer.Option("--all", help=f"Print every row, also past {ROWS}.")] = False,
+    json_: JsonOption = False,
+) -> None:
+    """Show every case with its parameters, FLOPs, bytes, expected time, and what will not fit. Measures nothing."""
+    planned = plan_or_exit(suite_or_exit(suite), set_ or [], select, detect_or_exit(device))
+    if json_:
+        from harness.declare.plan import plan_document
+
+        document(plan_document(planned))
+        return
+    _table(planned, len(planned.cases) if all_ else ROWS)
+    if all(case.seconds is None for case in planned.cases):
+        note("No expected times: this device's ceilings are not measured yet. `harness doctor` measures them.")
+
+
+def _table(planned: Plan, rows: int) -> None:
+
+    out(f"{'params':>8} {'active':>8} {'model':>12} {'executed':>12} {'bytes':>10} {'expected':>9}  case")
+    for case in planned.cases[:rows]:
+        out(_row(case))
+    if len(planned.cases) > rows:
+        out(f"... and {len(planned.cases) - rows:,} more: --all or --json prints them")
+    known = [case.seconds for case in planned.cases if case.seconds is not None]
+    unsupported = sum(case.unsupported is not None for case in planned.cases)
+    too_large = sum(case.fits is False for case in planned.cases)
+    time = f", {sum(known):.3g} s for one pass of each at the ceilings" if known else ""
+    out(f"{len(planned.cases):,} cases, {unsupported} unsupported, {too_large} too large for the memory{time}")
+
+
+def _row(planned: PlannedCase) -> str:
+    from harness.metrics import show, show_bytes
+
+    cost = planned.cost
+    expected = "–" if planned.seconds is None else f"{planned.seconds * 1e3:.3g} ms"
+    remark = planned.unsupported or ("does not fit" if planned.fits is False else "")
+    return (
+        f"{show('params', cost.params):>8} {show('params_active', cost.params_active):>8} "
+        f"{show('flops_model', cost.flops_model):>12} {show('flops_executed', cost.flops_executed):>12} "
+        f"{show_bytes(cost.bytes):>10} {expected:>9}  {planned.case.id}" + (f"  ({remark})" if remark else "")
+    )

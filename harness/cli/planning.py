@@ -1,0 +1,51 @@
+"""What `plan` and `run` begin with: a device, and a suite's plan for it, or the exit that says what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from harness.cli.console import fail
+from harness.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from harness.declare.format import Suite
+    from harness.declare.plan import Plan
+    from harness.devices.names import Detected
+
+
+def detect_or_exit(device: str) -> Detected:
+    """Return kind and name of the device that `--device` asks for, found without torch."""
+    from harness.devices.interface import NoSuchDevice
+    from harness.devices.names import detect
+
+    if device not in ("auto", "cpu", "cuda"):
+        fail(Exit.USAGE, f"--device {device}: expected auto, cpu or cuda")
+    try:
+        return detect(device)
+    except NoSuchDevice as error:
+        fail(Exit.NO_DEVICE, str(error))
+
+
+def suite_or_exit(name: str) -> Suite:
+    """Return the suite of that name or path."""
+    from harness.declare.suite import SuiteError, load_suite
+
+    try:
+        return load_suite(name)
+    except SuiteError as error:
+        fail(Exit.USAGE, str(error))
+
+
+def plan_or_exit(suite: Suite, overrides: Sequence[str], select: str | None, detected: Detected) -> Plan:
+    """Return the plan of `suite` for the device, with expected times where its ceilings are known; needs no torch."""
+    from harness.declare.plan import plan
+    from harness.declare.suite import SuiteError
+    from harness.devices.ceilings import load
+    from harness.devices.names import memory_bytes
+
+    ceilings, memory = load(detected.name), memory_bytes(detected.kind)
+    try:
+        return plan(suite, overrides=overrides, select=select, ceilings=ceilings, memory_bytes=memory)
+    except SuiteError as error:
+        fail(Exit.USAGE, str(error))
