@@ -54,7 +54,7 @@ def types(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Time the harness itself: start-up, planning, overhead per visit (pytest-benchmark)."""
     _install(session, "test")
-    session.run("pytest", "tests/benchmarks", "--benchmark-only", *session.posargs)
+    session.run("pytest", "-o", "addopts=", "tests/benchmarks", "--benchmark-only", *session.posargs)
 
 
 @nox.session(default=False)

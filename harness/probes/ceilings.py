@@ -10,9 +10,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import datetime
+import itertools
 import json
+import math
 import sys
 import time
+from collections.abc import Callable
 
 import torch
 
@@ -22,12 +25,16 @@ from harness.devices.interface import Device
 from harness.devices.names import detect
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
-MATMUL_SIZES = {"cpu": (512, 1024, 2048), "cuda": (2048, 4096, 8192)}
+SHAPES = {
+    "cpu": ((512, 512, 2048), (1024, 1024, 1024), (2048, 2048, 2048)),
+    "cuda": ((2048, 2048, 8192), (4096, 4096, 4096), (8192, 8192, 8192)),
+}
+"""Rows, inner and outer width of the products that are tried: one like an FFN's, and square ones."""
 COPY_BYTES = {"cpu": 256 * 2**20, "cuda": 2**30}
 """Past every cache, read and written."""
-REPEATS = 5
-SECONDS_A_DTYPE = 1.5
-"""A dtype that a device emulates would take minutes at the larger sizes: sizes that do not fit are left out."""
+SECONDS = 1.5
+"""Time for each dtype, and for copying: the shapes are tried in turn until it is over, so that a neighbour who is busy
+for a while does not set the ceiling. A shape that would outlast it is left out: some devices emulate some dtypes."""
 
 
 def measure(device: Device, name: str) -> Ceilings:
@@ -38,29 +45,33 @@ def measure(device: Device, name: str) -> Ceilings:
 
 
 def _matmul_rate(device: Device, dtype: str) -> float | None:
-    """Return the best FLOP/s over the sizes that fit the time; None where the device cannot do the dtype."""
-    best, end = 0.0, time.perf_counter() + SECONDS_A_DTYPE
-    for size in MATMUL_SIZES[device.kind]:
-        flops = 2 * size**3
-        if best and flops / best * (REPEATS + 1) > end - time.perf_counter():
-            break
+    """Return the best FLOP/s over the shapes; None where the device cannot do the dtype."""
+    products = [(2 * math.prod(shape), _product(device, dtype, *shape)) for shape in SHAPES[device.kind]]
+    best, end = 0.0, time.perf_counter() + SECONDS
+    for flops, product in itertools.cycle(products):
+        if best and flops / best > end - time.perf_counter():
+            return best
         try:
-            a, b = (torch.randn(size, size, device=device.torch_name).to(getattr(torch, dtype)) for _ in range(2))
-            torch.mm(a, b)
+            best = max(best, flops / device.time(product, 1, cold=False).device_s)
         except RuntimeError:  # "not implemented for 'Half'" and the like
             return best or None
-        seconds = min(device.time(lambda a=a, b=b: torch.mm(a, b), 1, cold=False).device_s for _ in range(REPEATS))
-        best = max(best, flops / seconds)
     return best
+
+
+def _product(device: Device, dtype: str, rows: int, inner: int, outer: int) -> Callable[[], torch.Tensor]:
+    a = torch.randn(rows, inner, device=device.torch_name).to(getattr(torch, dtype))
+    b = torch.randn(inner, outer, device=device.torch_name).to(getattr(torch, dtype))
+    return lambda: torch.mm(a, b)
 
 
 def _copy_rate(device: Device) -> float:
     """Return the best bytes/s of a copy, those read and those written added up."""
     source = torch.randn(COPY_BYTES[device.kind] // 4, device=device.torch_name)
     target = torch.empty_like(source)
-    target.copy_(source)
-    seconds = min(device.time(lambda: target.copy_(source), 1, cold=False).device_s for _ in range(REPEATS))
-    return 2 * source.numel() * source.element_size() / seconds
+    best, end = math.inf, time.perf_counter() + SECONDS
+    while time.perf_counter() < end:
+        best = min(best, device.time(lambda: target.copy_(source), 1, cold=False).device_s)
+    return 2 * source.numel() * source.element_size() / best
 
 
 def main() -> None:

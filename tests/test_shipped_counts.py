@@ -1,0 +1,37 @@
+"""Closed forms against the built layer and torch's counter, for every case of every shipped suite."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import pytest
+
+from harness.declare.plan import PlannedCase, plan
+from harness.declare.shipped import shipped_suites
+from harness.declare.suite import load_suite
+from harness.declare.visits import build_key
+from harness.devices.names import memory_bytes
+from harness.layers import build
+from harness.probes.flop_formulas import count_flops
+from harness.probes.flops import uncounted
+from harness.probes.subject import make_subject
+
+
+def _by_layer(planned: PlannedCase) -> str:
+    return build_key(planned.case).key
+
+
+@pytest.mark.parametrize("name", shipped_suites())
+def test_parameters_and_flops_are_exact(name: str) -> None:
+    cases = plan(load_suite(name), memory_bytes=memory_bytes("cpu")).cases
+    assert cases
+    for _, alike in groupby(sorted(cases, key=_by_layer), key=_by_layer):
+        layer = None
+        for planned in alike:
+            assert planned.fits, f"{planned.case.id} does not fit here: count it on a machine where it does"
+            layer = layer or build(planned.case)
+            layer.case = planned.case
+            assert sum(weight.numel() for weight in layer.parameters()) == planned.cost.params, planned.case.id
+            subject = make_subject(planned.case, layer)
+            assert uncounted(subject.run) == []
+            assert count_flops(subject.run) == planned.cost.flops_executed, planned.case.id
