@@ -164,11 +164,13 @@ def _number(value: float, low: float | None, high: float | None) -> str:
 
 
 def _places(value: float, low: float | None, high: float | None) -> int:
-    """One significant digit of the interval's width, else two of the value, and hundredths around 1."""
-    span = high - low if low is not None and high is not None else 0.0
-    if span > 0:
-        return max(0, min(4, -math.floor(math.log10(span))))
+    """One significant digit of the interval's half width, else two of the value, and hundredths around 1."""
+    span = (high - low) / 2 if low is not None and high is not None else 0.0
     size = abs(value)
+    if span > 0:
+        places = -math.floor(math.log10(span))
+        first = -math.floor(math.log10(size)) if size else 0  # a value far inside its interval is not printed as 0
+        return max(0, min(4, max(places, min(first, places + 2))))
     return 2 if 0.1 <= size < 10 or size == 0 else max(0, min(4, 1 - math.floor(math.log10(size))))
 
 

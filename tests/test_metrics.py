@@ -2,7 +2,18 @@ from __future__ import annotations
 
 import pytest
 
-from harness.metrics import METRICS, digits, show, show_bytes, show_scaled
+from harness.metrics import (
+    METRICS,
+    digits,
+    show,
+    show_bytes,
+    show_interval,
+    show_number,
+    show_percent,
+    show_ratio,
+    show_scaled,
+    show_spread,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,3 +55,38 @@ def test_every_metric_says_what_it_is() -> None:
     for name, metric in METRICS.items():
         assert metric.name == name
         assert metric.text.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "ratio", "interval"),
+    [
+        (0.839, 0.819, 0.860, "0.84×", "[0.82, 0.86]"),
+        (47.0, 45.2, 49.1, "47×", "[45, 49]"),
+        (1.31, 1.21, 1.34, "1.31×", "[1.21, 1.34]"),
+        (1.0032, 1.0021, 1.0043, "1.003×", "[1.002, 1.004]"),
+        (0.09, 0.01, 1.31, "0.09×", "[0.01, 1.31]"),
+        (1.0, 1.0, 1.0, "1.00×", "[1.00, 1.00]"),
+    ],
+)
+def test_ratios_have_the_digits_of_their_interval(
+    value: float, low: float, high: float, ratio: str, interval: str
+) -> None:
+    assert show_ratio(value, low, high) == ratio
+    assert show_interval(value, low, high) == interval
+
+
+def test_slopes_may_be_negative_or_nothing() -> None:
+    assert show_number(0.007, -0.004, 0.018) == "0.007"
+    assert show_interval(0.007, -0.004, 0.018) == "[−0.004, 0.018]"
+    assert show_number(-0.00001, -0.04, 0.04) == "0.0000"
+
+
+def test_per_cent_is_never_rounded_to_all_or_nothing() -> None:
+    assert [show_percent(share) for share in (0, 0.004, 0.62, 0.9996, 1)] == [
+        "0 %",
+        "0.4 %",
+        "62 %",
+        "99.96 %",
+        "100 %",
+    ]
+    assert [show_spread(share) for share in (0.0081, 0.12, 1.5)] == ["0.8 %", "12 %", "150 %"]

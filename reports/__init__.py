@@ -1,0 +1,72 @@
+"""The report: a run directory in; an HTML page, a Markdown summary and a JSON document out. Never measures."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from reports.read import ReportError, read_run
+from reports.review import review
+from reports.words import plain
+
+__all__ = ["Rendered", "ReportError", "render"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What was written, and the page's answer."""
+
+    html: Path
+    summary: Path
+    data: Path
+    verdict: str
+    """The answer in one sentence, written from the numbers."""
+
+
+def render(run_folder: Path, *, html: Path) -> Rendered:
+    """Write the report of the run in `run_folder`: the page to `html`, summary.md and report.json beside it.
+
+    Raises:
+        ReportError: The folder is no run, a newer harness wrote it, or the files cannot be written; nothing is
+            written then.
+    """
+    run = read_run(run_folder)
+    paths = Rendered(html, html.with_name("summary.md"), html.with_name("report.json"), "")
+    _check_writable(paths.html, paths.summary, paths.data)
+    from reports.data import render_data
+    from reports.page import render_page  # plotly takes a third of a second to import: not before it is needed
+    from reports.summary import render_summary
+
+    made = review(run)
+    texts = {
+        paths.html: render_page(made),
+        paths.summary: render_summary(made),
+        paths.data: render_data(made),
+    }
+    for path, content in texts.items():
+        _write(path, content)
+    return Rendered(paths.html, paths.summary, paths.data, plain(made.answer))
+
+
+def _check_writable(*paths: Path) -> None:
+    if len({path.name for path in paths}) < len(paths):
+        raise ReportError(f"{paths[0]} is the name of the report's own summary or data; choose another.")
+    for path in paths:
+        folder = path.parent
+        if path.is_dir():
+            raise ReportError(f"{path} is a folder; the report needs a file's name there.")
+        if not folder.is_dir():
+            raise ReportError(f"{path} cannot be written: the folder {folder} does not exist.")
+        if not os.access(path if path.exists() else folder, os.W_OK):
+            raise ReportError(f"{path} cannot be written: no permission.")
+
+
+def _write(path: Path, content: str) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(content, "utf-8", newline="\n")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise ReportError(f"{path} cannot be written: {error.strerror or error}.") from None

@@ -1,0 +1,20 @@
+(() => {
+  "use strict";
+  const root = document.documentElement;
+  const config = {
+    responsive: true, displaylogo: false, displayModeBar: false, showSendToCloud: false,
+    modeBarButtonsToRemove: ["lasso2d", "select2d"],
+  };
+  const paper = { 3: 270, 2: 410, 1: 410 };
+  const plots = [];
+  const draw = (source) => {
+    const target = document.getElementById(source.dataset.fig);
+    const figure = JSON.parse(source.textContent);
+    plots.push(target);
+    return Plotly.newPlot(target, figure.data, figure.layout, config);
+  };
+  const relayout = (change) => plots.map((plot) => Plotly.relayout(plot, change(plot)));
+  addEventListener("beforeprint", () => relayout((plot) => ({ width: paper[plot.dataset.columns], autosize: false })));
+  addEventListener("afterprint", () => relayout(() => ({ width: null, autosize: true })));
+  Promise.all([...document.querySelectorAll("script[data-fig]")].map(draw)).then(() => { root.dataset.ready = ""; });
+})();

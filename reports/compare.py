@@ -1,0 +1,94 @@
+"""Fair pairs: the same setting, the nearest budget, times judged round by round."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from harness.judge.stats import Interval, paired_ratio
+from harness.judge.verdict import verdict
+from harness.metrics import show_ratio
+from reports.context import Context, Setting, Subject, setting_of
+from reports.read import Result
+
+EQUAL = 0.1
+"""Budgets within 10 % of each other are called equal: a router or Soft MoE's mixing is worth about that much. The
+realised ratio stands beside every comparison."""
+
+WORDS = {"faster": "faster", "slower": "slower", "same": "same", "undecided": "undecided"}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One case's time over another's, both at the same setting."""
+
+    candidate: Subject
+    reference: Subject
+    setting: Setting
+    where: str
+    """The setting in words."""
+    flops: float | None
+    """Candidate's model FLOPs over the reference's."""
+    params: float | None
+    equal: str | None
+    """The budget that both share: `FLOPs` or `parameters`; None where they share neither."""
+    value: float
+    """Candidate's time over the reference's; below 1 the candidate is faster."""
+    interval: Interval | None
+    """Over paired rounds; None with fewer than two common rounds."""
+    verdict: str
+    """faster, slower, same or undecided."""
+
+    @property
+    def budget(self) -> str:
+        """`equal FLOPs`, or by how much they differ."""
+        if self.equal == "FLOPs":
+            return "equal FLOPs"
+        times = "FLOPs unknown" if self.flops is None else f"{show_ratio(self.flops)} the FLOPs"
+        return f"equal parameters and {times}" if self.equal == "parameters" else times
+
+
+def compare(context: Context, candidate: Result, reference: Result) -> Comparison | None:
+    """Return the comparison of two timed cases, or None where their settings differ or one has no time."""
+    setting = setting_of(candidate.case)
+    if setting != setting_of(reference.case) or not candidate.ms or not reference.ms:
+        return None
+    interval = paired_ratio(candidate.rounds(), reference.rounds())
+    flops, params = _over(candidate.flops, reference.flops), _over(candidate.params, reference.params)
+    return Comparison(
+        candidate=context.subject(candidate),
+        reference=context.subject(reference),
+        setting=setting,
+        where=context.words(setting),
+        flops=flops,
+        params=params,
+        equal="FLOPs" if is_equal(flops) else "parameters" if is_equal(params) else None,
+        value=interval.value if interval else candidate.ms / reference.ms,
+        interval=interval,
+        verdict=WORDS[verdict(interval)],
+    )
+
+
+def nearest(result: Result, others: Iterable[Result], budget: str = "flops") -> Result | None:
+    """Return the one of `others` whose budget (`flops` or `params`) is nearest to that of `result`."""
+    known = [(abs(math.log(distance)), other) for other in others if (distance := _budget(result, other, budget))]
+    return min(known, key=lambda pair: pair[0])[1] if known else None
+
+
+def distance(row: Comparison) -> tuple[float, float]:
+    """The nearest budget first; of those that share one, the fastest."""
+    return (0.0 if row.equal == "FLOPs" else abs(math.log(row.flops or 1e-3)), row.value)
+
+
+def _budget(a: Result, b: Result, budget: str) -> float | None:
+    return _over(a.params, b.params) if budget == "params" else _over(a.flops, b.flops)
+
+
+def _over(a: int | None, b: int | None) -> float | None:
+    return a / b if a and b else None
+
+
+def is_equal(value: float | None) -> bool:
+    """Return whether a ratio of two budgets lets them be called equal."""
+    return value is not None and abs(math.log(value)) <= math.log(1 + EQUAL)

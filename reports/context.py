@@ -1,0 +1,213 @@
+"""What all sections share: the results, who is drawn how, and which cases may be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+from harness.case import DEFAULT_TOKENS, Case
+from reports.families import Family, Identity, identities
+from reports.read import Result, Run
+from reports.words import count
+
+OWN_AXES = ("experts", "top_k", "slots", "capacity_factor", "group", "routing", "shared_experts", "backend")
+"""Axes that belong to the layer, not to its input; a variant may sweep them."""
+
+PASS_WORDS = {"forward": "forward", "forward_backward": "forward and backward", "train": "training step"}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What two cases must share before their times may be compared: the input, its width, and what is done."""
+
+    d_model: int
+    batch: int
+    tokens: int
+    dtype: str
+    pass_: str
+    size: str | None
+    scope: str
+    compile: bool
+
+
+def setting_of(case: Case) -> Setting:
+    """Return the setting of `case`."""
+    return Setting(**{field.name: getattr(case, field.name) for field in fields(Setting)})
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A case as a table or chart names it."""
+
+    variant: str
+    family: Family
+    step: int
+    detail: str
+    """What tells it from the variant's other cases in the same setting: `32 experts, 2 slots`."""
+    id: str
+
+    @property
+    def phrase(self) -> str:
+        """The case in a sentence: `soft with 32 experts, 2 slots`."""
+        return f"{self.variant} with {self.detail}" if self.detail else self.variant
+
+
+@dataclass(frozen=True)
+class Context:
+    """A run, and the choices that every section makes alike."""
+
+    run: Run
+
+    @cached_property
+    def results(self) -> list[Result]:
+        """Every planned case with its outcome."""
+        return self.run.results
+
+    @cached_property
+    def timed(self) -> list[Result]:
+        """The cases that have a latency."""
+        return [result for result in self.results if result.ms is not None]
+
+    @cached_property
+    def has_numbers(self) -> bool:
+        """Whether any case was ok."""
+        return any(result.ok for result in self.results)
+
+    def why_without(self, probe: str, what: str) -> str:
+        """Return why no case has `what`, which `probe` measures, in one sentence."""
+        if not self.has_numbers:
+            return "No case has numbers."
+        wanted = probe in self.run.file.suite.measure.get("probes", [probe])
+        if wanted and self.run.file.status != "complete":
+            return f"The run ended before any {what} was measured."
+        return f"No case has {what}: " + ("no layer gave any." if wanted else "the suite does not measure it.")
+
+    @cached_property
+    def identity(self) -> dict[str, Identity]:
+        """Every variant by name, in the suite's order."""
+        declared = [(variant.name, variant.layer) for variant in self.run.file.suite.variants]
+        return identities(declared + [(result.case.variant, result.case.layer) for result in self.results])
+
+    @cached_property
+    def varying(self) -> frozenset[str]:
+        """Fields of Setting that take more than one value in this run."""
+        settings = {setting_of(result.case) for result in self.results}
+        return frozenset(f.name for f in fields(Setting) if len({getattr(s, f.name) for s in settings}) > 1)
+
+    @cached_property
+    def own_axes(self) -> dict[str, tuple[str, ...]]:
+        """For each variant the layer axes that take more than one value in it."""
+        values: dict[str, dict[str, set[object]]] = {}
+        for result in self.results:
+            seen = values.setdefault(result.case.variant, {axis: set() for axis in OWN_AXES})
+            for axis in OWN_AXES:
+                seen[axis].add(getattr(result.case, axis))
+        several = self._several_widths
+        return {
+            name: tuple(axis for axis in OWN_AXES if len(seen[axis]) > 1) + (("d_ff",) if name in several else ())
+            for name, seen in values.items()
+        }
+
+    @cached_property
+    def _several_widths(self) -> set[str]:
+        """Variants with more than one d_ff at one setting: a dense FFN matched to layers of several experts."""
+        widths: dict[tuple[str, Setting], set[int]] = {}
+        for result in self.results:
+            widths.setdefault((result.case.variant, setting_of(result.case)), set()).add(result.case.d_ff)
+        return {variant for (variant, _), seen in widths.items() if len(seen) > 1}
+
+    @cached_property
+    def settings(self) -> list[Setting]:
+        """All settings with a timed case, the one that the first screen speaks of first."""
+        groups: dict[Setting, set[str]] = {}
+        for result in self.timed or self.results:
+            groups.setdefault(setting_of(result.case), set()).add(self.identity[result.case.variant].family)
+        return sorted(groups, key=lambda s: (-len(groups[s]), *_importance(s)))
+
+    @property
+    def headline(self) -> Setting | None:
+        """The setting of the first screen: most families, forward, largest batch, width and length."""
+        return self.settings[0] if self.settings else None
+
+    @cached_property
+    def largest_batch(self) -> list[Setting]:
+        """The settings at the largest batch of their size, length, number format and pass."""
+        best: dict[object, Setting] = {}
+        for s in self.settings:
+            rest = (s.d_model, s.tokens, s.dtype, s.pass_, s.size, s.scope, s.compile)
+            if rest not in best or s.batch > best[rest].batch:
+                best[rest] = s
+        return [s for s in self.settings if s in best.values()]
+
+    def at(self, setting: Setting) -> list[Result]:
+        """Return the timed cases of `setting`."""
+        return self._by_setting.get(setting, [])
+
+    @cached_property
+    def _by_setting(self) -> dict[Setting, list[Result]]:
+        groups: dict[Setting, list[Result]] = {}
+        for result in self.timed:
+            groups.setdefault(setting_of(result.case), []).append(result)
+        return groups
+
+    def subject(self, result: Result) -> Subject:
+        """Return how tables and charts name `result`."""
+        identity = self.identity[result.case.variant]
+        axes = self.own_axes.get(result.case.variant, ())
+        shown = dict.fromkeys(("experts", *axes))
+        return Subject(
+            variant=identity.name,
+            family=identity.family,
+            step=identity.step,
+            detail=axes_words(result.case, shown),
+            id=result.id,
+        )
+
+    def words(self, setting: Setting, *, without: Iterable[str] = ()) -> str:
+        """Return `size S, batch 8, forward`; what never varies is left out, but size, batch and pass."""
+        always = {"size", "batch", "pass_"}
+        shown = [name for name in ("size", "batch", "tokens", "dtype", "pass_", "scope", "compile")
+                 if (name in always or name in self.varying) and name not in without]  # fmt: skip
+        parts = [_SETTING_WORDS[name](setting) for name in shown]
+        return ", ".join(part for part in parts if part)
+
+
+_SETTING_WORDS: dict[str, Callable[[Setting], str]] = {
+    "size": lambda s: f"size {s.size}" if s.size else f"d_model {s.d_model}",
+    "batch": lambda s: f"batch {s.batch}",
+    "tokens": lambda s: count(s.tokens, "token"),
+    "dtype": lambda s: s.dtype,
+    "pass_": lambda s: PASS_WORDS.get(s.pass_, s.pass_),
+    "scope": lambda s: "" if s.scope == "layer" else f"whole {s.scope}",
+    "compile": lambda s: "compiled" if s.compile else "",
+}
+
+
+def axes_words(case: Case, axes: Iterable[str]) -> str:
+    """Return `8 experts, dropless`: the axes of `case` that apply to it."""
+    dropless = case.layer == "token_choice" and case.capacity_factor is None
+    parts = ["dropless" if axis == "capacity_factor" and dropless else axis_words(axis, getattr(case, axis))
+             for axis in axes]  # fmt: skip
+    return ", ".join(part for part in parts if part)
+
+
+def axis_words(axis: str, value: object) -> str:
+    """Return one axis and its value as a phrase: `32 experts`, `k = 2`; empty where it does not apply."""
+    if axis == "capacity_factor":
+        return "" if value is None else f"capacity {value:g}"
+    if value is None or (axis == "shared_experts" and not value):
+        return ""
+    if isinstance(value, int) and axis in ("experts", "slots", "shared_experts"):
+        return count(value, {"experts": "expert", "slots": "slot", "shared_experts": "shared expert"}[axis])
+    return {
+        "top_k": f"k = {value}",
+        "group": f"capacity shared by the {value}",
+        "routing": f"{value} load",
+        "backend": f"{value}",
+    }.get(axis, f"{axis} {value}")
+
+
+def _importance(s: Setting) -> tuple[object, ...]:
+    order = {"forward": 0, "forward_backward": 1, "train": 2}.get(s.pass_, 3)
+    return (order, -s.batch, -s.d_model, -s.tokens, abs(s.tokens - DEFAULT_TOKENS), s.dtype, s.scope, s.compile)

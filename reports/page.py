@@ -1,0 +1,219 @@
+"""Prints a Review as one self-contained HTML page: no request, a strict policy, complete without JavaScript."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.resources import files
+
+import plotly.graph_objects as go
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from harness.judge.stats import Interval
+from harness.judge.verdict import MARGIN
+from harness.metrics import show, show_bytes, show_percent, show_ratio, show_spread
+from reports.compare import Comparison
+from reports.figures import memory as memory_figure
+from reports.figures import scaling as scaling_figure
+from reports.glyph import Glyph, Scale, band, glyph
+from reports.review import Review
+from reports.sections.cases import Filter
+from reports.sections.cases import Row as CaseRow
+from reports.sections.coverage import Coverage
+from reports.sections.memory import Bar
+from reports.sections.phases import Row as PhaseRow
+from reports.sections.ratios import Block, mean_text
+from reports.sections.scaling import Line
+from reports.words import Sentence, join, plain, ratio, slope
+
+STYLES = ("base.css", "sections.css", "narrow.css", "print.css")
+VERDICT_CLASS = {
+    "faster": "fast",
+    "slower": "slow",
+    "same": "noise",
+    "undecided": "und",
+    "less memory": "fast",
+    "more memory": "nc plain",
+    "batch-invariant": "fast",
+    "not batch-invariant": "nc",
+}
+"""Verdict word: the class that gives it symbol and colour."""
+_HYPHENATED = re.compile(r"((?<![\w-])[\w.]{1,12}-[\w.]{1,12}(?![\w-]))")
+GAP = 0.6
+"""Free marks' widths between two variants on the strip of cases."""
+
+
+def render_page(review: Review) -> str:
+    """Return the page; the same Review always gives the same bytes."""
+    panels = scaling_figure.figures(review)
+    drawn = [*panels, *memory_figure.figures(review)]
+    scripts = {"plotly": plotly_js(), "boot": asset("boot.js"), "script": asset("page.js")}
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            review=review,
+            figures=drawn,
+            panel_ids={figure.id for figure in panels},
+            columns=scaling_figure.columns(review),
+            strip=list(strip(review.coverage)),
+            css="\n".join(asset(name) for name in STYLES),
+            policy=policy(scripts.values()),
+            **scripts,
+        )
+    )
+
+
+def policy(scripts: Iterable[str]) -> str:
+    """Return the Content-Security-Policy that lets exactly these scripts run, and nothing be fetched."""
+    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def plotly_js() -> str:
+    """Return plotly.js as plotly.py ships it: the version that it serialises figures for."""
+    return str(get_plotlyjs()).replace("\r\n", "\n")
+
+
+@cache
+def asset(name: str) -> str:
+    """Return one of the page's own style sheets or scripts."""
+    return (files("reports") / "assets" / name).read_text("utf-8")
+
+
+@cache
+def environment() -> Environment:
+    """Return the Jinja environment: everything is escaped, and an unknown name is an error."""
+    env = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=PackageLoader("reports"),
+    )
+    env.filters |= {
+        "at": _at,
+        "band": lambda scale: band(scale, MARGIN),
+        "bytes": lambda value: "–" if value is None else show_bytes(value),
+        "clip": lambda at: max(0.0, min(100.0, at)),
+        "estimate": lambda row: ratio(row.value, row.interval),
+        "figure_json": figure_json,
+        "gap": gap,
+        "mean_text": mean_text,
+        "keys": keys,
+        "sortable": lambda value: "" if value is None else f"{value:.6g}",
+        "ms": lambda value: show("latency_ms", value).removesuffix(" ms"),
+        "pct": lambda value: f"{value:.2f}%",
+        "spread": show_spread,
+        "nb": unbroken,
+        "place": _place,
+        "ratio": lambda value: show_ratio(value),
+        "reach": lambda parts: max((x + width for x, width, _ in parts), default=0.0),
+        "share": lambda value: "–" if value is None else show_percent(round(value, 2)),
+        "slope": slope_words,
+        "split": split,
+        "stack": stack,
+        "tally": tally,
+        "verdict_class": lambda word: VERDICT_CLASS.get(word, "plain"),
+        "words": plain,
+    }
+    return env
+
+
+def figure_json(figure: go.Figure) -> str:
+    """Return the figure as JSON that cannot end its script element: `<`, `>` and `/` are escaped, NaN is null."""
+    return str(figure.to_json())
+
+
+def strip(coverage: Coverage) -> Iterator[tuple[float, float, str]]:
+    """Yield start and width in per cent and the status of every case, variants set apart by a gap."""
+    groups = [group for group in coverage.groups if group.marks]
+    units = sum(len(group.marks) for group in groups) + 2 * GAP * max(0, len(groups) - 1)
+    if not units:
+        return
+    unit = min(100 / units, 1.6)
+    x = 0.0
+    for group in groups:
+        for mark in group.marks:
+            yield x, unit * 0.58, mark.status
+            x += unit
+        x += 2 * GAP * unit
+
+
+def split(row: PhaseRow, top: float) -> Iterator[tuple[float, float, str]]:
+    """Yield start and width in per cent and the class of each phase of a bar; what is not positive is left out."""
+    classes = {"router": "ph-r", "dispatch": "ph-d", "experts": "fill", "combine": "ph-c", "other": "ph-o"}
+    x = 0.0
+    for phase, cls in classes.items():
+        width = 100 * max(0.0, row.shares.get(phase, 0.0)) * row.length / top
+        if width > 0:
+            yield x, width, cls
+        x += width
+
+
+def stack(bar: Bar, top: float) -> Iterator[tuple[float, float, str]]:
+    """Yield start and width in per cent and the class of each part of a memory bar."""
+    x = 0.0
+    for part, cls in ((bar.weights, "fill"), (min(bar.saved, bar.peak), "fill dim"), (bar.rest, "ph-r")):
+        width = 100 * part / top
+        if width > 0:
+            yield x, width, cls
+        x += width
+
+
+def tally(block: Block) -> str:
+    """Return `3 faster, 2 slower and 1 undecided`."""
+    words = [row.verdict for row in block.rows]
+    return join(f"{words.count(word)} {word}" for word in ("faster", "slower", "same", "undecided") if word in words)
+
+
+def slope_words(interval: Interval) -> Sentence:
+    """Return a slope with its interval."""
+    return slope(interval)
+
+
+def gap(share: float | None) -> str:
+    """Return how far a measured peak lies from its prediction: `+1.2 %`, `0 %` below a tenth of a per cent."""
+    if share is None:
+        return "–"
+    text = show_percent(round(abs(share), 3))
+    return text if text == "0 %" else f"{'+' if share > 0 else '−'}{text}"
+
+
+def keys(row: CaseRow, filters: Iterable[Filter]) -> str:
+    """Return for each filter the place of the row's value in it; `-` where the row has none."""
+    values = [(row.filters[one.key], one.values) for one in filters]
+    return " ".join(str(known.index(value)) if value in known else "-" for value, known in values)
+
+
+def unbroken(text: str) -> Markup:
+    """Return `text` escaped, its short hyphenated words kept in one piece: a line ends after `top-2`, not within."""
+    pieces = _HYPHENATED.split(text)
+    return Markup("").join(
+        Markup('<span class="nb">{}</span>').format(piece) if index % 2 else piece for index, piece in enumerate(pieces)
+    )
+
+
+def _place(row: Comparison, scale: Scale) -> Glyph:
+    return glyph(scale, row.value, row.interval)
+
+
+def _at(line: Line, x: float) -> str:
+    level = line.slope is None and len({point.id for point in line.points}) == 1
+    found = line.points[0] if level else next((point for point in line.points if point.x == x), None)
+    if found is None:
+        return "–"
+    return show("latency_ms", found.ms, found.low, found.high).removesuffix(" ms")
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -1,0 +1,270 @@
+"""Reads a run directory into typed data; what is wrong with it is said in one sentence."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.case import Case
+from harness.judge.stats import Interval
+from harness.record import SCHEMA, FailedRecord, OkRecord, Value, parse_record
+
+
+class ReportError(Exception):
+    """Why there is no report, in one sentence."""
+
+
+class _Lenient(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Match(_Lenient):
+    """The budget that a variant shares with another, and how well it was met."""
+
+    to: str
+    on: str
+    ratio: float | None = None
+    """Realised budget over the wanted one."""
+
+
+class VariantInfo(_Lenient):
+    """A variant as the suite names it."""
+
+    name: str
+    layer: str
+    match: Match | None = None
+
+
+class SuiteInfo(_Lenient):
+    """The suite as `run.json` keeps it."""
+
+    name: str
+    title: str
+    text: str | None = None
+    """What a reader should know before the results."""
+    source: str = ""
+    overrides: list[str] = []
+    select: str | None = None
+    variants: list[VariantInfo] = []
+    axes: dict[str, list[Any]] = {}
+    measure: dict[str, Any] = {}
+    headline: list[str] = []
+    """What the first screen is about: see `reports.sections.cards`."""
+
+
+class Planned(_Lenient):
+    """One case as it was planned."""
+
+    id: str
+    key: str
+    variant: str
+    case: dict[str, Any]
+    params: int | None = None
+    flops_model: int | None = None
+    unsupported: str | None = None
+    match: Match | None = None
+
+
+class HarnessInfo(_Lenient):
+    """The harness that measured."""
+
+    version: str = "unknown"
+    commit: str | None = None
+    dirty: bool | None = None
+    source: str | None = None
+
+
+class RunFile(_Lenient):
+    """`run.json`."""
+
+    schema_: int = Field(alias="schema")
+    suite: SuiteInfo
+    cases: list[Planned]
+    device: dict[str, Any]
+    environment: dict[str, Any] = {}
+    ceilings: dict[str, Any] | None = None
+    harness: HarnessInfo = HarnessInfo()
+    command: str = ""
+    seed: int | None = None
+    started: str
+    finished: str | None = None
+    status: Literal["complete", "interrupted", "running"] = "complete"
+
+
+ResultStatus = Literal["ok", "oom", "timeout", "crashed", "unsupported", "incorrect", "skipped", "missing"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A planned case with its outcome; `missing` where the run holds no record of it."""
+
+    case: Case
+    id: str
+    key: str
+    status: ResultStatus
+    reason: str | None
+    metrics: dict[str, Value]
+    notes: tuple[str, ...]
+    backend: str | None
+    flops: int | None
+    """Model FLOPs of the case's pass, from the closed form."""
+    params: int | None
+    match: Match | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the case has numbers."""
+        return self.status == "ok"
+
+    def number(self, metric: str) -> float | None:
+        """Return the metric's number, or None where it was not measured."""
+        value = self.metrics.get(metric)
+        return None if value is None or isinstance(value.value, str) else float(value.value)
+
+    def interval(self, metric: str) -> Interval | None:
+        """Return the metric with its interval, or None where it has none."""
+        value = self.metrics.get(metric)
+        if value is None or isinstance(value.value, str) or value.low is None or value.high is None:
+            return None
+        return Interval(float(value.value), value.low, value.high)
+
+    def rounds(self, metric: str = "latency_ms") -> list[float | None]:
+        """Return the estimates of all rounds, in order; empty where none were kept."""
+        value = self.metrics.get(metric)
+        return [] if value is None or value.rounds is None else value.rounds
+
+    @property
+    def ms(self) -> float | None:
+        """Time of one pass in milliseconds."""
+        return self.number("latency_ms")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run directory."""
+
+    name: str
+    """Name of the run's folder."""
+    file: RunFile
+    records: dict[str, OkRecord | FailedRecord]
+    """By content key."""
+    damage: str | None = None
+    """What of `records.jsonl` could not be read; None where all could."""
+
+    @cached_property
+    def results(self) -> list[Result]:
+        """Every planned case with its outcome, in the plan's order."""
+        return [_result(planned, self.records.get(planned.key)) for planned in self.file.cases]
+
+
+def read_run(folder: Path) -> Run:
+    """Read the run in `folder`.
+
+    Raises:
+        ReportError: It is no run directory, its `run.json` cannot be read, or a newer harness wrote it.
+    """
+    file = _read_file(folder)
+    try:
+        text = (folder / "records.jsonl").read_bytes()
+    except OSError:
+        raise ReportError(
+            f"{folder} has a run.json but no records.jsonl that can be read; was the run stopped before its first "
+            f"case? Try `harness run --resume {folder}`."
+        ) from None
+    records, damage = _parse_records(text, folder)
+    return Run(name=folder.resolve().name, file=file, records=records, damage=damage)
+
+
+def _read_file(folder: Path) -> RunFile:
+    path = folder / "run.json"
+    if not folder.is_dir():
+        raise ReportError(f"{folder} is no run directory: {'a file' if folder.exists() else 'it does not exist'}.")
+    if not path.is_file():
+        raise ReportError(f"{folder} is no run directory: it has no run.json; `harness run SUITE -o DIR` writes one.")
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ReportError(f"{path} cannot be read: {_one_line(error)}.") from None
+    schema = data.get("schema") if isinstance(data, dict) else None
+    _refuse_newer(path, schema)
+    try:
+        file = RunFile.model_validate(data)
+        for planned in file.cases:
+            Case.from_dict(planned.variant, planned.case)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise ReportError(f"{path} is not a run's description: {where}: {first['msg']}.") from None
+    except TypeError as error:
+        raise ReportError(f"{path} holds a case that this version cannot read: {_one_line(error)}.") from None
+    return file
+
+
+def _refuse_newer(path: Path, schema: object) -> None:
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise ReportError(
+            f"{path} has schema {schema}, and this version reads up to {SCHEMA}: a newer harness wrote it; "
+            "upgrade moe-harness."
+        )
+
+
+def _parse_records(text: bytes, folder: Path) -> tuple[dict[str, OkRecord | FailedRecord], str | None]:
+    records: dict[str, OkRecord | FailedRecord] = {}
+    bad: list[int] = []
+    lines = text.splitlines()
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = parse_record(line)
+        except ValidationError:
+            _refuse_newer(folder / "records.jsonl", _schema_of(line))
+            bad.append(number)
+            continue
+        _refuse_newer(folder / "records.jsonl", record.schema_)
+        records[record.key] = record
+    if not bad:
+        return records, None
+    if bad == [len(lines)] and not text.endswith(b"\n"):
+        return records, f"records.jsonl breaks off in line {bad[0]}: this page shows what stands before it."
+    share = f"{len(bad)} of {len(lines)} lines of records.jsonl"
+    return records, f"{share} cannot be read, the first is line {bad[0]}: their cases count as missing."
+
+
+def _schema_of(line: bytes) -> object:
+    try:
+        data = json.loads(line)
+    except ValueError:
+        return None
+    return data.get("schema") if isinstance(data, dict) else None
+
+
+def _result(planned: Planned, record: OkRecord | FailedRecord | None) -> Result:
+    status: ResultStatus = "missing"
+    reason: str | None = "no record: the run ended before this case"
+    if record is not None:
+        status, reason = record.status, record.reason
+    elif planned.unsupported is not None:
+        status, reason = "unsupported", planned.unsupported
+    return Result(
+        case=Case.from_dict(planned.variant, planned.case),
+        id=planned.id,
+        key=planned.key,
+        status=status,
+        reason=reason,
+        metrics=record.metrics if isinstance(record, OkRecord) else {},
+        notes=tuple(record.notes) if record else (),
+        backend=record.backend if record else None,
+        flops=planned.flops_model,
+        params=planned.params,
+        match=planned.match,
+    )
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()).rstrip(".")

@@ -1,0 +1,112 @@
+"""Review: everything that the page says, as data, before any markup. Every printer prints this and adds nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reports.context import Context
+from reports.families import Identity
+from reports.glyph import Scale
+from reports.read import Run
+from reports.sections import (
+    answer,
+    cards,
+    cases,
+    coverage,
+    determinism,
+    glossary,
+    memory,
+    noise,
+    phases,
+    provenance,
+    ratios,
+    routing,
+    scaling,
+)
+from reports.sections.base import Section
+from reports.words import Sentence
+
+SCHEMA = 1
+"""Version of report.json."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review:
+    """One run, reviewed."""
+
+    schema: int
+    title: str
+    """The question: the suite's title."""
+    answer: Sentence
+    text: str | None
+    """What the suite wants a reader to know before the results."""
+    banners: tuple[str, ...]
+    """What a reader must know before anything else: a run that was cut short, records that cannot be read."""
+    facts: tuple[provenance.Fact, ...]
+    cards: tuple[cards.Card, ...]
+    card_scale: Scale
+    coverage: coverage.Coverage
+    identities: tuple[Identity, ...]
+    harness: str
+    run: str
+    ratios: ratios.Ratios
+    scaling: scaling.Scaling
+    phases: phases.Phases
+    memory: memory.Memory
+    determinism: determinism.Determinism
+    routing: routing.Routing
+    noise: noise.Noise
+    cases: cases.Cases
+    provenance: provenance.Provenance
+    glossary: glossary.Glossary
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """The sections in the page's order."""
+        return (self.ratios, self.scaling, self.phases, self.memory, self.determinism, self.routing, self.noise,
+                self.cases, self.provenance, self.glossary)  # fmt: skip
+
+
+def review(run: Run) -> Review:
+    """Return the Review of one run."""
+    context = Context(run)
+    covered = coverage.build(context)
+    compared = ratios.build(context)
+    scaled = scaling.build(context)
+    remembered = memory.build(context)
+    repeated = determinism.build(context)
+    shown = cards.build(context, compared, remembered, repeated)
+    return Review(
+        schema=SCHEMA,
+        title=run.file.suite.title,
+        answer=answer.build(context, covered, compared, scaled, repeated),
+        text=run.file.suite.text,
+        banners=_banners(run, covered),
+        facts=provenance.first_facts(context),
+        cards=shown,
+        card_scale=cards.scale_of(shown),
+        coverage=covered,
+        identities=tuple(context.identity.values()),
+        harness=run.file.harness.version,
+        run=run.name,
+        ratios=compared,
+        scaling=scaled,
+        phases=phases.build(context),
+        memory=remembered,
+        determinism=repeated,
+        routing=routing.build(context),
+        noise=noise.build(context),
+        cases=cases.build(context),
+        provenance=provenance.build(context),
+        glossary=glossary.build(),
+    )
+
+
+def _banners(run: Run, covered: coverage.Coverage) -> tuple[str, ...]:
+    out = [run.damage] if run.damage else []
+    if run.file.status != "complete":
+        untried = covered.counts.get("missing", 0) + covered.counts.get("skipped", 0)
+        state = "is still going" if run.file.status == "running" else "was interrupted"
+        out.append(f"This run {state}: {untried} of {covered.planned} cases have no result yet, and others may lack "
+                   "rounds; harness run --resume goes on with it.")  # fmt: skip
+    return tuple(out)

@@ -1,0 +1,97 @@
+"""The answer: the page's one sentence, written from the numbers."""
+
+from __future__ import annotations
+
+from harness.metrics import show
+from reports.compare import Comparison, distance
+from reports.context import Context, Setting
+from reports.sections.coverage import KINDS, Coverage
+from reports.sections.determinism import Determinism, batch_words, invariant
+from reports.sections.ratios import Ratios, against_dense
+from reports.sections.scaling import Scaling
+from reports.words import Sentence, Span, capital, count, join, ratio, sentence, slope
+
+
+def build(context: Context, coverage: Coverage, ratios: Ratios, scaling: Scaling, determinism: Determinism) -> Sentence:
+    """Return which layer is fastest, by how much, and whether its rows are batch-invariant."""
+    setting = context.headline
+    if setting is None or not context.timed:
+        return _without_times(context, coverage, determinism)
+    if ratios.blocks:
+        return sentence(_place(context, setting), _compared(ratios, determinism), ".")
+    return sentence(_alone(context, setting, scaling), ".")
+
+
+def _place(context: Context, setting: Setting) -> str:
+    return f"At {context.words(setting)}: "
+
+
+def _compared(ratios: Ratios, determinism: Determinism) -> Sentence:
+    block = ratios.blocks[0]
+    equal = against_dense(block)
+    moe = [row for row in block.rows if row.candidate.family == "soft" and row.reference.family == "sparse"]
+    parts: list[Sentence] = []
+    if equal:
+        parts.append(_fastest(equal, determinism))
+    if moe:
+        parts.append(_takes(min(moe, key=distance)))
+    if not parts:
+        parts.append(_takes(min(block.rows, key=lambda row: row.value)))
+    out = list(parts[0])
+    for part in parts[1:]:
+        out += [Span("; "), *part]
+    return tuple(out)
+
+
+def _fastest(equal: list[Comparison], determinism: Determinism) -> Sentence:
+    """Name the fastest of the layers that share the dense FFN's FLOPs, the dense FFN among them."""
+    best = equal[0]
+    dense = best.reference.variant
+    if best.verdict == "faster":
+        first = sentence(f"at equal FLOPs {best.candidate.phrase} is fastest, ", ratio(best.value, best.interval),
+                         f" the time of {dense}")  # fmt: skip
+        leader = best.candidate.variant
+    elif best.verdict == "slower":
+        first = sentence(f"at equal FLOPs {dense} is fastest, and {best.candidate.phrase}, the next, takes ",
+                         ratio(best.value, best.interval), " its time")  # fmt: skip
+        leader = best.reference.variant
+    else:
+        word = "the same time within 2 %" if best.verdict == "same" else "a time that cannot be told apart"
+        first = sentence(f"at equal FLOPs {best.candidate.phrase} and {dense} take {word}, ",
+                         ratio(best.value, best.interval))  # fmt: skip
+        leader = best.candidate.variant
+    words = batch_words(determinism, leader)
+    return sentence(first, f"; {leader} is {words}" if words else "")
+
+
+def _takes(row: Comparison) -> Sentence:
+    return sentence(f"{row.candidate.phrase} takes ", ratio(row.value, row.interval),
+                    f" the time of {row.reference.phrase} at {row.budget}")  # fmt: skip
+
+
+def _alone(context: Context, setting: Setting, scaling: Scaling) -> Sentence:
+    """With nothing to compare: how the one variant grows, or its time alone."""
+    for panel in scaling.panels:
+        for line in panel.lines:
+            if line.slope is not None:
+                return sentence(f"{capital(line.variant)} has nothing to stand against; its time grows with"
+                                f" {panel.x_title} to the power ", slope(line.slope))  # fmt: skip
+    result = context.at(setting)[0]
+    interval = result.interval("latency_ms")
+    low, high = (interval.low, interval.high) if interval else (None, None)
+    time = Span(show("latency_ms", result.ms, low, high), "strong")
+    return sentence(f"{capital(context.subject(result).phrase)} takes ", time, f" ({context.words(setting)})")
+
+
+def _without_times(context: Context, coverage: Coverage, determinism: Determinism) -> Sentence:
+    if not coverage.planned:
+        return sentence("No case was planned, so there is no answer.")
+    if not coverage.ok:
+        why = join(f"{number} {KINDS[status]}" for status, number in coverage.counts.items())
+        return sentence(Span("No case has numbers", "strong"), f", so there is no answer: of "
+                        f"{count(coverage.planned, 'case')} {why}.")  # fmt: skip
+    yes, no = invariant(determinism)
+    if yes or no:
+        return sentence(f"No times were measured; {Span(str(len(yes))).text} of {count(len(yes) + len(no), 'variant')} "
+                        "keep every bit of a row when the batch size changes.")  # fmt: skip
+    return sentence(f"No times were measured; {count(coverage.ok, 'case')} ran without a fault.")

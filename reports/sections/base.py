@@ -1,0 +1,24 @@
+"""What every section says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reports.words import Sentence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One question and its answer."""
+
+    id: str
+    name: str
+    question: str
+    finding: Sentence
+    """The answer, as the section's heading."""
+    caption: Sentence = ()
+    """The finding with its numbers, then how to read what is shown, then the method."""
+    missing: str | None = None
+    """Why there is nothing to show, in one sentence; None where there is."""
+    attention: str | None = None
+    """What the rail marks beside the section's name: `! 2`."""

@@ -1,0 +1,172 @@
+"""Cards: the four numbers of the first screen, chosen by the suite's `headline` or by default.
+
+A headline is `candidate / reference` (two variants: their times at the first screen's setting), `memory` or
+`determinism`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from harness.judge.stats import Interval
+from harness.metrics import show_interval, show_ratio
+from reports.compare import Comparison, compare, distance, nearest
+from reports.context import Context, Subject
+from reports.glyph import Glyph, Scale, glyph, ratio_scale
+from reports.sections.determinism import Determinism, invariant
+from reports.sections.memory import Bar, Memory
+from reports.sections.ratios import Ratios, against_dense
+from reports.words import join
+
+CARDS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name with its family's mark."""
+
+    text: str
+    family: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One number, its interval, and what it is."""
+
+    kind: str
+    """ratio, memory or determinism."""
+    word: str
+    """The verdict's word."""
+    big: str
+    interval: str
+    title: tuple[Name, ...]
+    """One name, or candidate and reference."""
+    text: str
+    value: float | None = None
+    estimate: Interval | None = None
+    glyph: Glyph | None = None
+
+
+def build(context: Context, ratios: Ratios, memory: Memory, determinism: Determinism) -> tuple[Card, ...]:
+    """Return at most four cards."""
+    chosen = list(_chosen(context, ratios, memory, determinism)) or _default(ratios, memory, determinism)
+    return _with_glyphs(chosen[:CARDS])
+
+
+def scale_of(cards: Iterable[Card]) -> Scale:
+    """Return the scale that all ratios on the cards share."""
+    return ratio_scale([card.value for card in cards if card.value is not None])
+
+
+def _chosen(context: Context, ratios: Ratios, memory: Memory, determinism: Determinism) -> Iterable[Card]:
+    single = {"memory": _memory(memory), "determinism": _determinism(determinism)}
+    for text in context.run.file.suite.headline:
+        candidate, _, reference = (part.strip() for part in text.partition("/"))
+        row = _pair(context, candidate, reference)
+        card = _ratio(row) if row else single.get(candidate)
+        if card is not None:
+            yield card
+
+
+def _pair(context: Context, candidate: str, reference: str) -> Comparison | None:
+    """Return the comparison of two variants at the first screen's setting whose budgets are nearest."""
+    if context.headline is None:
+        return None
+    at = context.at(context.headline)
+    others = [result for result in at if result.case.variant == reference]
+    rows = [
+        row
+        for result in at
+        if result.case.variant == candidate
+        and (other := nearest(result, others))
+        and (row := compare(context, result, other))
+    ]
+    return min(rows, key=distance) if rows else None
+
+
+def _default(ratios: Ratios, memory: Memory, determinism: Determinism) -> list[Card]:
+    """Return sparse and Soft MoE against dense, Soft MoE against sparse, then batch invariance or memory."""
+    rows = ratios.blocks[0].rows if ratios.blocks else []
+    picked: list[Comparison] = []
+    equal = against_dense(ratios.blocks[0]) if ratios.blocks else []
+    for candidate, reference in (("sparse", "dense"), ("soft", "dense"), ("soft", "sparse")):
+        fits = [r for r in rows if (r.candidate.family, r.reference.family) == (candidate, reference)]
+        same = [row for row in equal if row in fits]
+        if same:
+            picked.append(same[0])
+        elif fits:
+            picked.append(min(fits, key=distance))
+    picked += [row for row in rows if row not in picked][: max(0, 2 - len(picked))]
+    extra = [card for card in (_determinism(determinism), _memory(memory)) if card]
+    return [_ratio(row) for row in picked[:3]] + extra
+
+
+def _ratio(row: Comparison) -> Card:
+    interval = row.interval
+    low, high = (interval.low, interval.high) if interval else (None, None)
+    a, b = row.candidate, row.reference
+    details = [part for part in (a.detail, row.where) if part]
+    return Card(
+        kind="ratio",
+        word=row.verdict,
+        big=show_ratio(row.value, low, high),
+        interval=show_interval(interval.value, interval.low, interval.high) if interval else "",
+        title=(_name(a), _name(b)),
+        text=f"time at {row.budget}: {', '.join(details)}",
+        value=row.value,
+        estimate=interval,
+    )
+
+
+def _name(subject: Subject) -> Name:
+    return Name(subject.variant, subject.family, subject.step)
+
+
+def _with_glyphs(cards: list[Card]) -> tuple[Card, ...]:
+    scale = scale_of(cards)
+    return tuple(
+        card if card.value is None else replace(card, glyph=glyph(scale, card.value, card.estimate)) for card in cards
+    )
+
+
+def _memory(memory: Memory) -> Card | None:
+    """Return the heaviest MoE layer's bytes against the dense FFN's, or against the lightest layer's."""
+    moe = [bar for bar in memory.bars if bar.subject.family != "dense"]
+    dense = [bar for bar in memory.bars if bar.subject.family == "dense"]
+    if not moe or len(memory.bars) < 2:
+        return None
+    heavy = max(moe, key=lambda bar: bar.total)
+    light: Bar = dense[0] if dense else min(memory.bars, key=lambda bar: bar.total)
+    if light is heavy or not light.total:
+        return None
+    value = heavy.total / light.total
+    return Card(
+        kind="memory",
+        word="more memory" if value > 1 else "less memory",
+        big=show_ratio(value),
+        interval="",
+        title=(_name(heavy.subject), _name(light.subject)),
+        text=f"weights and peak of one pass: {', '.join(p for p in (heavy.subject.detail, memory.where) if p)}",
+        value=value,
+    )
+
+
+def _determinism(determinism: Determinism) -> Card | None:
+    yes, no = invariant(determinism)
+    if not yes and not no:
+        return None
+    if yes:
+        text = f"whose rows keep every bit when the batch size changes: {join(yes)}"
+    else:
+        worst = {c.word for row in determinism.rows for c in row.cells if c.axis == "batch_size" and c.kind != "no"}
+        text = f"whose rows keep every bit when the batch size changes; why the others do not: {join(sorted(worst))}"
+    return Card(
+        kind="determinism",
+        word="batch-invariant" if not no else "not batch-invariant",
+        big=f"{len(yes)} of {len(yes) + len(no)}",
+        interval="variants" if len(yes) + len(no) > 1 else "variant",
+        title=(Name("Batch invariance", "", 0),),
+        text=text,
+    )

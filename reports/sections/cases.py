@@ -1,0 +1,174 @@
+"""All cases: every number, with the command that measures it again."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from harness.metrics import show, show_bytes, show_scaled, show_spread
+from reports.context import Context, Subject
+from reports.read import Result, Run
+from reports.sections.base import Section
+from reports.sections.coverage import KINDS
+from reports.words import Sentence, Span, count, sentence
+
+LIMIT = 3000
+"""Rows on the page; a browser filters this many at once, and records.jsonl has them all."""
+COLUMNS = ("Case", "Experts", "k, slots", "Batch", "Pass", "Median, ms", "±", "FLOP", "Tokens/s", "Peak", "Status")
+PASS_SHORT = {"forward": "forward", "forward_backward": "fwd + bwd", "train": "train"}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A number as printed, and what it is sorted by."""
+
+    text: str
+    sort: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One case."""
+
+    subject: Subject
+    status: str
+    word: str
+    """ok, or what kind of failure."""
+    reason: str | None
+    command: str
+    notes: tuple[str, ...]
+    filters: dict[str, str]
+    experts: Cell
+    width: Cell
+    """Top-k or slots."""
+    batch: Cell
+    pass_: str
+    latency: Cell
+    spread: Cell
+    flops: Cell
+    rate: Cell
+    peak: Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One select above the table."""
+
+    key: str
+    title: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cases(Section):
+    """The section's data."""
+
+    id: str = "cases"
+    name: str = "All cases"
+    question: str = "What exactly was measured?"
+
+    columns: tuple[str, ...] = COLUMNS
+    rows: tuple[Row, ...] = ()
+    left_out: int = 0
+    filters: tuple[Filter, ...] = ()
+
+
+_FILTERS = (("variant", "Variant"), ("size", "Size"), ("experts", "Experts"), ("batch", "Batch"),
+            ("dtype", "Format"), ("pass", "Pass"), ("status", "Status"))  # fmt: skip
+
+
+def build(context: Context) -> Cases:
+    """Return one row for each planned case, in the plan's order."""
+    rows = tuple(_row(context, result) for result in context.results[:LIMIT])
+    failed = sum(not result.ok for result in context.results)
+    if not rows:
+        why = "The suite’s filters left no case."
+        return Cases(finding=sentence("No case was planned."), missing=why)
+    whole = count(len(context.results), "case")
+    return Cases(
+        attention=f"! {failed}" if failed else None,
+        finding=sentence(f"{whole}, {'every one with its' if len(context.results) > 1 else 'with its'} command."),
+        caption=_caption(context.run),
+        rows=rows,
+        left_out=max(0, len(context.results) - LIMIT),
+        filters=_filters(rows),
+    )
+
+
+def command(run: Run, case_id: str) -> str:
+    """Return the command that measures one case again."""
+    suite = run.file.suite
+    overrides = " ".join(f"--set {shlex.quote(text)}" for text in suite.overrides)
+    device = str(run.file.device.get("kind") or "auto")
+    select = shlex.quote(f'id == "{case_id}"')
+    return " ".join(part for part in (f"harness run {shlex.quote(suite_argument(run))}", overrides,
+                                      f"--select {select}", f"--device {shlex.quote(device)}") if part)  # fmt: skip
+
+
+def suite_argument(run: Run) -> str:
+    """Return the suite as the run's command named it, else its name."""
+    try:
+        words = shlex.split(run.file.command)
+    except ValueError:
+        return run.file.suite.name
+    after = words[words.index("run") + 1 :] if "run" in words else []
+    return after[0] if after and not after[0].startswith("-") else run.file.suite.name
+
+
+def _row(context: Context, result: Result) -> Row:
+    case = result.case
+    interval = result.interval("latency_ms")
+    half = (interval.high - interval.low) / 2 / interval.value if interval and interval.value else None
+    peak, rate = result.number("memory_peak_bytes"), result.number("tokens_per_s")
+    width = case.top_k if case.top_k is not None else case.slots
+    letter = "k" if case.top_k is not None else "s"
+    size = case.size or f"d{case.d_model}"
+    low, high = (interval.low, interval.high) if interval else (None, None)
+    return Row(
+        subject=context.subject(result),
+        status=result.status,
+        word=KINDS.get(result.status, result.status),
+        reason=result.reason,
+        command=command(context.run, result.id),
+        notes=result.notes,
+        filters={
+            "variant": case.variant,
+            "size": size,
+            "experts": "" if case.experts is None else str(case.experts),
+            "batch": str(case.batch),
+            "dtype": case.dtype,
+            "pass": PASS_SHORT.get(case.pass_, case.pass_),
+            "status": KINDS.get(result.status, result.status),
+        },
+        experts=Cell("–" if case.experts is None else str(case.experts), case.experts),
+        width=Cell("–" if width is None else f"{letter} {width}", width),
+        batch=Cell(str(case.batch), case.batch),
+        pass_=PASS_SHORT.get(case.pass_, case.pass_),
+        latency=Cell(show("latency_ms", result.ms, low, high).removesuffix(" ms"), result.ms),
+        spread=Cell("–" if half is None else f"±{show_spread(half)}", half),
+        flops=Cell("–" if result.flops is None else show_scaled(result.flops, ""), result.flops),
+        rate=Cell("–" if rate is None else show_scaled(rate, ""), rate),
+        peak=Cell("–" if peak is None else show_bytes(peak), peak),
+    )
+
+
+def _filters(rows: tuple[Row, ...]) -> tuple[Filter, ...]:
+    out = []
+    for key, title in _FILTERS:
+        values = list(dict.fromkeys(row.filters[key] for row in rows if row.filters[key]))
+        if len(values) > 1:
+            numbers = all(value.isdigit() for value in values)
+            out.append(Filter(key, title, tuple(sorted(values, key=int) if numbers else values)))
+    return tuple(out)
+
+
+def _caption(run: Run) -> Sentence:
+    return sentence(
+        "A row opens to the command that measures it again. Median over rounds; ± is half its 95 % interval. FLOPs are"
+        " the model’s, 2 a multiply-add, of the case’s pass; peak is the allocator’s, above weights and input. The same"
+        " rows as data: ",
+        Span("records.jsonl", "code"),
+        ", raw samples: ",
+        Span("journal.jsonl", "code"),
+        ".",
+    )

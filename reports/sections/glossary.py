@@ -1,0 +1,46 @@
+"""Glossary: the words of the page, one line each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.judge.verdict import MARGIN
+from harness.metrics import show_percent
+from reports.sections.base import Section
+from reports.words import sentence
+
+TERMS = (
+    ("Active parameters", "the parameters that one token passes through."),
+    ("Bit-equal", "every bit of the row’s output is the same."),
+    ("Capacity", "how many rows an expert accepts; rows above it are dropped."),
+    ("Case", "one fully resolved point of the sweep."),
+    ("Combine", "writing the experts’ results back to the tokens."),
+    ("Dispatch", "bringing tokens, or mixtures of tokens, to the experts."),
+    ("Dropless", "top-k routing without a capacity; experts get as many rows as choose them."),
+    ("Equal FLOPs", "model FLOPs of one pass within 10 % of each other; 2 a multiply-add, padding left out."),
+    ("Expert choice", "each expert picks its tokens, so that every expert has the same load."),
+    ("Interval", "95 % bootstrap over rounds."),
+    ("Round", "one visit of every case, in random order."),
+    ("Same", f"a ratio whose whole interval lies within {show_percent(MARGIN)} of 1."),
+    ("Slot", "a weighted mean of all tokens of a sequence, the input of a Soft MoE expert."),
+    ("Token choice", "each token picks its k experts (top-k)."),
+    ("Undecided", "a ratio whose interval is too wide to tell."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Glossary(Section):
+    """The section's data."""
+
+    id: str = "glossary"
+    name: str = "Glossary"
+    question: str = "What do the words mean?"
+
+    terms: tuple[tuple[str, str], ...] = TERMS
+
+
+def build() -> Glossary:
+    """Return the words and their meanings."""
+    return Glossary(
+        finding=sentence(f"{len(TERMS)} words, one line each."),
+    )

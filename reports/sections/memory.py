@@ -1,0 +1,193 @@
+"""Memory: what a layer holds, and how near the closed form came."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+
+from harness.metrics import show_bytes, show_percent, show_ratio
+from reports.context import Context, Setting, Subject, setting_of
+from reports.glyph import Tick, linear_ticks
+from reports.read import Result
+from reports.sections.base import Section
+from reports.words import Sentence, Span, capital, count, sentence
+
+ROWS = 20
+"""Bars shown; the table of all cases has the rest."""
+CLOSE = 0.05
+"""A closed form within 5 % of the measured peak is called close."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One case's bytes."""
+
+    subject: Subject
+    weights: float
+    saved: float
+    """Kept for the backward pass; 0 in a forward pass."""
+    peak: float
+    """Above weights and input, what is saved included."""
+    predicted: float | None
+    gap: float | None
+    """Measured peak over predicted, less 1."""
+
+    @property
+    def total(self) -> float:
+        """All bytes but the input's."""
+        return self.weights + self.peak
+
+    @property
+    def rest(self) -> float:
+        """Part of the peak that is not kept for the backward pass: gradients and buffers in flight."""
+        return max(0.0, self.peak - self.saved)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A case that ran out of memory."""
+
+    subject: Subject
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A measured peak beside its closed form, in bytes."""
+
+    subject: Subject
+    predicted: float
+    measured: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory(Section):
+    """The section's data."""
+
+    id: str = "memory"
+    name: str = "Memory"
+    question: str = "What does each layer hold?"
+
+    where: str = ""
+    bars: tuple[Bar, ...] = ()
+    left_out: int = 0
+    lost: tuple[Lost, ...] = ()
+    top: float = 0.0
+    """End of the bars' scale in bytes."""
+    ticks: tuple[Tick, ...] = ()
+    trains: bool = False
+    pairs: tuple[Pair, ...] = ()
+
+
+def build(context: Context) -> Memory:
+    """Return the bars of one setting, and predicted beside measured for every case."""
+    measured = [result for result in context.results if result.number("memory_peak_bytes") is not None]
+    lost = tuple(
+        Lost(context.subject(result), result.reason or "out of memory")
+        for result in context.results
+        if result.status == "oom"
+    )
+    attention = f"! {len(lost)}" if lost else None
+    if not measured:
+        why = context.why_without("memory", "memory")
+        return Memory(attention=attention, finding=_lost_only(lost), missing=why, lost=lost)
+    setting = max((setting_of(result.case) for result in measured), key=_weight)
+    at = [result for result in measured if setting_of(result.case) == setting]
+    bars = [_bar(context, result) for result in at][:ROWS]
+    top, marks = linear_ticks(max(bar.total for bar in bars) / _unit(bars), steps=3)
+    unit = show_bytes(_unit(bars)).split()[1]
+    ticks = tuple(Tick(100 * mark / top, f"{mark:g} {unit}" if mark == marks[-1] else f"{mark:g}") for mark in marks)
+    pairs = tuple(pair for result in measured if (pair := _pair(context, result)))
+    return Memory(
+        attention=attention,
+        finding=_finding(bars, lost),
+        caption=_caption(bars, pairs, context.words(setting)),
+        where=context.words(setting),
+        bars=tuple(bars),
+        left_out=max(0, len(at) - ROWS),
+        lost=lost,
+        top=top * _unit(bars),
+        ticks=ticks,
+        trains=setting.pass_ != "forward",
+        pairs=pairs,
+    )
+
+
+def _weight(setting: Setting) -> tuple[object, ...]:
+    """The heaviest setting, where memory matters most."""
+    order = {"forward": 0, "forward_backward": 1, "train": 2}.get(setting.pass_, 0)
+    return (order, setting.d_model, setting.batch, setting.tokens, setting.dtype, setting.size or "", setting.scope)
+
+
+def _unit(bars: list[Bar]) -> float:
+    """Return the power of 1024 in which the largest bar is printed, so that ticks are round in it."""
+    top = max(bar.total for bar in bars)
+    unit = 1.0
+    while top / unit >= 1024:
+        unit *= 1024
+    return unit
+
+
+def _bar(context: Context, result: Result) -> Bar:
+    peak = result.number("memory_peak_bytes") or 0.0
+    predicted = result.number("memory_predicted_bytes")
+    return Bar(
+        subject=context.subject(result),
+        weights=result.number("memory_weights_bytes") or 0.0,
+        saved=result.number("memory_saved_bytes") or 0.0,
+        peak=peak,
+        predicted=predicted,
+        gap=peak / predicted - 1 if predicted else None,
+    )
+
+
+def _pair(context: Context, result: Result) -> Pair | None:
+    predicted, measured = result.number("memory_predicted_bytes"), result.number("memory_peak_bytes")
+    return Pair(context.subject(result), predicted, measured) if predicted and measured else None
+
+
+def _finding(bars: list[Bar], lost: tuple[Lost, ...]) -> Sentence:
+    biggest, smallest = max(bars, key=lambda bar: bar.total), min(bars, key=lambda bar: bar.total)
+    if lost:
+        names = sorted({item.subject.variant for item in lost})
+        which = names[0] if len(names) == 1 else count(len(names), "variant")
+        return sentence(f"{capital(which)} runs out of memory in {count(len(lost), 'case')}.")
+    if biggest is smallest or biggest.total == smallest.total:
+        return sentence(f"{capital(biggest.subject.phrase)} needs {show_bytes(biggest.total)}.")
+    times = show_ratio(biggest.total / smallest.total)
+    return sentence(
+        f"{capital(biggest.subject.phrase)} needs {show_bytes(biggest.total)}, "
+        f"{times} as much as {smallest.subject.phrase}."
+    )
+
+
+def _lost_only(lost: tuple[Lost, ...]) -> Sentence:
+    text = f"{count(len(lost), 'case')} ran out of memory." if lost else "No memory to show."
+    return sentence(capital(text))
+
+
+def _caption(bars: list[Bar], pairs: tuple[Pair, ...], where: str) -> Sentence:
+    weights = statistics.median(bar.weights / bar.total for bar in bars if bar.total)
+    first = Span(f"Weights are {show_percent(weights)} of what the median layer holds ({where}). ", "strong")
+    return sentence(
+        first,
+        prediction(pairs),
+        " A bar is weights, then what is saved for the backward pass, then the rest of the allocator’s peak in one"
+        " pass: buffers in flight, gradients where there are any. The input is left out."
+        " MiB are powers of 1024; the last column is the measured peak over its closed form.",
+    )
+
+
+def prediction(pairs: tuple[Pair, ...]) -> str:
+    """Return how near the closed form came, over all cases."""
+    if not pairs:
+        return "The run has no predicted peaks."
+    gaps = [abs(pair.measured / pair.predicted - 1) for pair in pairs]
+    near = sum(gap <= CLOSE for gap in gaps)
+    whole = "every case" if near == len(gaps) else f"{near} of {count(len(gaps), 'case')}"
+    worst = max(pairs, key=lambda pair: abs(pair.measured / pair.predicted - 1))
+    ratio = show_ratio(worst.measured / worst.predicted)
+    return (
+        f"The closed form is within {show_percent(CLOSE)} of the measured peak in {whole};"
+        f" the farthest is {worst.subject.phrase}, measured at {ratio}."
+    )

@@ -1,0 +1,111 @@
+"""Noise: how small a difference this run could have seen, and what it remarked."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.metrics import show_spread
+from reports.context import Context
+from reports.families import NAMES, Family
+from reports.read import Result
+from reports.sections.base import Section
+from reports.words import Sentence, Span, count, sentence
+
+NOTES = 40
+"""Remarks listed on the page; the others stand in records.jsonl."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One family's spread."""
+
+    name: str
+    family: Family
+    cases: int
+    rounds: int
+    median: float
+    """Median over cases of the interval's half width over the estimate."""
+    worst: float
+    worst_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A remark of the run, and the cases that it was made of."""
+
+    text: str
+    cases: int
+    first: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise(Section):
+    """The section's data."""
+
+    id: str = "noise"
+    name: str = "Noise"
+    question: str = "How sure are these numbers?"
+
+    rows: tuple[Row, ...] = ()
+    notes: tuple[Note, ...] = ()
+    notes_left_out: int = 0
+
+
+def build(context: Context) -> Noise:
+    """Return the spread of each family's times, and the remarks."""
+    notes = _notes(context.results)
+    left_out = max(0, len(notes) - NOTES)
+    found = [(result, half) for result in context.timed if (half := _half_width(result)) is not None]
+    if not found:
+        why = (
+            "No latency has an interval: fewer than two rounds."
+            if context.timed
+            else context.why_without("latency", "latency")
+        )
+        return Noise(finding=sentence("No noise to show."), missing=why, notes=notes[:NOTES], notes_left_out=left_out)
+    rows: dict[Family, list[tuple[Result, float]]] = {}
+    for result, half in found:
+        rows.setdefault(context.identity[result.case.variant].family, []).append((result, half))
+    middle = statistics.median(half for _, half in found)
+    return Noise(
+        notes=notes[:NOTES],
+        notes_left_out=left_out,
+        finding=sentence(f"Half of the times are known to ±{show_spread(middle)} or better."),
+        caption=_caption(found),
+        rows=tuple(_row(family, some) for family, some in rows.items()),
+    )
+
+
+def _half_width(result: Result) -> float | None:
+    interval = result.interval("latency_ms")
+    return None if interval is None or not interval.value else (interval.high - interval.low) / 2 / interval.value
+
+
+def _row(family: Family, some: Sequence[tuple[Result, float]]) -> Row:
+    worst, half = max(some, key=lambda pair: pair[1])
+    rounds = max(len(result.rounds()) for result, _ in some)
+    middle = statistics.median(half for _, half in some)
+    return Row(NAMES[family], family, len(some), rounds, middle, half, worst.id)
+
+
+def _notes(results: list[Result]) -> tuple[Note, ...]:
+    found: dict[str, list[str]] = {}
+    for result in results:
+        for text in result.notes:
+            found.setdefault(text, []).append(result.id)
+    ordered = sorted(found.items(), key=lambda item: -len(item[1]))
+    return tuple(Note(text, len(ids), ids[0]) for text, ids in ordered)
+
+
+def _caption(found: Sequence[tuple[Result, float]]) -> Sentence:
+    worst, half = max(found, key=lambda pair: pair[1])
+    return sentence(
+        Span(f"The least certain time of {count(len(found), 'case')} is known to ±{show_spread(half)}: ", "strong"),
+        Span(worst.id, "code"),
+        Span(". ", "strong"),
+        "The spread is half the 95 % interval of the median over rounds. Every round visits all cases in random order,"
+        " so a drift of the machine hits them alike, and ratios, which are judged round by round, are surer than the"
+        " times that they are made of.",
+    )

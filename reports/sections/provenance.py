@@ -1,0 +1,191 @@
+"""Provenance: what machine, what software, what commit, and the command that repeats it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from harness.metrics import show_bytes, show_scaled
+from reports.context import Context
+from reports.read import Run
+from reports.sections.base import Section
+from reports.words import capital, count, join, sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A fact and its lines; `code` where it is an id or a command."""
+
+    name: str
+    lines: tuple[str, ...]
+    code: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance(Section):
+    """The section's data."""
+
+    id: str = "provenance"
+    name: str = "Provenance"
+    question: str = "How can this be repeated?"
+
+    command: str
+    facts: tuple[Fact, ...]
+    source: str
+    """The suite's TOML."""
+
+
+PACKAGES = ("python", "torch", "triton", "numpy", "scipy", "pandas", "pydantic", "nvidia-ml-py", "psutil")
+"""Facts of the environment that are versions, told in one."""
+_ACRONYMS = {"os": "OS", "cpu": "CPU", "isa": "ISA", "mkl": "MKL", "onednn": "oneDNN", "openmp": "OpenMP", "gpu": "GPU",
+             "sm": "SM", "uuid": "UUID", "ecc": "ECC", "cuda": "CUDA"}  # fmt: skip
+
+
+def build(context: Context) -> Provenance:
+    """Return everything that is known of how the run came to be."""
+    run = context.run
+    took = duration(run.file.started, run.file.finished)
+    device = str(run.file.device.get("name") or run.file.device.get("kind") or "an unknown device")
+    time = f" in {took}" if took else ""
+    return Provenance(
+        finding=sentence(f"One command repeats the run{time} on {device}."),
+        command=run.file.command,
+        facts=_facts(run),
+        source=run.file.suite.source,
+    )
+
+
+def first_facts(context: Context) -> tuple[Fact, ...]:
+    """Return the provenance of the first screen: run, device, software, when."""
+    run = context.run
+    env = flatten(run.file.environment)
+    device = run.file.device
+    formats = sorted({result.case.dtype for result in context.results})
+    torch = env.get("packages.torch") or env.get("torch") or device.get("torch")
+    python = env.get("python")
+    took = duration(run.file.started, run.file.finished)
+    rounds = run.file.suite.measure.get("rounds")
+    measured = [f"in {took}" if took else "not finished", f"{count(int(rounds), 'round')} a case" if rounds else ""]
+    return (
+        Fact("Suite", _lines(run.file.suite.name, ", ".join(run.file.suite.overrides), _commit(run))),
+        Fact("Device", _lines(str(device.get("name") or device.get("kind") or "unknown"),
+                              ", ".join([*formats, *_threads(device)]))),
+        Fact("Software", _lines(*(f"{n} {v}" for n, v in (("torch", torch), ("Python", python)) if v))),
+        Fact("Measured", _lines(when(run.file.started), ", ".join(part for part in measured if part))),
+    )  # fmt: skip
+
+
+def when(iso: str) -> str:
+    """Return `21 Nov 2026, 02:14 UTC`; the text itself where it is no ISO time."""
+    try:
+        moment = datetime.fromisoformat(iso)
+    except ValueError:
+        return iso
+    month = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")[moment.month - 1]
+    zone = "UTC" if moment.utcoffset() is None or not moment.utcoffset() else moment.strftime("%z")
+    return f"{moment.day} {month} {moment.year}, {moment:%H:%M} {zone}"
+
+
+def duration(started: str, finished: str | None) -> str | None:
+    """Return the time between two ISO times in words, or None where it cannot be told."""
+    try:
+        seconds = (datetime.fromisoformat(finished or "") - datetime.fromisoformat(started)).total_seconds()
+    except (ValueError, TypeError):
+        return None
+    if seconds < 0:
+        return None
+    if seconds < 100:
+        return count(round(seconds), "second")
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 10 and rest:
+        return f"{minutes} min {rest} s"
+    return count(round(seconds / 60), "minute") if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Return nested facts as one level, `packages.torch`; what is None or empty is left out."""
+    out: dict[str, str] = {}
+    for key, value in data.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            out |= flatten(value, f"{name}.")
+        elif value is not None and value != "" and value != []:
+            out[name] = _text(name, value)
+    return out
+
+
+def _text(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)) and name.endswith("bytes"):
+        return show_bytes(value)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(item) for item in value)
+    return str(value)
+
+
+def _lines(*parts: str | None) -> tuple[str, ...]:
+    return tuple(part for part in parts if part)
+
+
+def _commit(run: Run) -> str:
+    harness = run.file.harness
+    commit = harness.commit[:7] if harness.commit else None
+    changed = " with changes" if harness.dirty else ""
+    return f"harness {harness.version}" + (f", {commit}{changed}" if commit else "")
+
+
+def _threads(device: Mapping[str, Any]) -> list[str]:
+    threads = device.get("threads")
+    return [count(int(threads), "thread")] if isinstance(threads, int) else []
+
+
+def _facts(run: Run) -> tuple[Fact, ...]:
+    file, harness = run.file, run.file.harness
+    facts = [
+        Fact("Run", _lines(run.name), code=True),
+        Fact("Status", _lines(file.status)),
+        Fact("Suite", _lines(file.suite.name, f"--select {file.suite.select}" if file.suite.select else None)),
+        Fact("Harness", _lines(_commit(run), f"source {harness.source}" if harness.source else None)),
+        Fact("Seed", _lines(None if file.seed is None else str(file.seed))),
+        Fact("Started, ended", _lines(file.started, file.finished or "not finished")),
+        Fact("Measured", _lines(join(f"{k} {v}" for k, v in flatten(file.suite.measure).items()))),
+        Fact("Ceilings", _ceilings(file.ceilings)),
+    ]
+    facts += _group("Device", flatten(file.device))
+    environment = flatten(file.environment)
+    packages = join(f"{name} {environment.pop(name)}" for name in PACKAGES if name in environment)
+    facts.append(Fact("Software", _lines(packages)))
+    facts += _group("", environment)
+    return tuple(fact for fact in facts if fact.lines)
+
+
+def _group(title: str, facts: Mapping[str, str]) -> list[Fact]:
+    out: dict[str, list[tuple[str, str]]] = {}
+    for name, value in facts.items():
+        head, _, rest = name.rpartition(".")
+        out.setdefault(head, []).append((rest, value))
+    found: list[Fact] = []
+    for head, items in out.items():
+        if head:
+            found.append(Fact(_title(f"{title} {head}"), tuple(f"{name} {value}" for name, value in items)))
+        else:
+            found += [Fact(_title(f"{title} {name}"), (value,)) for name, value in items]
+    return found
+
+
+def _title(name: str) -> str:
+    words = name.replace("_bytes", "").replace("_1min", ", 1 min").replace("_", " ").replace(".", ", ").split()
+    known = [_ACRONYMS.get(word, word) for word in words]
+    return capital(" ".join(known))
+
+
+def _ceilings(ceilings: Mapping[str, Any] | None) -> tuple[str, ...]:
+    if not ceilings:
+        return ()
+    rates: Iterable[tuple[str, Any]] = (ceilings.get("flops_per_s") or {}).items()
+    out = [f"{show_scaled(float(rate), 'FLOP/s')} in {dtype}" for dtype, rate in rates if rate]
+    copy = ceilings.get("bytes_per_s")
+    return tuple([*out, f"{show_scaled(float(copy), 'B/s')} copied"] if copy else out)

@@ -1,0 +1,232 @@
+"""Key ratios: which layer is faster, by how much, and at which budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.judge.stats import geometric_mean
+from harness.judge.verdict import MARGIN
+from harness.metrics import show_percent, show_ratio
+from reports.compare import Comparison, compare, distance, is_equal, nearest
+from reports.context import Context, Setting
+from reports.families import NAMES
+from reports.glyph import Scale, ratio_scale
+from reports.read import Result
+from reports.sections.base import Section
+from reports.words import Sentence, Span, capital, count, ratio, sentence
+
+BLOCK_ROWS = 60
+"""Rows shown for one setting; a sweep beyond it is read in the table of all cases."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Comparisons against one kind of reference."""
+
+    title: str
+    rows: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """All comparisons of one setting."""
+
+    where: str
+    groups: tuple[Group, ...]
+    left_out: int
+    """Rows beyond BLOCK_ROWS."""
+
+    @property
+    def rows(self) -> list[Comparison]:
+        """All comparisons of the block."""
+        return [row for group in self.groups for row in group.rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """Many ratios in one number, with the range that it hides."""
+
+    candidate: str
+    reference: str
+    pairs: int
+    budget: str
+    value: float
+    low: float
+    """Smallest of the ratios."""
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ratios(Section):
+    """The section's data; the first block is the setting of the first screen."""
+
+    id: str = "ratios"
+    name: str = "Key ratios"
+    question: str = "Which layer is faster, and by how much?"
+
+    blocks: tuple[Block, ...] = ()
+    means: tuple[Mean, ...] = ()
+    scale: Scale | None = None
+
+
+def build(context: Context) -> Ratios:
+    """Return every variant against the dense FFN, and Soft MoE against sparse, at the largest batches."""
+    blocks = tuple(block for setting in context.largest_batch if (block := _block(context, setting)))
+    if not blocks:
+        why = _why_nothing(context)
+        return Ratios(finding=sentence("There is nothing to compare."), missing=why)
+    means = _means(context)
+    return Ratios(
+        finding=_finding(blocks[0]),
+        caption=_caption(blocks[0]),
+        blocks=blocks,
+        means=means,
+        scale=_scale(blocks),
+    )
+
+
+def pairs(context: Context, setting: Setting) -> list[tuple[str, Result, Result]]:
+    """Return (title, candidate, reference) of every fair pair at `setting`, each with the nearest budget."""
+    family = {result.id: context.identity[result.case.variant].family for result in context.at(setting)}
+    at = context.at(setting)
+    dense = [result for result in at if family[result.id] == "dense"]
+    sparse = [result for result in at if family[result.id] == "sparse"]
+    soft = [result for result in at if family[result.id] == "soft"]
+    out: list[tuple[str, Result, Result]] = []
+    for budget in ("flops", "params"):
+        of_budget = [result for result in dense if _budget_of(result) == budget]
+        out += [
+            ("Against the dense FFN", result, reference)
+            for result in at
+            if family[result.id] != "dense" and (reference := nearest(result, of_budget, budget))
+        ]
+    for result in soft:
+        alike = [other for other in sparse if other.case.experts == result.case.experts] or sparse
+        if reference := nearest(result, alike):
+            out.append(("Soft MoE against sparse MoE", result, reference))
+    return out or _against_first(context, at)
+
+
+def _budget_of(result: Result) -> str:
+    return "params" if result.match and result.match.on == "params" else "flops"
+
+
+def _against_first(context: Context, at: list[Result]) -> list[tuple[str, Result, Result]]:
+    """Where there is no family to stand against: every other variant against the suite's first one."""
+    order = [name for name in context.identity if any(result.case.variant == name for result in at)]
+    if len(order) < 2:
+        return []
+    first = [result for result in at if result.case.variant == order[0]]
+    rest = [result for result in at if result.case.variant != order[0]]
+    return [(f"Against {order[0]}", result, ref) for result in rest if (ref := nearest(result, first))]
+
+
+def _block(context: Context, setting: Setting) -> Block | None:
+    found = pairs(context, setting)
+    rows: dict[str, list[Comparison]] = {}
+    for title, candidate, reference in found[:BLOCK_ROWS]:
+        if row := compare(context, candidate, reference):
+            rows.setdefault(f"{title}, {_share(row)}", []).append(row)
+    order = list(context.identity)
+    groups = [
+        Group(title, tuple(sorted(some, key=lambda row: order.index(row.candidate.variant))))
+        for title, some in sorted(rows.items(), key=lambda item: _rank(item[1][0]))
+    ]
+    return Block(context.words(setting), tuple(groups), max(0, len(found) - BLOCK_ROWS)) if groups else None
+
+
+def _share(row: Comparison) -> str:
+    if row.equal == "FLOPs":
+        return "equal FLOPs"
+    return "equal parameters" if row.equal else "FLOPs differ"
+
+
+def _rank(row: Comparison) -> tuple[bool, bool]:
+    return row.reference.family != "dense", row.equal != "FLOPs"
+
+
+def _scale(blocks: Sequence[Block]) -> Scale:
+    """Return a scale that holds every ratio at equal FLOPs; the others may become arrows."""
+    rows = [row for block in blocks for row in block.rows]
+    return ratio_scale([row.value for row in rows], [row.value for row in rows if row.equal == "FLOPs"])
+
+
+def _means(context: Context) -> tuple[Mean, ...]:
+    """Return one mean for each pair of families, over every setting, of the pairs that share a budget if any do."""
+    found: dict[tuple[str, str], list[tuple[bool, float]]] = {}
+    for setting in context.settings:
+        for _, a, b in pairs(context, setting):
+            if a.ms and b.ms:
+                names = tuple(NAMES[context.identity[result.case.variant].family] for result in (a, b))
+                flops = a.flops / b.flops if a.flops and b.flops else None
+                found.setdefault((names[0], names[1]), []).append((is_equal(flops), a.ms / b.ms))
+    means = []
+    for (candidate, reference), values in found.items():
+        equal = [value for same, value in values if same]
+        used, budget = (equal, "equal FLOPs") if len(equal) > 1 else ([value for _, value in values], "any FLOPs")
+        if len(used) > 1:
+            means.append(Mean(candidate, reference, len(used), budget, geometric_mean(used), min(used), max(used)))
+    return tuple(means)
+
+
+def against_dense(block: Block) -> list[Comparison]:
+    """Return the comparisons with the dense FFN whose FLOPs most families share, the fastest first.
+
+    A suite may have several dense FFNs, each matched to another layer; only one is spoken of at a time.
+    """
+    by_reference: dict[str, list[Comparison]] = {}
+    for row in block.rows:
+        if row.reference.family == "dense" and row.equal == "FLOPs":
+            by_reference.setdefault(row.reference.variant, []).append(row)
+    rows = max(by_reference.values(), key=lambda some: len({row.candidate.family for row in some}), default=[])
+    return sorted(rows, key=lambda row: row.value)
+
+
+def _finding(block: Block) -> Sentence:
+    equal = against_dense(block)
+    if equal:
+        best, others = equal[0], len(equal)
+        if best.verdict == "faster":
+            beaten = sum(row.verdict == "faster" for row in equal)
+            rest = f", as do {beaten - 1} more of {others}" if beaten > 1 else ""
+            return sentence(f"{capital(best.candidate.phrase)} beats the dense FFN of equal FLOPs{rest}.")
+        if best.verdict == "slower":
+            return sentence("No layer beats the dense FFN of equal FLOPs; "
+                            f"{best.candidate.phrase} comes nearest.")  # fmt: skip
+        return sentence(f"{capital(best.candidate.phrase)} is level with the dense FFN of equal FLOPs, "
+                        "and none is ahead of it.")  # fmt: skip
+    row = min(block.rows, key=distance)
+    word = {"faster": "is faster than", "slower": "is slower than"}.get(row.verdict, "is level with")
+    return sentence(f"{capital(row.candidate.phrase)} {word} {row.reference.phrase}, at {row.budget}.")
+
+
+def _caption(block: Block) -> Sentence:
+    row = (against_dense(block) or sorted(block.rows, key=distance))[0]
+    first = sentence(
+        Span(f"{capital(row.candidate.phrase)} takes ", "strong"),
+        ratio(row.value, row.interval),
+        Span(f" the time of {row.reference.phrase} at {row.budget}, {block.where}.", "strong"),
+    )
+    return sentence(
+        first,
+        " Left of the heavy line is faster; the needle is the estimate, the bar its 95 % interval, an arrow points to"
+        f" what lies off the scale. The grey band is ±{show_percent(MARGIN)}: same means that the whole interval lies"
+        " in it. FLOPs are the candidate’s over the reference’s, called equal within 10 %. Ratios are judged round by"
+        " round, intervals are bootstraps over rounds; the last rows are geometric means over every setting of the run,"
+        " with the range that a mean hides.",
+    )
+
+
+def _why_nothing(context: Context) -> str:
+    if not context.timed:
+        return context.why_without("latency", "latency")
+    names: Sequence[str] = sorted({result.case.variant for result in context.timed})
+    if len(names) == 1:
+        return f"Only {names[0]} has times ({count(len(context.timed), 'case')}): there is nothing to hold it against."
+    return "No two variants were timed at the same size, batch, tokens, number format and pass."
+
+
+def mean_text(mean: Mean) -> str:
+    """Return `0.88×, from 0.60× to 1.08×`."""
+    return f"{show_ratio(mean.value)}, from {show_ratio(mean.low)} to {show_ratio(mean.high)}"

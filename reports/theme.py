@@ -1,0 +1,85 @@
+"""Colours, marks and dashes of the families, as Plotly takes them; the page's own tokens stand in assets/base.css.
+
+Plotly refuses CSS variables, so figures are drawn in the light scheme's colours, and `assets/sections.css` maps
+the inks below to variables by their rgb() value.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reports.families import Family
+
+PAPER = "rgb(253, 253, 251)"
+"""The page's ground; a hollow mark is filled with it."""
+MUTE = "rgb(89, 96, 106)"
+HAIR = "#e3e3dd"
+BAND = "rgb(223, 223, 216)"
+AXIS = "#b4b7b8"
+
+HUE: dict[Family, str] = {"dense": "#0072B2", "sparse": "#D55E00", "soft": "#009E73", "other": "#6d747e"}
+"""Marks and lines: Okabe and Ito's hues that keep 3:1 on white and on near-black."""
+INK: dict[Family, str] = {
+    "dense": "rgb(0, 95, 150)",
+    "sparse": "rgb(163, 69, 0)",
+    "soft": "rgb(0, 110, 79)",
+    "other": MUTE,
+}
+"""Words in a family's colour: the hues themselves fail 4.5:1 as text."""
+SHAPE: dict[Family, str] = {"dense": "circle", "sparse": "square", "soft": "diamond", "other": "cross"}
+DASH: dict[Family, str] = {"dense": "solid", "sparse": "6px,4px", "soft": "0.1px,4.8px", "other": "2px,2px"}
+WIDTH: dict[Family, float] = {"dense": 2.0, "sparse": 2.0, "soft": 2.7, "other": 1.6}
+_FILLING = ("", "", "-dot", "-cross")
+
+
+def marker(family: Family, step: int, size: float = 8) -> dict[str, Any]:
+    """Return Plotly's marker of a variant: the family's shape, solid, hollow, dotted or barred."""
+    solid = step == 0
+    return {
+        "symbol": SHAPE[family] + _FILLING[step],
+        "size": size + (1.5 if family == "soft" else 0),
+        "color": HUE[family] if solid else PAPER,
+        "line": {"color": PAPER if solid else HUE[family], "width": 1 if solid else 1.7},
+        "opacity": 1,
+    }
+
+
+def base_layout(height: int, hover: str, **more: Any) -> dict[str, Any]:
+    """Return the layout that all figures share; `hover` is every trace's hover text. Nothing global is changed."""
+    return {
+        "template": {"data": {"scatter": [{"hovertemplate": hover, "cliponaxis": False}]}},
+        "height": height,
+        "autosize": True,
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "showlegend": False,
+        "dragmode": False,
+        "hovermode": "closest",
+        "font": {"family": "Liberation Sans, Arial, sans-serif", "size": 11.5, "color": MUTE},
+        "hoverlabel": {"font": {"size": 12}, "align": "left"},
+    } | more
+
+
+def log_axis(
+    ticks: list[tuple[float, str]], span: tuple[float, float], *, grid: bool, title: str = ""
+) -> dict[str, Any]:
+    """Return a logarithmic axis over `span` (in log10) with the ticks that it is given, and no others."""
+    return {
+        "type": "log",
+        "range": list(span),
+        "tickmode": "array",
+        "tickvals": [value for value, _ in ticks],
+        "ticktext": [text for _, text in ticks],
+        "title": {"text": title, "font": {"size": 11.5}, "standoff": 8},
+        "showgrid": grid,
+        "gridcolor": HAIR,
+        "zeroline": False,
+        "showline": not grid,
+        "linecolor": AXIS,
+        "ticks": "" if grid else "outside",
+        "ticklen": 4,
+        "tickcolor": AXIS,
+        "fixedrange": True,
+        "ticklabelstandoff": 5 if grid else 0,
+        "ticklabeloverflow": "allow",
+    }

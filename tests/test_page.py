@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.case import Case
+from reports import render
+from reports.page import asset, environment, plotly_js, render_page, unbroken
+from reports.read import read_run
+from reports.review import review
+from reports.words import plain
+from tests import fake_run
+
+HOSTILE = "</script><script>alert(1)</script>"
+
+
+class Page(HTMLParser):
+    """The page's text, headings, links and scripts."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.text: list[str] = []
+        self.headings: list[str] = []
+        self.links: list[str] = []
+        self.scripts: list[tuple[dict[str, str | None], str]] = []
+        self.ids: list[str] = []
+        self._open: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.ids += [value] if (value := given.get("id")) else []
+        self.links += [str(given[name]) for name in ("href", "src") if name in given]
+        self.headings += [tag] if tag in ("h1", "h2", "h3") else []
+        if tag in ("script", "style"):
+            self._open.append((tag, given))
+            if tag == "script":
+                self.scripts.append((given, ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._open and self._open[-1][0] == tag:
+            self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not self._open:
+            self.text.append(data)
+        elif self._open[-1][0] == "script":
+            given, text = self.scripts[-1]
+            self.scripts[-1] = (given, text + data)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = fake_run.write_run(tmp_path_factory.mktemp("run") / "quick", fake_run.quick_cases())
+    return render_page(review(read_run(folder)))
+
+
+def test_the_page_asks_for_nothing(source: str) -> None:
+    links = Page(source).links
+    assert links
+    assert all(link.startswith("#") or link == "data:," for link in links)
+    own = source.replace(plotly_js(), "")
+    assert "http://" not in own
+    assert "https://" not in own
+
+
+def test_the_policy_allows_exactly_the_pages_own_scripts(source: str) -> None:
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', source)
+    assert policy is not None
+    allowed = set(re.findall(r"sha256-[A-Za-z0-9+/=]+", policy[1].replace("&#43;", "+")))
+    run = [text for given, text in Page(source).scripts if given.get("type") != "application/json"]
+    assert allowed == {f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}" for text in run}
+    assert "default-src &#39;none&#39;" in policy[1]
+    assert "unsafe-eval" not in policy[1]
+
+
+def test_every_figure_has_its_place_and_its_json(source: str) -> None:
+    page = Page(source)
+    figures = [given["data-fig"] for given, _ in page.scripts if "data-fig" in given]
+    assert figures == ["fig-experts", "fig-slots", "fig-batch", "fig-size", "fig-predicted"]
+    assert set(figures) <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_headings_are_in_order(source: str) -> None:
+    headings = Page(source).headings
+    assert headings.count("h1") == 1
+    assert headings[0] == "h1"
+    assert headings.count("h2") == 10
+
+
+def test_the_cloud_button_is_off() -> None:
+    assert "showSendToCloud: false" in asset("boot.js")
+
+
+def test_everything_is_escaped_by_default() -> None:
+    assert environment().from_string("{{ x }}").render(x="<b>") == "&lt;b&gt;"
+    assert str(unbroken("<top-2>")) == '&lt;<span class="nb">top-2</span>&gt;'
+
+
+def test_a_second_render_has_the_same_bytes(tmp_path: Path) -> None:
+    folder = fake_run.write_run(tmp_path / "run", fake_run.quick_cases())
+    first = render(folder, html=tmp_path / "report.html")
+    before = [path.read_bytes() for path in (first.html, first.summary, first.data)]
+    second = render(folder, html=tmp_path / "report.html")
+    assert before == [path.read_bytes() for path in (second.html, second.summary, second.data)]
+
+
+def test_the_page_stays_small(source: str) -> None:
+    assert len(source.encode()) < 6_000_000
+    assert len(source.encode()) - len(plotly_js().encode()) < 240_000
+
+
+def hostile_run(folder: Path) -> Path:
+    """Return a run with the hostile text in every field that a suite, a host or an exception can carry."""
+    cases = [fake_run.make_case(HOSTILE, "soft", experts=experts) for experts in (4, 8)]
+    cases += [fake_run.make_case("dense" + HOSTILE, "dense"), fake_run.make_case("bad", "token_choice", experts=8)]
+
+    def edit(case: Case, record: dict[str, Any]) -> dict[str, Any]:
+        record["notes"], record["backend"] = [HOSTILE], HOSTILE
+        if case.layer == "token_choice":
+            return fake_run.fail(record, "crashed", HOSTILE)
+        record["metrics"]["det_run_cause"] = {"value": HOSTILE}
+        return record
+
+    top = fake_run.run_file(cases)
+    top["suite"] |= {"title": HOSTILE, "name": HOSTILE, "source": HOSTILE, "overrides": [HOSTILE], "select": HOSTILE}
+    top |= {
+        "device": {"kind": HOSTILE, "name": HOSTILE, HOSTILE: HOSTILE},
+        "environment": {"hostname": HOSTILE, "variables": {HOSTILE: HOSTILE}},
+        "harness": {"version": HOSTILE, "commit": HOSTILE, "dirty": True, "source": HOSTILE},
+        "command": HOSTILE,
+        "started": HOSTILE,
+        "finished": HOSTILE,
+    }
+    return fake_run.write_run(folder, cases, edit=edit, **{key: value for key, value in top.items() if key != "cases"})
+
+
+def test_hostile_text_is_text(tmp_path: Path) -> None:
+    source = render_page(review(read_run(hostile_run(tmp_path / "run"))))
+    page = Page(source)
+    assert len([1 for given, _ in page.scripts if given.get("type") != "application/json"]) == 3
+    assert HOSTILE not in source
+    assert "".join(page.text).count("alert(1)") > 20
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda _, record: fake_run.fail(record, "oom", "too large"),
+        lambda _, record: None,
+        lambda _, record: fake_run.without(record, "latency"),
+        lambda _, record: fake_run.without(record, "memory"),
+        lambda _, record: fake_run.without(record, "det_", "phase_", "load_"),
+        lambda _, record: fake_run.without(record, ""),
+    ],
+    ids=["all out of memory", "no record", "no latency", "no memory", "latency and memory alone", "no metric"],
+)
+def test_whatever_is_missing_the_page_stands(tmp_path: Path, edit: fake_run.Edit) -> None:
+    made = review(read_run(fake_run.write_run(tmp_path / "run", fake_run.quick_cases(), edit=edit)))
+    page = Page(render_page(made))
+    text = " ".join("".join(page.text).split())
+    assert plain(made.answer) in text
+    assert page.headings.count("h2") == 10
+    for section in made.sections:
+        assert section.missing is None or section.missing in text
+
+
+@pytest.mark.parametrize("cases", [[], [fake_run.make_case("soft", "soft", experts=8)]], ids=["none", "one"])
+def test_few_cases(tmp_path: Path, cases: list[Case]) -> None:
+    made = review(read_run(fake_run.write_run(tmp_path / "run", cases)))
+    assert plain(made.answer) in " ".join("".join(Page(render_page(made)).text).split())

@@ -1,0 +1,356 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.case import Case
+from reports import ReportError, render
+from reports.context import Context, setting_of
+from reports.read import read_run
+from reports.review import Review, review
+from reports.sections.ratios import against_dense
+from reports.words import plain
+from tests import fake_run
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Review:
+    return review(read_run(fake_run.write_run(tmp_path_factory.mktemp("run") / "quick", fake_run.quick_cases())))
+
+
+def review_of(folder: Path, cases: list[Case], edit: fake_run.Edit | None = None, **top: Any) -> Review:
+    return review(read_run(fake_run.write_run(folder / "run", cases, edit=edit, **top)))
+
+
+def all_text(made: Review) -> str:
+    return " ".join([plain(made.answer), *(plain(s.finding) + plain(s.caption) for s in made.sections)])
+
+
+def test_the_answer_says_who_is_fastest_by_how_much_where_and_whether_it_is_batch_invariant(quick: Review) -> None:
+    text = plain(quick.answer)
+    best = against_dense(quick.ratios.blocks[0])[0]
+    assert text.startswith("At size S, batch 8, forward: at equal FLOPs dense-1 is fastest")
+    assert best.interval is not None
+    assert f"{best.value:.2f}×" in text
+    assert best.candidate.phrase in text
+    assert "not batch-invariant" in text
+
+
+def test_pairs_share_everything_that_is_not_the_layer(quick: Review) -> None:
+    rows = [row for block in quick.ratios.blocks for row in block.rows]
+    cases = {case.id: case for case in fake_run.quick_cases()}
+    assert len(rows) > 60
+    for row in rows:
+        assert setting_of(cases[row.candidate.id]) == setting_of(cases[row.reference.id])
+
+
+def test_a_budget_is_called_equal_only_where_it_is(quick: Review) -> None:
+    rows = [row for block in quick.ratios.blocks for row in block.rows]
+    assert {row.budget for row in rows if row.flops and 0.95 < row.flops < 1.05} == {"equal FLOPs"}
+    unequal = [row for row in rows if row.flops and row.flops < 0.8]
+    assert unequal
+    assert all("the FLOPs" in row.budget for row in unequal)
+
+
+def test_top_2_stands_against_the_dense_ffn_of_its_own_flops(quick: Review) -> None:
+    references = {
+        row.candidate.variant: row.reference.variant
+        for row in quick.ratios.blocks[0].rows
+        if row.reference.family == "dense"
+    }
+    assert references["top-1"] == "dense-1"
+    assert references["top-2"] == "dense-2"
+
+
+def test_ratios_are_those_of_the_rounds(tmp_path: Path) -> None:
+    def twice(case: Case, record: dict[str, Any]) -> dict[str, Any]:
+        factor = 2.0 if case.layer == "token_choice" else 1.0
+        drift = [1.0, 1.3, 0.8, 1.1, 1.0]
+        record["metrics"]["latency_ms"] = {
+            "value": factor,
+            "low": 0.8 * factor,
+            "high": 1.3 * factor,
+            "n": 5,
+            "rounds": [factor * d for d in drift],
+        }
+        return record
+
+    made = review_of(tmp_path, fake_run.sweep_cases(), twice)
+    row = next(r for r in made.ratios.blocks[0].rows if r.candidate.family == "sparse")
+    assert row.interval is not None
+    assert (row.value, row.interval.low, row.interval.high) == pytest.approx((2, 2, 2))
+    assert row.verdict == "slower"
+
+
+def test_cards_follow_the_suites_headline(quick: Review, tmp_path: Path) -> None:
+    assert [card.kind for card in quick.cards] == ["ratio", "ratio", "memory", "determinism"]
+    assert [name.text for name in quick.cards[0].title] == ["top-1", "dense-1"]
+    suite = fake_run.run_file(fake_run.quick_cases())["suite"]
+    headline = ["soft / top-1", "no such variant / dense-1", "memory"]
+    made = review_of(tmp_path, fake_run.quick_cases(), suite=suite | {"headline": headline})
+    assert [card.kind for card in made.cards] == ["ratio", "memory"]
+    without = review_of(tmp_path, fake_run.quick_cases(), suite=suite | {"headline": []})
+    assert [card.kind for card in without.cards] == ["ratio", "ratio", "ratio", "determinism"]
+
+
+@pytest.mark.parametrize(
+    ("axis", "values", "sloped"),
+    [
+        ("experts", (4, 8, 16, 32), {"top-2", "soft"}),
+        ("slots", (1, 2, 4), {"soft"}),
+        ("batch", (1, 4, 8), {"top-2", "soft", "dense"}),
+        ("top_k", (1, 2, 4), {"top-2"}),
+    ],
+)
+def test_a_swept_axis_has_a_panel(tmp_path: Path, axis: str, values: tuple[int, ...], sloped: set[str]) -> None:
+    made = review_of(tmp_path, fake_run.sweep_cases(axis, values))
+    panels = {panel.axis: panel for panel in made.scaling.panels}
+    assert set(panels) == {axis}
+    lines = panels[axis].lines
+    assert {line.variant for line in lines if line.slope is not None} == sloped
+    assert all([point.x for point in line.points] == list(values) for line in lines if line.slope is not None)
+
+
+def test_lines_of_a_panel_share_their_setting(quick: Review) -> None:
+    cases = {case.id: case for case in fake_run.quick_cases()}
+    for panel in quick.scaling.panels:
+        used = [cases[point.id] for line in panel.lines for point in line.points]
+        for field in ("batch", "tokens", "dtype", "pass_"):
+            if field != panel.axis:
+                assert len({getattr(case, field) for case in used}) == 1, (panel.axis, field)
+        if panel.axis != "size":
+            assert len({case.d_model for case in used}) == 1
+
+
+def test_flat_is_said_only_where_the_interval_allows_it(tmp_path: Path) -> None:
+    def level(case: Case, record: dict[str, Any]) -> dict[str, Any]:
+        rounds = [1.0, 1.01, 0.99, 1.0, 1.02]
+        slope = 1.0 if case.layer == "soft" else 0.0
+        factor = float(case.experts or 1) ** slope
+        record["metrics"]["latency_ms"] |= {"value": factor, "rounds": [factor * r for r in rounds]}
+        return record
+
+    made = review_of(tmp_path, fake_run.sweep_cases(), level)
+    assert plain(made.scaling.finding) == "Soft’s time grows as E^1.00; top-2’s is flat in experts."
+
+
+def test_determinism_rows_are_set_apart_by_what_couples_them(quick: Review) -> None:
+    rows = {(row.variant, row.detail.split(",")[0]): row for row in quick.determinism.rows}
+    axis = [name for name, _, _ in quick.determinism.columns].index("composition")
+    assert rows["top-1", "capacity 1.25"].cells[axis].kind == "dr"
+    assert rows["top-1", "dropless"].cells[axis].kind == "eq"
+    assert rows["expert-choice", "batched"].cells[axis].kind == "cp"
+    assert "expert-choice" in plain(quick.determinism.finding)
+    assert "soft" not in plain(quick.determinism.finding)
+
+
+def test_a_cell_tells_the_worst_case(tmp_path: Path) -> None:
+    def one_bad(case: Case, record: dict[str, Any]) -> dict[str, Any]:
+        if case.layer == "dense" and case.batch == 8:
+            record["metrics"] |= {"det_run": {"value": 0.5}, "det_run_cause": {"value": "rounding"}}
+        return record
+
+    made = review_of(tmp_path, fake_run.quick_cases(), one_bad)
+    cell = made.determinism.cell("dense-1", "run")
+    assert cell is not None
+    assert (cell.kind, cell.share) == ("rd", 0.5)
+    assert cell.worst is not None
+    assert "-b8-" in cell.worst
+
+
+def test_coverage_counts_by_kind_of_failure(tmp_path: Path) -> None:
+    def some_fail(case: Case, record: dict[str, Any]) -> dict[str, Any] | None:
+        if case.experts == 32:
+            return fake_run.fail(record, "oom", "needs 9 GiB, the device has 8")
+        return None if case.layer == "dense" else record
+
+    made = review_of(tmp_path, fake_run.quick_cases(), some_fail)
+    assert made.coverage.counts == {"oom": 56, "missing": 16}
+    assert plain(made.coverage.text) == "56 of 128 cases ok, 56 out of memory and 16 missing."
+    assert made.memory.attention == "! 56"
+    assert "runs out of memory" in plain(made.memory.finding) or "run out" in plain(made.memory.finding)
+
+
+@pytest.mark.parametrize("status", ["oom", "timeout", "crashed", "unsupported", "incorrect", "skipped"])
+def test_a_run_without_a_single_number_says_so(tmp_path: Path, status: str) -> None:
+    made = review_of(tmp_path, fake_run.quick_cases(), lambda _, record: fake_run.fail(record, status, "because"))
+    assert plain(made.answer).startswith("No case has numbers")
+    assert made.cards == ()
+    for section in (made.ratios, made.scaling, made.phases, made.memory, made.determinism, made.routing, made.noise):
+        assert section.missing, section.id
+
+
+def test_sections_without_data_say_why(tmp_path: Path) -> None:
+    prefixes = ("latency", "memory", "det_", "phase_", "load_", "tokens_per_s")
+    made = review_of(tmp_path, fake_run.quick_cases(), lambda _, record: fake_run.without(record, *prefixes))
+    assert made.ratios.missing == "No case has latency: no layer gave any."
+    assert plain(made.answer) == "No times were measured; 128 cases ran without a fault."
+    for section in (made.scaling, made.memory, made.determinism, made.routing, made.phases):
+        assert section.missing, section.id
+
+
+def test_why_something_is_missing_depends_on_what_was_asked_for(tmp_path: Path) -> None:
+    def untimed(_: Case, record: dict[str, Any]) -> dict[str, Any]:
+        return fake_run.without(record, "latency", "phase_")
+
+    made = review_of(tmp_path, fake_run.quick_cases(), untimed, status="interrupted")
+    assert made.ratios.missing == "The run ended before any latency was measured."
+    assert made.phases.missing == "No case has phases: the suite does not measure it."
+
+
+def test_one_variant_has_nothing_to_stand_against(tmp_path: Path) -> None:
+    cases = [fake_run.make_case("soft", "soft", experts=experts) for experts in (4, 8, 16)]
+    made = review_of(tmp_path, cases)
+    assert made.ratios.missing == "Only soft has times (3 cases): there is nothing to hold it against."
+    assert "Soft has nothing to stand against; its time grows with experts" in plain(made.answer)
+
+
+def test_one_case(tmp_path: Path) -> None:
+    made = review_of(tmp_path, [fake_run.make_case("soft", "soft", experts=8)])
+    assert plain(made.answer).startswith("Soft with 8 experts takes ")
+    assert plain(made.coverage.text) == "The one case is ok."
+    assert made.scaling.missing
+
+
+def test_no_case(tmp_path: Path) -> None:
+    made = review_of(tmp_path, [])
+    assert plain(made.answer) == "No case was planned, so there is no answer."
+
+
+def test_two_names_of_one_layer_stand_against_each_other(tmp_path: Path) -> None:
+    cases = [fake_run.make_case(name, "dense") for name in ("A", "B")]
+    made = review_of(tmp_path, cases)
+    assert [(r.candidate.variant, r.reference.variant) for r in made.ratios.blocks[0].rows] == [("B", "A")]
+
+
+def test_a_value_without_rounds_has_no_verdict(tmp_path: Path) -> None:
+    def bare(_: Case, record: dict[str, Any]) -> dict[str, Any]:
+        record["metrics"]["latency_ms"] = {"value": 1.0}
+        return record
+
+    made = review_of(tmp_path, fake_run.quick_cases(), bare)
+    assert {row.verdict for row in made.ratios.blocks[0].rows} == {"undecided"}
+    assert made.noise.missing == "No latency has an interval: fewer than two rounds."
+
+
+def test_every_row_has_its_command(quick: Review) -> None:
+    row = quick.cases.rows[0]
+    assert row.command == f"harness run quick --select 'id == \"{row.subject.id}\"' --device cpu"
+
+
+def test_overrides_stand_in_the_command(tmp_path: Path) -> None:
+    suite = fake_run.run_file(fake_run.quick_cases())["suite"] | {"overrides": ["batch=[1, 8]"]}
+    made = review_of(tmp_path, fake_run.quick_cases(), suite=suite, command="harness run my/own.toml --device cpu")
+    assert made.cases.rows[0].command.startswith("harness run my/own.toml --set 'batch=[1, 8]' --select ")
+
+
+def test_an_interrupted_run_has_a_banner(tmp_path: Path) -> None:
+    made = review_of(tmp_path, fake_run.sweep_cases(), lambda case, record: record if case.layer == "soft" else None,
+                     status="interrupted", finished=None)  # fmt: skip
+    (banner,) = made.banners
+    assert banner.startswith("This run was interrupted: 6 of 11 cases have no result yet")
+
+
+def test_records_that_break_off_are_read_up_to_the_cut(tmp_path: Path) -> None:
+    folder = fake_run.write_run(tmp_path / "run", fake_run.sweep_cases())
+    path = folder / "records.jsonl"
+    path.write_bytes(path.read_bytes()[:-200])
+    made = review(read_run(folder))
+    assert made.banners == ("records.jsonl breaks off in line 11: this page shows what stands before it.",)
+    assert made.coverage.counts == {"missing": 1}
+
+
+def test_lines_that_are_no_records_are_counted(tmp_path: Path) -> None:
+    folder = fake_run.write_run(tmp_path / "run", fake_run.sweep_cases())
+    path = folder / "records.jsonl"
+    lines = path.read_text("utf-8").splitlines()
+    lines[2] = lines[2].replace('"value":', '"value":NaN,"was":', 1)
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    made = review(read_run(folder))
+    assert "1 of 11 lines of records.jsonl cannot be read, the first is line 3" in made.banners[0]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda folder: (folder / "run.json").unlink(), "is no run directory: it has no run.json"),
+        (lambda folder: (folder / "records.jsonl").unlink(), "has a run.json but no records.jsonl"),
+        (lambda folder: (folder / "run.json").write_text("{"), "run.json cannot be read: "),
+        (lambda folder: (folder / "run.json").write_text("[]"), "run.json is not a run's description: "),
+        (
+            lambda folder: (folder / "run.json").write_text('{"schema": 2}'),
+            "has schema 2, and this version reads up to",
+        ),
+        (
+            lambda folder: (folder / "run.json").write_text('{"schema": 1}'),
+            "run.json is not a run's description: suite",
+        ),
+        (lambda folder: (folder / "records.jsonl").write_text('{"schema": 2}\n'), "records.jsonl has schema 2"),
+    ],
+)
+def test_what_is_no_run_is_said_in_one_sentence(tmp_path: Path, spoil: Any, message: str) -> None:
+    folder = fake_run.write_run(tmp_path / "run", fake_run.sweep_cases())
+    spoil(folder)
+    with pytest.raises(ReportError, match=r"^[^\n]+$") as caught:
+        render(folder, html=tmp_path / "report.html")
+    assert message in str(caught.value)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_missing_folder_and_a_file_are_no_runs(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="it does not exist"):
+        render(tmp_path / "nothing", html=tmp_path / "report.html")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ReportError, match="is no run directory: a file"):
+        render(tmp_path / "file", html=tmp_path / "report.html")
+
+
+def test_paths_are_checked_before_any_work(tmp_path: Path) -> None:
+    folder = fake_run.write_run(tmp_path / "run", fake_run.sweep_cases())
+    with pytest.raises(ReportError, match=r"the folder .* does not exist"):
+        render(folder, html=tmp_path / "none" / "report.html")
+    with pytest.raises(ReportError, match="is a folder"):
+        render(folder, html=tmp_path)
+    with pytest.raises(ReportError, match="choose another"):
+        render(folder, html=tmp_path / "summary.md")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+
+
+def test_every_sentence_ends_and_holds_no_stray_value(quick: Review) -> None:
+    for section in quick.sections:
+        assert plain(section.finding).endswith("."), section.id
+    text = all_text(quick)
+    for stray in ("None", "nan", "{", "}", "  ", " ,", " ."):
+        assert stray not in text, stray
+
+
+def test_report_json_is_the_review(quick: Review, tmp_path: Path) -> None:
+    folder = fake_run.write_run(tmp_path / "run", fake_run.quick_cases())
+    rendered = render(folder, html=tmp_path / "report.html")
+    data = json.loads(rendered.data.read_text("utf-8"))
+    assert "".join(span["text"] for span in data["answer"]) == plain(quick.answer) == rendered.verdict
+    assert data["ratios"]["blocks"][0]["groups"][0]["rows"][0]["value"] == quick.ratios.blocks[0].rows[0].value
+
+
+def test_many_variants_share_four_fillings(tmp_path: Path) -> None:
+    case = fake_run.make_case("v", "token_choice", experts=8)
+    made = review_of(tmp_path, [replace(case, variant=f"v{index}") for index in range(9)])
+    assert [identity.step for identity in made.identities] == [0, 1, 2, 3, 0, 1, 2, 3, 0]
+
+
+def test_the_headline_setting_is_the_largest_batch_forward(tmp_path: Path) -> None:
+    context = Context(read_run(fake_run.write_run(tmp_path / "run", fake_run.quick_cases())))
+    assert context.headline is not None
+    assert (context.headline.batch, context.headline.pass_, context.headline.size) == (8, "forward", "S")
+    assert {setting.batch for setting in context.largest_batch} == {8}
+
+
+def test_reports_needs_no_torch() -> None:
+    code = "import sys, reports, reports.page, reports.summary, reports.data; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
