@@ -13,16 +13,16 @@ def suites(json_: JsonOption = False) -> None:
     from harness.declare.shipped import shipped_suites
     from harness.declare.suite import SuiteError, load_suite
 
-    rows = []
+    rows: list[tuple[str, int, str]] = []
     try:
         for name in shipped_suites():
             suite = load_suite(name)
-            rows.append({"name": name, "title": suite.title, "cases": len(plan(suite).cases)})
+            rows.append((name, len(plan(suite).cases), suite.title))
     except SuiteError as error:
         fail(Exit.USAGE, str(error))
     if json_:
-        document({"schema": 1, "suites": rows})
+        document({"schema": 1, "suites": [dict(zip(("name", "cases", "title"), row, strict=True)) for row in rows]})
         return
-    width = max(len(row["name"]) for row in rows)
-    for row in rows:
-        out(f"{row['name']:{width}}  {row['cases']:5} cases  {row['title']}")
+    width = max(len(name) for name, _, _ in rows)
+    for name, cases, title in rows:
+        out(f"{name:{width}}  {cases:5} cases  {title}")

@@ -44,9 +44,9 @@ def uncounted(run: Callable[[], object]) -> list[str]:
     return sorted(audit.unknown)
 
 
-class _Audit(TorchDispatchMode):
+class _Audit(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.unknown: set[str] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
