@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from harness.devices.interface import NoSuchDevice
 from harness.devices.names import detect
 from harness.engine import folder as folders
 from harness.engine.folder import read_run
-from harness.engine.journal import RunFolderError
+from harness.engine.journal import RunFolderError, read_journal
 from harness.engine.locks import Busy, device_lock, folder_lock
 from harness.engine.manifest import ResumeMismatch
 from harness.engine.runner import WorkerFailed
@@ -61,6 +62,15 @@ def test_a_run_holds_a_record_for_every_case_and_a_line_for_every_visit(folder: 
     assert document["device"]["kind"] == "cpu"
     assert document["finished"] >= document["started"]
     assert {"suite", "cases", "environment", "harness", "ceilings", "seed"} <= set(document)
+
+
+def test_each_round_has_a_process_of_its_own(folder: Path) -> None:
+    measure(folder, make_plan("one", "two", rounds=3, probes='"memory", "latency"'))
+    processes: defaultdict[int | None, set[int]] = defaultdict(set)
+    for line in read_journal(folder / "journal.jsonl"):
+        processes[line.round].add(line.worker)
+    assert {round_: len(pids) for round_, pids in processes.items()} == {None: 1, 0: 1, 1: 1, 2: 1}
+    assert len(set().union(*processes.values())) == 4
 
 
 def test_a_line_says_what_the_engine_took_for_itself(folder: Path) -> None:

@@ -42,7 +42,8 @@ def visits(plan: Plan, cache_bytes: int = CACHE_BYTES) -> list[Visit]:
     """Return every visit of `plan` in order; cases that cannot run or do not fit have none.
 
     Each case's check and single probes come first, in plan order; then latency, in rounds that visit all cases in a
-    new random order each, so that a slow drift of the machine hits all of them alike.
+    new random order each, so that a slow drift of the machine hits all of them alike. The engine gives each round a
+    fresh process.
     """
     cases = [planned for planned in plan.cases if planned.runs]
     visited: list[Visit] = []

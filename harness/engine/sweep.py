@@ -97,11 +97,17 @@ class Sweep:
         for key in self._cases:
             if key in failed or len(self._lines[key]) >= self._due[key]:
                 self._finish_case(key)
+        round_ = None
         for visit in todo:
             if self._stopped():
                 raise Interrupted
             if visit.key in self._records:  # it failed in an earlier visit, and has its status
                 continue
+            if visit.round not in (None, round_):
+                # Each round has a worker of its own: where a process happens to lie in memory moves its times by more
+                # than all noise within it, so that an interval over rounds of one process would be too narrow.
+                self._keeper.end(politely=True)
+            round_ = visit.round
             line = self._visit(visit)
             journal.append(line)
             self._lines[visit.key].append(line)

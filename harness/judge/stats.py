@@ -1,7 +1,7 @@
 """Estimates and their intervals. Every resampling is SciPy's; the choices of estimator are ours and stand here.
 
-The unit of resampling is the round: samples within one round share the state of the machine, so an interval over
-samples would be too narrow (`docs/method.md`).
+The unit of resampling is the round: samples within one round share a process and the state of the machine, so an
+interval over samples would be too narrow (`docs/method.md`).
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def _caption(found: Sequence[tuple[Result, float]]) -> Sentence:
         Span(f"The least certain time of {count(len(found), 'case')} is known to ±{show_spread(half)}: ", "strong"),
         Span(worst.id, "code"),
         Span(". ", "strong"),
-        "The spread is half the 95 % interval of the median over rounds. Every round visits all cases in random order,"
-        " so a drift of the machine hits them alike, and ratios, which are judged round by round, are surer than the"
-        " times that they are made of.",
+        "The spread is half the 95 % interval of the median over rounds. Every round is a fresh process and visits all"
+        " cases in random order, so a drift of the machine hits them alike, and ratios, which are judged round by"
+        " round, are surer than the times that they are made of.",
     )
