@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -17,11 +18,12 @@ from harness.devices.ceilings import Ceilings
 from harness.devices.interface import NoSuchDevice
 from harness.devices.names import detect
 from harness.engine import folder as folders
+from harness.engine import keeper, process
 from harness.engine.folder import read_run
 from harness.engine.journal import RunFolderError, read_journal
 from harness.engine.locks import Busy, device_lock, folder_lock
 from harness.engine.manifest import ResumeMismatch
-from harness.engine.runner import WorkerFailed
+from harness.engine.runner import WorkerFailed, run
 from harness.record import FailedRecord, OkRecord
 from tests.sweeps import answered, make_plan, measure, with_cases
 
@@ -66,7 +68,7 @@ def test_a_run_holds_a_record_for_every_case_and_a_line_for_every_visit(folder: 
 
 def test_each_round_has_a_process_of_its_own(folder: Path) -> None:
     measure(folder, make_plan("one", "two", rounds=3, probes='"memory", "latency"'))
-    processes: defaultdict[int | None, set[int]] = defaultdict(set)
+    processes: defaultdict[int | None, set[int | None]] = defaultdict(set)
     for line in read_journal(folder / "journal.jsonl"):
         processes[line.round].add(line.worker)
     assert {round_: len(pids) for round_, pids in processes.items()} == {None: 1, 0: 1, 1: 1, 2: 1}
@@ -170,6 +172,26 @@ def test_a_worker_that_never_starts_ends_the_run_with_what_it_said(folder: Path)
         measure(folder, make_plan("a"))
     assert read_run(folder).document["status"] == "interrupted"
     assert outcomes(folder) == {"a": "skipped"}
+
+
+def test_a_machine_that_has_no_process_left_is_asked_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, refusals = process.WorkerProcess, iter([True, False])
+
+    def scarce(*arguments: Any) -> process.WorkerProcess:
+        if next(refusals, False):
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return start(*arguments)
+
+    monkeypatch.setattr(keeper, "START_PAUSE_S", 0.01)
+    monkeypatch.setattr(keeper, "WorkerProcess", scarce)
+    measure(folder, make_plan("a"))
+    assert outcomes(folder) == {"a": "ok"}
+
+
+def test_a_program_that_is_not_there_ends_the_run_with_a_sentence(folder: Path) -> None:
+    folder.mkdir()
+    with pytest.raises(WorkerFailed, match="No such file"):
+        run(make_plan("a"), folder, device_kind="cpu", worker=keeper.WorkerOptions(program=("no-such-program",)))
 
 
 def interrupt_when(ready: Callable[[], bool], number: int = signal.SIGINT) -> threading.Thread:

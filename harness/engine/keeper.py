@@ -14,6 +14,8 @@ from harness.engine.process import Stopped, TimedOut, WorkerDied, WorkerProcess
 from harness.engine.protocol import Ready, Request, Result
 
 START_ATTEMPTS = 3
+START_PAUSE_S = 1.0
+"""Before the second attempt, and twice that before the third: a machine that is full may be so for a moment."""
 VISIT_ATTEMPTS = 2
 """A worker that dies in a visit may have been killed by something else: the visit is made once more in a new one.
 If that dies too, it is the case's doing."""
@@ -121,10 +123,13 @@ class Keeper:
             return self._worker
         self.end()
         fault = ""
-        for _ in range(START_ATTEMPTS):
-            worker = self._worker = WorkerProcess(self._command, self._log, self._stopped)
+        for attempt in range(START_ATTEMPTS):
+            time.sleep(attempt * START_PAUSE_S)
             try:
+                worker = self._worker = WorkerProcess(self._command, self._log, self._stopped)
                 ready = worker.hello()
+            except OSError as error:  # no process to be had, or no memory for one
+                fault = str(error)
             except WorkerDied as death:
                 fault = f"{death}\n{death.detail}"
             except TimedOut:
