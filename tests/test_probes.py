@@ -195,6 +195,30 @@ def test_companions_change_what_competes_for_capacity() -> None:
     assert alone["det_composition_cause"] in ("none", "rounding")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_choice_between_ties_that_turns_with_the_batch_is_a_flip(dtype: str) -> None:
+    """Planted: every token scores two experts alike, and the batch's size decides between them."""
+    subject = subject_of(token_choice(top_k=1, batch=8, dtype=dtype))
+    layer, sound = subject.layer, _twin(subject.layer)
+    with torch.no_grad():
+        for router in (layer.router, sound.router):
+            assert isinstance(router, Tensor)
+            router[:, 1] = router[:, 0]
+
+    def forward(x: Tensor) -> Tensor:
+        sound.observer = layer.observer
+        choice = (x.flatten(0, 1) @ layer.router).argmax(-1, keepdim=True)  # type: ignore[operator]
+        sound.replay = torch.where(choice <= 1, int(len(x) == 1), choice)
+        y: Tensor = sound(x)
+        return y
+
+    layer.forward = forward  # type: ignore[method-assign]
+    values = run("determinism", subject).values
+    assert values["det_run"] == 1.0
+    assert values["det_batch_size_cause"] == "routing_flip"
+    assert 0.2 < values["det_batch_size"] < 0.8  # type: ignore[operator]
+
+
 def test_a_layer_that_is_not_deterministic_fails_the_control() -> None:
     subject = subject_of(dense())
     _patch(subject.layer, torch.nn.Dropout(0.5))

@@ -40,8 +40,9 @@ PROBED = 4
 """Sequences compared alone with themselves in the batch; spread evenly, first and last among them."""
 BATCH_OF_ONE = 8
 """Batch that a case of batch 1 is compared with."""
-ROUNDING_EPS = 64.0
-"""A change of at most so many eps is rounding: no discrete choice is that small."""
+ROUNDING_EPS, HALF_ROUNDING_EPS = 64.0, 4.0
+"""A change of at most so many eps is rounding: no discrete choice is that small. Half precision rounds few times, as
+its products are summed in float32; and 64 of its eps would be half the row."""
 DESIGN_EPS = 2.0**20
 """A change of more eps of float64 is no rounding there: it is the layer's design."""
 
@@ -137,7 +138,8 @@ def _probed(batch: int) -> list[int]:
 
 def _cause(scene: _Scene, axis: str, worst: float) -> str:
     """Return why rows differ along `axis`, by at most `worst` eps."""
-    if worst <= ROUNDING_EPS:
+    half = scene.x.element_size() < torch.float32.itemsize
+    if worst <= (HALF_ROUNDING_EPS if half else ROUNDING_EPS):
         return "rounding"
     _, design, _ = scene.in_float64.compare(axis)
     if design > DESIGN_EPS:
