@@ -72,7 +72,7 @@ class Measure(Strict):
 
     probes: list[ProbeName] = Field(default=list(get_args(ProbeName)))
     """The measurements; the check against the float64 reference always runs first."""
-    rounds: int = Field(default=5, ge=1, le=10_000)
+    rounds: int = Field(default=6, ge=1, le=10_000)
     """How often each case's latency is visited, in a new random order each time."""
     seconds_per_visit: float = Field(default=0.05, gt=0, le=3600)
     """Time that one latency visit spends in timed calls."""

@@ -14,9 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+CONFIDENCE = 0.95
 DRAWS = 2000
 """Bootstrap draws: enough that the ends of a 95 % interval move by less than their own second digit."""
-CONFIDENCE = 0.95
+MIN_RESAMPLED = 6
+"""Rounds from which an interval is resampled. No resample reaches beyond the sample, and all of five values lie on one
+side of the median one time in sixteen: too often for 95 %."""
 TRIM = 0.2
 """Share cut from each end before paired log-ratios are averaged: one hiccup in five rounds has no say."""
 SEED = 0
@@ -44,9 +47,13 @@ class Interval:
 
 
 def median_interval(rounds: Sequence[float | None]) -> Interval | None:
-    """Return the median of the rounds with its bootstrap interval; None with fewer than two rounds."""
-    values = np.array([value for value in rounds if value is not None], dtype=np.float64)
-    return _bootstrap(values, _median)
+    """Return the median of positive rounds with its interval, found on their logarithms; None with fewer than two.
+
+    Raises:
+        ValueError: A value is not positive.
+    """
+    interval = _interval(_logs([value for value in rounds if value is not None]), _median)
+    return None if interval is None else interval.map(math.exp)
 
 
 def paired_ratio(numerator: Sequence[float | None], denominator: Sequence[float | None]) -> Interval | None:
@@ -59,10 +66,7 @@ def paired_ratio(numerator: Sequence[float | None], denominator: Sequence[float 
         ValueError: A time is not positive.
     """
     pairs = [(a, b) for a, b in zip(numerator, denominator, strict=False) if a is not None and b is not None]
-    if any(a <= 0 or b <= 0 for a, b in pairs):
-        raise ValueError("a ratio of times needs positive times")
-    logs = np.array([math.log(a / b) for a, b in pairs], dtype=np.float64)
-    interval = _bootstrap(logs, _trimmed_mean)
+    interval = _interval(_logs([a for a, _ in pairs]) - _logs([b for _, b in pairs]), _trimmed_mean)
     return None if interval is None else interval.map(math.exp)
 
 
@@ -78,12 +82,18 @@ def loglog_slope(xs: Sequence[float], rounds: Sequence[Sequence[float | None]]) 
         return None
     logs = np.log(np.array(complete, dtype=np.float64))
     slopes = np.polynomial.polynomial.polyfit(np.log(np.array(xs, dtype=np.float64)), logs.T, 1)[1]
-    return _bootstrap(np.asarray(slopes), _trimmed_mean)
+    return _interval(np.asarray(slopes), _trimmed_mean)
 
 
 def geometric_mean(ratios: Sequence[float]) -> float:
     """Return the geometric mean: for ratios only."""
     return float(stats.gmean(np.array(ratios, dtype=np.float64)))
+
+
+def _logs(values: Sequence[float]) -> Floats:
+    if any(value <= 0 for value in values):
+        raise ValueError("times and their ratios are positive")
+    return np.log(np.array(values, dtype=np.float64))
 
 
 def _median(sample: Floats, axis: int = -1) -> Floats:
@@ -94,19 +104,30 @@ def _trimmed_mean(sample: Floats, axis: int = -1) -> Floats:
     return np.asarray(stats.trim_mean(sample, TRIM, axis=axis))
 
 
-def _bootstrap(sample: Floats, statistic: Callable[..., Floats]) -> Interval | None:
-    if len(sample) < 2:
+def _interval(sample: Floats, statistic: Callable[..., Floats]) -> Interval | None:
+    """Return the statistic of one value a round, with its interval.
+
+    From MIN_RESAMPLED rounds on it is a percentile bootstrap, its level raised for small samples as in Hesterberg 2015
+    ("What teachers should know about the bootstrap"): a plain one takes n values as if their spread were known. With
+    fewer rounds Student's t stands in, wide as it then is.
+    """
+    n = len(sample)
+    if n < 2:
         return None
     value = float(statistic(sample))
     if np.ptp(sample) == 0:  # SciPy warns of a degenerate distribution; the interval is a point
         return Interval(value, value, value)
-    result = stats.bootstrap(
+    t = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1))
+    if n < MIN_RESAMPLED:
+        half = t * float(stats.sem(sample))
+        return Interval(value, value - half, value + half)
+    drawn = stats.bootstrap(
         (sample,),
         statistic,
         n_resamples=DRAWS,
-        confidence_level=CONFIDENCE,
+        confidence_level=1 - 2 * float(stats.norm.sf(t * math.sqrt(n / (n - 1)))),
         method="percentile",
         vectorized=True,
         rng=np.random.default_rng(SEED),
-    )
-    return Interval(value, float(result.confidence_interval.low), float(result.confidence_interval.high))
+    ).confidence_interval
+    return Interval(value, float(drawn.low), float(drawn.high))

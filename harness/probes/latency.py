@@ -1,6 +1,6 @@
 """Latency: one round of one case.
 
-Method: a few untimed calls, a block sized so that the clock's resolution and the loop's own cost do not show, then
+Method: an untimed call, a block sized so that the clock's resolution and the loop's own cost do not show, then
 blocks until the visit's time is used. Raw samples (seconds per call of each block, in ms) go to the journal; the fold
 takes the median of a round and the interval over rounds. After nvbench (blocks, cold and hot) and
 torch.utils.benchmark (block size); `docs/method.md` says what differs.
