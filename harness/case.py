@@ -133,7 +133,7 @@ def _id_parts(case: Case) -> list[str]:
         case.size or f"d{case.d_model}",
         None if case.size and case.d_ff == 4 * case.d_model else f"f{case.d_ff}",
         None if case.scope == "layer" else f"{case.scope}-h{case.heads}",
-        *(f"{letter}{value:g}" for letter, value in numbers if value is not None),
+        *(letter + str(value).removesuffix(".0") for letter, value in numbers if value is not None),
         "seq" if case.group == "sequence" else None,
         f"sh{case.shared_experts}" if case.shared_experts else None,
         None if case.routing == "learned" else case.routing,

@@ -43,6 +43,12 @@ def test_whatever_a_suite_can_sweep_changes_id_and_key(changes: dict[str, object
     assert other.key != case.key
 
 
+def test_large_and_close_numbers_keep_their_digits() -> None:
+    assert token_choice(experts=1_000_000).id != token_choice(experts=1_000_001).id
+    assert token_choice(capacity_factor=1.2500001).id != token_choice(capacity_factor=1.25).id
+    assert "-c2-" in token_choice(capacity_factor=2.0).id
+
+
 def test_a_preset_name_alone_shows_in_the_id() -> None:
     assert dense(size="S", d_model=384, d_ff=1536).id.startswith("dense-S-b2")
     assert dense(size="S", d_model=384, d_ff=3072).id.startswith("dense-S-f3072-b2")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.declare.expressions import Expression, ExpressionError
+from harness.declare.expressions import Condition, Expression, ExpressionError
 
 NAMES = ("size", "experts", "top_k", "batch", "pass", "capacity_factor")
 
@@ -65,6 +65,9 @@ def test_a_comparison_with_an_axis_that_does_not_apply_is_false(comparison: str)
         ("experts[0]", "subscript has no place in an expression", None),
         ("f'{experts}'", "joinedstr has no place in an expression", None),
         ("experts << 2", "lshift has no place in an expression", None),
+        ("batch == b'8'", "b'8' has no place in an expression", None),
+        ("batch == 8j", "8j has no place in an expression", None),
+        ("...", "Ellipsis has no place in an expression", None),
         ("min(*(1, 2))", "starred has no place in an expression", None),
         ("1" * 2000, "the expression is too long", None),
         ("(" * 400 + ")" * 400, "is no expression", None),
@@ -96,7 +99,31 @@ def test_what_is_no_expression_says_why(text: str, message: str, nearest: str | 
 def test_an_expression_without_a_value_says_where(text: str, message: str) -> None:
     with pytest.raises(ExpressionError, match="gives no value") as caught:
         value_of(text, batch=8, size="S")
+    assert caught.value.expected
     assert message in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "experts > 8", "8 <= experts < 64", "size in ('S', 'B')", "experts is None", "not experts > 8",
+        "batch == 1 and (size == 'S' or not top_k == 1)", "batch == 1 if size == 'S' else top_k == 1", "compile",
+        "not gated and batch == 1", "true",
+    ],
+)  # fmt: skip
+def test_a_condition_is_made_of_comparisons_and_flags(text: str) -> None:
+    assert Condition(text, (*NAMES, "compile", "gated")).text == text
+
+
+@pytest.mark.parametrize(
+    "text", ["experts", "not experts", "1", "'B'", "size", "batch == 1 and experts", "[batch]", "max(1, 2)", "-batch",
+             "experts % 3", "batch == 1 if experts else batch == 2", "inf", "dropless", "None"],
+)  # fmt: skip
+def test_what_is_neither_true_nor_false_is_no_condition(text: str) -> None:
+    with pytest.raises(ExpressionError, match="is neither true nor false") as caught:
+        Condition(text, NAMES)
+    assert caught.value.expected
+    assert "such as size == 'B' and experts > 64" in caught.value.expected
 
 
 def test_values_are_kept_by_the_names_that_the_expression_has() -> None:

@@ -90,6 +90,8 @@ def test_equal_widths_keep_the_ratio_farthest_from_one() -> None:
 
 
 def test_what_cannot_be_reached_is_said() -> None:
+    with pytest.raises(MatchError, match=r"it would take d_ff = [\d,]+ \(params\)"):
+        widths(cases.dense(d_model=8), [10**15], "params")
     with pytest.raises(MatchError, match=r"even with d_ff = 8 it costs [\d.e+]+ times as much \(params\)"):
         widths(cases.soft(experts=64), [1000], "params")
 

@@ -100,7 +100,8 @@ def test_without_overrides_the_suite_stands(suite: Suite) -> None:
         ("batch=", "batch is given no value", None),
         ("batch=0", "0 is not possible here", None),
         ("batch=1,1", "1 is used twice", None),
-        ("batch=[]", "an empty list holds no case", None),
+        ("batch={from=1,to=1e9,step=1}", "the range holds more than 100,000 values", None),
+        ("batch=[]", "an empty list asks for nothing", None),
         ("batch={from=1,to=8}", "a range takes either times or step", None),
         ("batch=many", "'many' is no name here", None),
         ("dtype=bf16", "'bf16' is not known here", "bfloat16"),
@@ -118,6 +119,17 @@ def test_a_faulty_override_is_quoted(suite: Suite, override: str, message: str, 
     assert message in fault.message
     assert fault.expected
     assert fault.nearest == nearest
+
+
+def test_a_fault_reads_well_without_a_line_and_where_the_override_is_long(suite: Suite) -> None:
+    with pytest.raises(SuiteError) as caught:
+        plan(suite, overrides=["batch=1,1,1"])
+    assert [str(fault).splitlines()[0] for fault in caught.value.faults] == [
+        "--set batch=1,1,1: batch[1]: 1 is used twice", "--set batch=1,1,1: batch[2]: 1 is used twice",
+    ]  # fmt: skip
+    with pytest.raises(SuiteError) as caught:
+        plan(suite, overrides=[f"batch={'x' * 5000}\n"])
+    assert len(str(caught.value).splitlines()[0]) < 400
 
 
 def test_all_faulty_overrides_are_said_at_once(suite: Suite) -> None:

@@ -171,14 +171,66 @@ def test_select_on_the_command_line_narrows() -> None:
     assert len(cases_of(body, select="capacity_factor == dropless")) == 2
     for select, message, nearest in (
         ("batsh == 8", "'batsh' is no name here", "batch"),
-        ("batch == 9", "'batch == 9' holds for none of the 4 cases", None),
+        ("batch == 9", "'batch == 9' holds for no case", None),
         ("batch > 'x'", "gives no value where batch = 1", None),
+        ("9**9**9**9 > batch", "gives no value", None),
+        ("experts", "'experts' is neither true nor false", None),
     ):
         with pytest.raises(SuiteError) as caught:
             cases_of(body, select=select)
         (fault,) = caught.value.faults
         assert (fault.file, fault.line, fault.nearest) == ("--select", None, nearest)
         assert message in fault.message
+
+
+def test_a_variant_may_be_matched_to_what_is_not_selected_itself() -> None:
+    body = f"""base.size = "Ti"\n{TOP}experts = 4\n{DENSE}match = {{ to = "top", on = "flops" }}"""
+    (case,) = cases_of(body, select="layer == 'dense'", overrides=["batch=3"])
+    assert (case.variant, case.batch) == ("dense", 3)
+
+
+MANY = f"""[sweep]
+batch = {{ from = 1, to = 300, step = 1 }}
+tokens = {{ from = 1, to = 3000, step = 1 }}
+[base]
+size = "Ti"
+{DENSE}{TOP}experts = 2
+"""
+
+
+def test_a_plan_has_an_end() -> None:
+    with pytest.raises(SuiteError) as caught:
+        plan_of(MANY)
+    (fault,) = caught.value.faults
+    assert (fault.file, fault.line, fault.message) == ("one.toml", None, "the plan has 1,800,000 cases")
+    assert fault.expected
+    assert "--select" in fault.expected
+
+
+def test_a_plan_that_is_too_long_can_be_narrowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.declare.suite.MAX_CASES", 3)
+    monkeypatch.setattr("harness.declare.draw.MAX_CASES", 3)
+    body = f"""sweep.batch = [1, 2]\nbase.size = "Ti"\n{DENSE}{TOP}experts = 2\n"""
+    assert len(cases_of(body, select="batch == 2")) == 2
+    assert len(cases_of(body, overrides=["batch=8"])) == 2
+    assert len(cases_of(f"{body}[select]\nexclude = ['batch == 2']")) == 2
+    for options in ({}, {"overrides": ["batch=1,2,3"]}, {"select": "batch < 9"}):
+        with pytest.raises(SuiteError, match=r"the plan has .* cases"):
+            cases_of(body, **options)
+
+
+@pytest.mark.parametrize("factor", ["1e9", "0.001"])
+def test_numbers_at_the_ends_of_the_format_have_a_price(factor: str) -> None:
+    body = f"""[base]
+    d_model = 1_000_000_000\nd_ff = "d_model"\nbatch = "d_model"\ntokens = "d_model"\nexperts = "d_model"
+    pass = "train"
+    {TOP}top_k = "d_model"\nshared_experts = "d_model"\ncapacity_factor = {factor}
+    {SOFT}slots = "d_model"
+    {CHOICE}capacity_factor = {factor}
+    {DENSE}"""
+    planned = plan_of(body, ceilings=CEILINGS)
+    assert len(planned.cases) == 4
+    assert json.dumps(plan_document(planned), allow_nan=False)
 
 
 def test_cases_are_priced_and_weighed() -> None:

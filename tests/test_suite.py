@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -110,7 +112,7 @@ FIELDS = [
     ("base.batch = 99999999999", "base.batch", "99999999999 is not possible here", None),
     ("base = 3", "base", "3 is not possible here", None),
     ("sweep.batch = 8", "sweep.batch", "8 is not possible here", None),
-    ("sweep.batch = []", "sweep.batch", "an empty list holds no case", None),
+    ("sweep.batch = []", "sweep.batch", "an empty list asks for nothing", None),
     ("sweep.batch = [1, true]", "sweep.batch[1]", "True is not possible here", None),
     ("sweep.batch = [1, 8, 1]", "sweep.batch[2]", "1 is used twice; first in line 1", None),
     ("sweep.batch = { from = 1, to = 8 }", "sweep.batch", "a range takes either times or step", None),
@@ -118,6 +120,16 @@ FIELDS = [
     ('sweep.batch = { from = "1", to = 8, times = 2 }', "sweep.batch.from", "'1' is not possible here", None),
     ("sweep.batch = { from = 1, to = 8, step = inf }", "sweep.batch.step", "inf is not possible here", None),
     ('measure.timeout = "9"', "measure.timeout", "'9' is not possible here", None),
+    ("sweep.batch = { from = 0, to = 4, step = 1 }", "sweep.batch.from", "0 is not possible here", None),
+    ("sweep.batch = { from = 1, to = 4, step = 1e-320 }", "sweep.batch.step", "1e-320 is not possible here", None),
+    ("sweep.batch = { from = 1e-320, to = 4, times = 2 }", "sweep.batch.from", "1e-320 is not possible here", None),
+    ("sweep.batch = { from = 1, to = 4, times = 1e308 }", "sweep.batch.times", "1e+308 is not possible here", None),
+    (
+        "sweep.batch = { from = 1, to = 4, times = 1.0000000000000003 }",
+        "sweep.batch",
+        "the range holds more than",
+        None,
+    ),
     ("sweep.batch = { from = 8, to = 4, times = 2 }", "sweep.batch", "the range holds no value", None),
     (
         "sweep.batch = { from = 1, to = 4, times = 1.5 }",
@@ -125,23 +137,44 @@ FIELDS = [
         "the range gives 1.5, and batch takes whole numbers",
         None,
     ),
-    ("sweep.batch = { from = 1, to = 1e8, step = 1 }", "sweep.batch", "the range holds 100000000 values", None),
+    ("sweep.batch = { from = 1, to = 1e8, step = 1 }", "sweep.batch", "the range holds more than 100,000 values", None),
     ('sweep.batch = ["8 * tokns"]', "sweep.batch[0]", "'tokns' is no name here", "tokens"),
     ('base.d_ff = "4 * d_modl"', "base.d_ff", "'d_modl' is no name here", "d_model"),
     ('sweep.routing = ["iid", "zipf:x"]', "sweep.routing[1]", "'zipf:x' is not known here", None),
     ('base.routing = "zipf"', "base.routing", "'zipf' is not known here", None),
     ('measure.probes = ["latncy"]', "measure.probes[0]", "'latncy' is not known here", "latency"),
     ('measure.probes = ["flops", "flops"]', "measure.probes[1]", "'flops' is used twice; first in line 1", None),
+    ("measure.probes = []", "measure.probes", "an empty list asks for nothing", None),
+    ("measure.seed = -1", "measure.seed", "-1 is not possible here", None),
+    ("measure.seed = 9223372036854775808", "measure.seed", "9223372036854775808 is not possible here", None),
+    ("measure.rounds = 10001", "measure.rounds", "10001 is not possible here", None),
+    ("measure.min_samples = 0", "measure.min_samples", "0 is not possible here", None),
+    ("measure.min_samples = 10001", "measure.min_samples", "10001 is not possible here", None),
+    ("measure.seconds_per_visit = nan", "measure.seconds_per_visit", "nan is not possible here", None),
+    ("measure.seconds_per_visit = 0", "measure.seconds_per_visit", "0 is not possible here", None),
+    ("measure.timeout = inf", "measure.timeout", "inf is not possible here", None),
+    ("measure.timeout = 86401", "measure.timeout", "86401 is not possible here", None),
+    ('sweep.routing = ["zipf:100"]', "sweep.routing[0]", "'zipf:100' is not known here", None),
     ("measure.rounds = 2.5", "measure.rounds", "2.5 is not possible here", None),
     ("measures.rounds = 2", "measures", "unknown key", "measure"),
     ('select.exclude = ["exprts > 2"]', "select.exclude[0]", "'exprts' is no name here", "experts"),
     ('select.include = ["batch >"]', "select.include[0]", "'batch >' is no expression: invalid syntax", None),
+    ('select.include = ["batch"]', "select.include[0]", "'batch' is neither true nor false", None),
+    ("select.exclude = [\"b'x'\"]", "select.exclude[0]", "b'x' has no place in an expression", None),
     ("base.experts = 8", "base.experts", "no layer of this suite has the axis experts", None),
     ("sweep.top_k = [1, 2]", "sweep.top_k", "no layer of this suite has the axis top_k; token_choice would", None),
     ("sweep.linked = [{ batch = [1, 2], tokens = [4] }]", "sweep.linked[0]", "linked axes need as many values", None),
     ("sweep.linked = [{ batch = [1, 2] }]", "sweep.linked[0]", "one axis cannot move together with itself", None),
     ('claim = [{ id = "a", text = "b", metric = "latency" }]', "claim[0].metric", "no metric 'latency'", "latency_ms"),
     ('claim = [{ id = "a", text = "b", along = "expert" }]', "claim[0].along", "no axis 'expert'", "experts"),
+    ('claim = [{ id = " ", text = "b" }]', "claim[0].id", "' ' is not possible here", None),
+    ('claim = [{ id = "a", text = "b", within = inf }]', "claim[0].within", "inf is not possible here", None),
+    (
+        'claim = [{ id = "a", text = "b", where = "batch" }]',
+        "claim[0].where",
+        "'batch' is neither true nor false",
+        None,
+    ),
     ('claim = [{ id = "a", text = "b", where = "size = 1" }]', "claim[0].where", "is no expression", None),
     ('headline = ["dens / dense"]', "headline[0]", "'dens' is not known here", "dense"),
     ('headline = ["memroy"]', "headline[0]", "'memroy' is not known here", "memory"),
@@ -173,6 +206,7 @@ VARIANTS = [
     ('batch = "tokens"\ntokens = "batch"', "axes are derived from each other", None),
     ('batch = "tokens / 3"', "dense: 'tokens / 3' is 65.33333333333333 where tokens = 196", None),
     ('batch = "tokens - 196"', "'tokens - 196' is 0 where tokens = 196", None),
+    ('batch = "9**9**9**9"', "gives no value: the power is too large", None),
     ('batch = "tokens // 0"', "gives no value where tokens = 196", None),
 ]
 
@@ -241,11 +275,15 @@ PAIRS = [
     ),
     ("experts = 4", "experts = 4\n[select]\nexclude = ['batch == 8']", 7, "no case is left"),
     ("experts = 4", "experts = 4\n[select]\nexclude = [\n  'experts > 5',\n  'size == 8']", 10, "a number with a text"),
+    ("experts = 4", "experts = 4\ncapacity_factor = 0.0001", 7, "0.0001 is not possible here"),
+    ("experts = 4", "experts = 4\ncapacity_factor = 1e308", 7, "1e+308 is not possible here"),
+    ("experts = 4", "experts = 4\ncapacity_factor = nan", 7, "nan is not possible here"),
+    ("experts = 4", "experts = 4\ncapacity_factor = '(2**64)**64'", 7, "is 104438888"),
     (
-        "base.size",
-        "sweep.batch = { from = 1, to = 1e5, step = 1 }\nsweep.tokens = [1,2,3,4,5,6,7,8,9,10,11]\nbase.size",
-        0,
-        "1,100,000 cases",
+        'experts = 4\n[[variant]]\nname = "dense"\nlayer = "dense"',
+        'experts = 1_000_000_000\n[[variant]]\nname = "dense"\nlayer = "dense"\nmatch = { to = "top", on = "params" }',
+        10,
+        "dense cannot match top: it would take d_ff = 768,997,402,600 (params)",
     ),
 ]
 
@@ -341,6 +379,32 @@ def test_toml_that_python_cannot_hold_is_a_fault() -> None:
     assert "cannot be read as TOML" in fault_of(f"a = {'9' * 5000}").message
 
 
+@pytest.mark.parametrize("depth", [40, 200, 500, 2000])
+@pytest.mark.parametrize("form", ["dotted", "header", "lists", "tables"])
+def test_what_is_nested_deeply_is_one_sentence(form: str, depth: int) -> None:
+    source = {
+        "dotted": f"{'a.' * depth}a = 1\n",
+        "header": f"[{'a.' * depth}a]\n",
+        "lists": f"base.batch = {'[' * depth}{']' * depth}\n",
+        "tables": f"base.batch = {'{ a = ' * depth}1{' }' * depth}\n",
+    }[form]
+    fault = fault_of(f"{source}{DENSE}" if form != "header" else DENSE + source)
+    assert fault.message == "this cannot be read as TOML: it is nested too deeply"
+
+
+def test_a_title_says_something() -> None:
+    assert fault_of(DENSE.replace("One", "  ")).message == "'  ' is not possible here"
+    assert parse_suite(DENSE.replace("One", " Two ")).title == "Two"
+
+
+@pytest.mark.parametrize("seed", [0, 2**63 - 1])
+def test_every_seed_of_the_format_can_be_drawn_from(seed: int) -> None:
+    torch = pytest.importorskip("torch")
+    suite = parse_suite(f"measure.seed = {seed}\n{DENSE}")
+    for further in range(4):  # probes draw their other inputs with the seeds that follow
+        assert torch.Generator().manual_seed(suite.measure.seed + further)
+
+
 def test_files_that_are_no_suites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.toml").write_text(DENSE)
@@ -361,6 +425,57 @@ def test_files_that_are_no_suites(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert caught.value.faults[0].nearest == nearest
     assert load_suite("mine.toml").title == "One"
     assert load_suite(tmp_path / "mine.toml").path == Path("mine.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "the suite's name is empty"),
+        (" \t", "the suite's name is empty"),
+        ("x" * 5000, "there is no suite of this name"),
+        ("x" * 5000 + ".toml", "cannot be read"),
+        ("quick\0", "there is no suite of this name"),
+        ("quick\0.toml", "cannot be read"),
+        ("quick\n", "there is no suite of this name"),
+        ("/dev/zero", "this is a device or a pipe"),
+        ("pipe", "this is a device or a pipe"),
+        ("./pipe", "this is a device or a pipe"),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_refused_in_one_line(
+    name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    with pytest.raises(SuiteError) as caught:
+        load_suite(name)
+    (fault,) = caught.value.faults
+    assert message in fault.message
+    first, *rest = str(fault).splitlines()
+    assert first.isprintable()
+    assert len(first) < 300
+    assert rest[0].startswith("    expected: ")
+
+
+@pytest.mark.parametrize("name", ["mine", "mine.toml", "locked/mine.toml"])
+def test_a_folder_that_may_not_be_entered_is_a_fault(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(path: Path, **_: bool) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", denied)  # chmod does not stop root, whom CI runs as
+    monkeypatch.setattr("harness.declare.suite.shipped_suites", dict[str, Path])
+    with pytest.raises(SuiteError, match="Permission denied" if "." in name else "no suite of this name"):
+        load_suite(name)
+
+
+def test_a_shipped_suite_is_found_where_the_working_folder_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert load_suite("quick").name == "quick"
 
 
 def test_a_fault_in_a_file_names_the_file_as_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

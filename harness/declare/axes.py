@@ -19,6 +19,9 @@ COUNTED = frozenset(
 )
 """Axes that hold numbers, and so may be derived: `d_ff = "4 * d_model"`."""
 
+FLAGS = frozenset(("compile", "gated"))
+"""Axes that are true or false, and so conditions by themselves."""
+
 _COMMON = {
     "size", "d_model", "d_ff", "heads", "batch", "tokens", "dtype", "pass", "backend", "compile", "scope",
     "activation", "gated",

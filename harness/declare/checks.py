@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from harness.declare.axes import AXES, COUNTED, GATED_NAMES, HAS
-from harness.declare.dimensions import given, values_of
+from harness.declare.dimensions import RangeError, given, values_of
 from harness.declare.expressions import Expression, ExpressionError
 from harness.declare.faults import listed, nearest, shown
 from harness.declare.findings import Findings
@@ -58,7 +58,8 @@ def check_twice(names: Iterable[Any], paths: Iterable[Path], findings: Findings)
     for name, path in zip(names, paths, strict=True):
         if name in seen:
             line = findings.text.place(seen[name]).line
-            findings.add(path, f"{shown(name)} is used twice; first in line {line}", "a name or value of its own")
+            first = "" if line is None else f"; first in line {line}"
+            findings.add(path, f"{shown(name)} is used twice{first}", "a name or value of its own")
         else:
             seen[name] = path
 
@@ -70,8 +71,8 @@ def _check_values(axis: str, said: Any, path: Path, findings: Findings) -> None:
             values_of(axis, item)
         except ExpressionError as error:
             findings.add(at, error.message, error.expected, error.nearest)
-        except ValueError as error:
-            findings.add(at, str(error), "from at most to, and whole values for all axes but capacity_factor")
+        except RangeError as error:
+            findings.add(at, error.message, error.expected)
     if isinstance(said, list):
         check_twice(said, [at for at, _ in items], findings)
 
@@ -88,7 +89,7 @@ def _check_linked(group: Product, path: Path, beside: dict[str, Any], findings: 
             _check_values(axis, item, (*path, axis), findings)
     try:
         lengths = {axis: len(values_of(axis, said)) for axis, said in columns.items()}
-    except (ExpressionError, ValueError):
+    except (ExpressionError, RangeError):
         return  # noted above
     if len(set(lengths.values())) > 1:
         counts = listed((f"{axis} has {length}" for axis, length in lengths.items()), "and")
@@ -160,7 +161,7 @@ def _circle(name: str, target: dict[str, str]) -> list[str]:
 def _check_expressions(suite: Suite, findings: Findings) -> None:
     for key in ("include", "exclude"):
         for position, text in enumerate(getattr(suite.select, key)):
-            findings.expression(("select", key, position), text, CASE_NAMES)
+            findings.condition(("select", key, position), text, CASE_NAMES)
     for variant in suite.variants:
         for at, expression in _derived(variant):
             missing = [name for name in expression.names if name not in HAS[variant.layer] or name not in COUNTED]
@@ -177,7 +178,7 @@ def _derived(variant: Variant) -> Iterable[tuple[Path, Expression]]:
         for axis, said in given(table):
             try:
                 values = values_of(axis, said)
-            except (ExpressionError, ValueError):
+            except (ExpressionError, RangeError):
                 continue
             yield from (((*path, axis), value) for value in values if isinstance(value, Expression))
 
@@ -198,7 +199,7 @@ def _check_claims(suite: Suite, findings: Findings) -> None:
     for position, claim in enumerate(suite.claims):
         path: Path = ("claim", position)
         if claim.where is not None:
-            findings.expression((*path, "where"), claim.where, CASE_NAMES)
+            findings.condition((*path, "where"), claim.where, CASE_NAMES)
         if claim.along is not None and claim.along not in AXES:
             findings.add(
                 (*path, "along"), f"there is no axis {claim.along!r}", listed(AXES), nearest(claim.along, AXES)

@@ -18,6 +18,15 @@ LONGEST_RANGE = 100_000
 """Values of one range, at the most."""
 
 
+class RangeError(Exception):
+    """A range that cannot be the values of its axis."""
+
+    def __init__(self, message: str, expected: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.expected = expected
+
+
 @dataclass(frozen=True, slots=True)
 class Dimension:
     """Axes that move together, and the rows of values that they take."""
@@ -71,8 +80,8 @@ def given(settings: Point | Product) -> Iterator[tuple[str, Any]]:
 def values_of(axis: str, said: Any) -> list[Any]:
     """Return the values that a list, a range, an expression or one value stands for.
 
-    Raises ExpressionError on a text that is no expression, and ValueError on a range that gives a value which is not
-    whole, or none.
+    Raises ExpressionError on a text that is no expression, and RangeError on a range that gives no value, too many, or
+    one which is not whole.
     """
     if isinstance(said, Range):
         return _range_values(axis, said)
@@ -118,13 +127,17 @@ def _range_values(axis: str, said: Range) -> list[Any]:
     else:
         assert said.step is not None
         count = math.floor((said.to - first) / said.step * slack + 1e-9) + 1
-    if not 1 <= count <= LONGEST_RANGE:
-        raise ValueError("the range holds no value" if count < 1 else f"the range holds {count} values")
+    if count < 1:
+        raise RangeError("the range holds no value", "a from that is at most to")
+    if count > LONGEST_RANGE:
+        raise RangeError(f"the range holds more than {LONGEST_RANGE:,} values", "a larger step or times")
     values = [first * said.times**n if said.times is not None else first + n * (said.step or 0) for n in range(count)]
     if axis == "capacity_factor":
         return [float(f"{value:.12g}") for value in values]
     if uneven := next((value for value in values if value != int(value)), None):
-        raise ValueError(f"the range gives {uneven:g}, and {axis} takes whole numbers")
+        raise RangeError(
+            f"the range gives {uneven:g}, and {axis} takes whole numbers", "whole steps from a whole start"
+        )
     return [int(value) for value in values]
 
 

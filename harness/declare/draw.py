@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.case import Case
 from harness.declare.dimensions import Dimension
-from harness.declare.expand import UNSOLVED_D_FF, Points, expand
+from harness.declare.expand import MAX_CASES, UNSOLVED_D_FF, Points, expand, size
 from harness.declare.faults import Fault, SuiteError
 from harness.declare.findings import Findings
 from harness.declare.format import Suite, Variant
@@ -25,19 +25,25 @@ def draw(
 ) -> Drawn:
     """Return the cases of `suite`, variant by variant; note in `findings` what keeps it from being a sweep.
 
-    Variants that are broken already are left out: what follows from their faults is no news. Nor are combinations
-    that `narrow`, the command line's selection, leaves out; the other cases are returned, though it does so too,
-    since a variant may be matched to them.
+    Variants that are broken already are left out: what follows from their faults is no news. So is what `narrow`, the
+    command line's selection, does not keep.
     """
+    narrow = narrow or Selection()
     try:
-        drawing = _Drawing(suite, findings, overrides, Selection.of(suite), narrow or Selection())
-        drawn = {case: match for variant in suite.variants for case, match in drawing.of(variant).items()}
+        drawing = _Drawing(suite, findings, overrides, Selection.of(suite), narrow)
+        drawn = drawing.all()
     except SuiteError as error:
         findings.faults += error.faults
         return {}
-    if not drawn and not findings.faults:
+    if not drawn and not findings.faults and narrow.keeps_all:
         findings.add(("select",), "no case is left", "an include that holds, and excludes that do not, for some case")
     return drawn
+
+
+def points(suite: Suite, findings: Findings, overrides: Sequence[Dimension] = ()) -> int:
+    """Return how many points the products of those variants have that are not broken, before any selection."""
+    sound = (variant for variant in suite.variants if not _broken(suite, variant, findings))
+    return sum(size(suite, variant, overrides) for variant in sound)
 
 
 @dataclass(slots=True)
@@ -49,18 +55,27 @@ class _Drawing:
     narrow: Selection
     _done: dict[str, Drawn] = field(default_factory=dict)
 
+    def all(self) -> Drawn:
+        """Return the cases of every variant that both selections keep; raise SuiteError where they are too many."""
+        total = points(self.suite, self.findings, self.overrides)
+        if total > MAX_CASES and self.selection.keeps_all and self.narrow.keeps_all:
+            raise self._too_many(f"{total:,}")
+        drawn: Drawn = {}
+        for variant in self.suite.variants:
+            drawn |= {case: match for case, match in self.of(variant).items() if self.narrow.keeps(case)}
+            if len(drawn) > MAX_CASES:
+                raise self._too_many(f"more than {MAX_CASES:,}")
+        return drawn
+
+    def _too_many(self, count: str) -> SuiteError:
+        expected = f"at most {MAX_CASES:,}; --select \"size == 'S'\" keeps some of them, --set batch=8 fixes an axis"
+        return SuiteError([Fault.at(self.suite.place(()), f"the plan has {count} cases", expected)])
+
     def of(self, variant: Variant) -> Drawn:
         """Return the selected cases of `variant`; its match is drawn before it."""
         if variant.name not in self._done:
-            self._done[variant.name] = {} if self._broken(variant) else self._draw(variant)
+            self._done[variant.name] = {} if _broken(self.suite, variant, self.findings) else self._draw(variant)
         return self._done[variant.name]
-
-    def _broken(self, variant: Variant) -> bool:
-        if self.findings.all_broken or variant.path[1] in self.findings.broken:
-            return True
-        return variant.match is not None and not any(
-            other.name == variant.match.to and not self._broken(other) for other in self.suite.variants
-        )
 
     def _draw(self, variant: Variant) -> Drawn:
         points = expand(self.suite, variant, self.findings, self.overrides)
@@ -70,7 +85,9 @@ class _Drawing:
         for case in refused:
             del kept[case]
         self._note(points.impossible[_point(case, variant)] for case in refused if self.narrow.keeps(case))
-        return kept
+        if any(other.match and other.match.to == variant.name for other in self.suite.variants):
+            return kept  # all of them: some may be matched to what is not kept itself
+        return {case: match for case, match in kept.items() if self.narrow.keeps(case)}
 
     def _match(self, variant: Variant, points: Points) -> Drawn:
         """Return the cases of a matched variant, at those points that the target has cases at."""
@@ -106,6 +123,15 @@ class _Drawing:
             self.findings.faults.append(
                 Fault(first.file, first.line, first.key, first.message + count, first.expected, first.nearest)
             )
+
+
+def _broken(suite: Suite, variant: Variant, findings: Findings) -> bool:
+    """Return whether `variant`, or what it is matched to, has a fault already."""
+    if findings.all_broken or variant.path[1] in findings.broken:
+        return True
+    return variant.match is not None and not any(
+        other.name == variant.match.to and not _broken(suite, other, findings) for other in suite.variants
+    )
 
 
 def _point(case: Case, variant: Variant) -> Case:

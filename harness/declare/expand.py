@@ -17,10 +17,10 @@ from harness.declare.expressions import Expression, ExpressionError
 from harness.declare.faults import Fault, Place, listed, shown
 from harness.declare.findings import Findings
 from harness.declare.format import Suite, Variant
-from harness.declare.point import LARGEST
+from harness.declare.point import LARGEST, SMALLEST
 
 MAX_CASES = 1_000_000
-"""Points of one variant's product; above it a plan would not fit the memory of a small machine."""
+"""Points of one variant's product, and cases of a plan; above it the memory of a small machine would not do."""
 
 UNSOLVED_D_FF = 8
 """Stands in the cases of a matched variant until `match` has solved their d_ff."""
@@ -37,6 +37,11 @@ class Points:
     """Combinations that no layer can have; they are faults only where the selection keeps them."""
 
 
+def size(suite: Suite, variant: Variant, overrides: Sequence[Dimension] = ()) -> int:
+    """Return how many points the product of `variant` has."""
+    return math.prod(len(dimension.rows) for dimension in dimensions(suite, variant, overrides))
+
+
 def expand(suite: Suite, variant: Variant, findings: Findings, overrides: Sequence[Dimension] = ()) -> Points:
     """Return the cases of `variant`; what keeps it from having any is noted in `findings`."""
     product = dimensions(suite, variant, overrides)
@@ -44,7 +49,8 @@ def expand(suite: Suite, variant: Variant, findings: Findings, overrides: Sequen
     whole = suite.place(variant.path)
     points = math.prod(len(dimension.rows) for dimension in product)
     if points > MAX_CASES:
-        findings.add_at(whole, f"{variant.name} has {points:,} cases", f"at most {MAX_CASES:,}; take values out")
+        expected = f"at most {MAX_CASES:,}; --set batch=8 fixes an axis"
+        findings.add_at(whole, f"{variant.name} has {points:,} cases", expected)
         return Points()
     lacking = list(_lacking(variant, set(places)))
     for axis, expected in lacking:
@@ -191,7 +197,7 @@ def _number(axis: str, expression: Expression, point: dict[str, Any]) -> int | f
     if missing := next((name for name in expression.names if point.get(name) is None), None):
         raise ExpressionError(f"{expression.text!r} needs {missing}, which is not given", listed(sorted(COUNTED)))
     value = expression.value(tuple(point[name] for name in expression.names))
-    if axis == "capacity_factor" and isinstance(value, int | float) and 0 < value < math.inf:
+    if axis == "capacity_factor" and isinstance(value, int | float) and SMALLEST <= value <= LARGEST:
         return float(value)
     least = 0 if axis == "shared_experts" else 1
     if isinstance(value, int | float) and least <= value <= LARGEST and value == int(value):
@@ -199,6 +205,7 @@ def _number(axis: str, expression: Expression, point: dict[str, Any]) -> int | f
     given = ", ".join(f"{name} = {point[name]}" for name in expression.names)
     where = f" where {given}" if given else ""
     whole = f"a whole number from {least} to {LARGEST:,}; // divides without a remainder"
+    factor = f"a number from {SMALLEST} to {LARGEST:,}"
     raise ExpressionError(
-        f"{expression.text!r} is {shown(value)}{where}", "a number above 0" if axis == "capacity_factor" else whole
+        f"{expression.text!r} is {shown(value)}{where}", factor if axis == "capacity_factor" else whole
     )

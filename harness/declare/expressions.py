@@ -17,6 +17,7 @@ from typing import Any
 
 import simpleeval
 
+from harness.declare.axes import FLAGS
 from harness.declare.faults import listed, nearest, shown
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -81,7 +82,19 @@ class Expression:
             pairs = zip(self.names, values, strict=True)
             given = ", ".join(f"{name.rstrip('_')} = {shown(value)}" for name, value in pairs)
             where = f" where {given}" if given else ""
-            raise ExpressionError(f"{shown(self.text)} gives no value{where}: {error}") from None
+            message = f"{shown(self.text)} gives no value{where}: {error}"
+            raise ExpressionError(message, "one that has a value for every case") from None
+
+
+class Condition(Expression):
+    """An expression that is true or false of a case."""
+
+    def __init__(self, text: str, names: Collection[str]) -> None:
+        """Parse `text`, which may use `names`; raise ExpressionError where it is no condition over them."""
+        super().__init__(text, names)
+        if not _is_condition(self._node):
+            expected = "comparisons, alone or joined by `and`, `or` and `not`, such as size == 'B' and experts > 64"
+            raise ExpressionError(f"{shown(text)} is neither true nor false", expected)
 
 
 def _parse(text: str) -> ast.expr:
@@ -101,6 +114,21 @@ def _parse(text: str) -> ast.expr:
     return tree.body
 
 
+def _is_condition(node: ast.expr) -> bool:
+    match node:
+        case ast.Compare() | ast.Constant(value=bool()):
+            return True
+        case ast.Name(id=name):
+            return name in FLAGS or isinstance(CONSTANTS.get(name), bool)
+        case ast.BoolOp(values=parts):
+            return all(_is_condition(part) for part in parts)
+        case ast.UnaryOp(op=ast.Not(), operand=part):
+            return _is_condition(part)
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            return all(_is_condition(part) for part in (test, body, orelse))
+    return False
+
+
 def _check_nodes(root: ast.expr) -> None:
     for node in ast.walk(root):
         if not isinstance(node, _ALLOWED):
@@ -109,6 +137,8 @@ def _check_nodes(root: ast.expr) -> None:
                 "numbers, texts, names, comparisons, `in`, `and`, `or`, `not`, arithmetic, "
                 + listed(f"{name}()" for name in FUNCTIONS),
             )
+        if isinstance(node, ast.Constant) and not isinstance(node.value, int | float | str | None):
+            raise ExpressionError(f"{shown(node.value)} has no place in an expression", "numbers and texts")
         if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS):
             name = node.func.id if isinstance(node.func, ast.Name) else "this"
             raise ExpressionError(f"{name!r} is no function", listed(FUNCTIONS), nearest(name, FUNCTIONS))

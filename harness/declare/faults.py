@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+LONGEST_NAME = 200
+"""Characters of a file's name or of a key that a message prints."""
+
 
 class Place(NamedTuple):
     """Where something stands: a line of a file, or an option of the command line."""
@@ -37,8 +40,9 @@ class Fault:
         return cls(*place, message, expected, nearest)
 
     def __str__(self) -> str:
-        where = self.file if self.line is None else f"{self.file}:{self.line}"
-        lines = [": ".join(part for part in (where, self.key, self.message) if part)]
+        file = _on_one_line(self.file)
+        where = file if self.line is None else f"{file}:{self.line}"
+        lines = [": ".join(part for part in (where, _on_one_line(self.key), self.message) if part)]
         if self.expected:
             lines.append(f"    expected: {self.expected}")
         if self.nearest:
@@ -70,10 +74,18 @@ def listed(names: Iterable[str], last: str = "or") -> str:
     return f"{', '.join(most)} {last} {end}" if most else end
 
 
+def _on_one_line(name: str) -> str:
+    """Return what a user named as a message can hold it: cut where it is long, quoted where it does not print."""
+    text = name if name.isprintable() else repr(name)
+    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 3]}..."
+
+
 def shown(value: object) -> str:
     """Return `value` as a message quotes it, cut where it is long."""
     try:
         text = repr(value)
     except ValueError:  # an integer of more digits than Python prints
         text = "a number of thousands of digits"
+    except RecursionError:
+        text = "a value nested very deeply"
     return text if len(text) <= 60 else f"{text[:57]}..."

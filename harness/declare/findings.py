@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from harness.declare.expressions import Expression, ExpressionError
+from harness.declare.expressions import Condition, ExpressionError
 from harness.declare.faults import Fault, Place
 from harness.declare.format import Text
 from harness.declare.lines import Path
@@ -35,10 +35,9 @@ class Findings:
         """Note a fault that stands at `place`, which may be on the command line."""
         self.faults.append(Fault.at(place, message, expected, nearest))
 
-    def expression(self, path: Path, text: str, names: Iterable[str]) -> Expression | None:
-        """Return the expression `text` over `names`; note the fault and return None where it is none."""
+    def condition(self, path: Path, text: str, names: Iterable[str]) -> None:
+        """Note the fault where `text`, which stands at `path`, is no condition over `names`."""
         try:
-            return Expression(text, tuple(names))
+            Condition(text, tuple(names))
         except ExpressionError as error:
             self.add(path, error.message, error.expected, error.nearest)
-            return None

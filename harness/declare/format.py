@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path as File
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, StringConstraints
 
 from harness.case import Case
 from harness.declare.axes import LayerKind
@@ -16,6 +16,11 @@ from harness.declare.match import Match
 from harness.declare.point import Point, Product, Strict
 
 ProbeName = Literal["flops", "latency", "memory", "determinism", "routing", "phases"]
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+"""A text that says something."""
+
+LARGEST_SEED = (1 << 63) - 1
+"""torch takes unsigned 64 bits, and probes draw their second and third input with the seeds after this one."""
 
 
 class Sweep(Product):
@@ -70,26 +75,26 @@ class Select(Strict):
 class Measure(Strict):
     """What is measured, and how long."""
 
-    probes: list[ProbeName] = Field(default=list(get_args(ProbeName)))
+    probes: list[ProbeName] = Field(default=list(get_args(ProbeName)), min_length=1)
     """The measurements; the check against the float64 reference always runs first."""
     rounds: int = Field(default=6, ge=1, le=10_000)
     """How often each case's latency is visited, in a new random order each time."""
     seconds_per_visit: float = Field(default=0.05, gt=0, le=3600)
     """Time that one latency visit spends in timed calls."""
-    min_samples: int = Field(default=3, ge=1, le=1_000_000)
+    min_samples: int = Field(default=3, ge=1, le=10_000)  # one line of the journal holds them all
     """Timed blocks of one latency visit, at the least."""
     timeout: float = Field(default=120.0, gt=0, le=86_400)
     """Seconds after which a visit is given up."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     """Seed of weights, inputs and the order of visits."""
 
 
 class Claim(Strict):
     """What is expected, as data, with its source."""
 
-    id: str = Field(min_length=1)
+    id: Words
     """Short name of the claim."""
-    text: str = Field(min_length=1)
+    text: Words
     """The claim as a sentence."""
     source: str | None = None
     """Where it is claimed."""
@@ -125,7 +130,7 @@ class Text:
 class Suite(Strict):
     """A sweep over layers: which, along which axes, what is measured, and what is claimed."""
 
-    title: str = Field(min_length=1)
+    title: Words
     """The question that the report answers, as its heading."""
     text: str | None = None
     """What a reader should know before the results."""

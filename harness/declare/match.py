@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.case import Case
 from harness.declare.costs import Cost, cost
+from harness.declare.point import LARGEST
 
 MULTIPLE = 8
 """A solved width is a multiple of it: what matmul kernels, and grouped_mm in 16-bit formats, need."""
@@ -62,11 +63,14 @@ def widths(point: Case, goals: Iterable[int], on: str) -> list[int]:
     """Return for each of `goals` (FLOPs or parameters) the d_ff at which `point` costs it, to a multiple of 8.
 
     Every cost is a straight line in d_ff, so two points of it give the width. Raises MatchError where the layer
-    costs more than a goal even at the smallest width.
+    costs more than a goal even at the smallest width, or less at the largest that an axis may have.
     """
     budget = _BUDGET[on]
     low, high = (budget(price(replace(point, d_ff=n * MULTIPLE))) for n in (1, 2))
     goals = list(goals)
     if goals and low > min(goals):
         raise MatchError(f"even with d_ff = {MULTIPLE} it costs {low / min(goals):.3g} times as much ({on})")
-    return [MULTIPLE * (1 + round((goal - low) / (high - low))) for goal in goals]
+    solved = [MULTIPLE * (1 + round((goal - low) / (high - low))) for goal in goals]
+    if solved and max(solved) > LARGEST:
+        raise MatchError(f"it would take d_ff = {max(solved):,} ({on})")
+    return solved

@@ -9,7 +9,7 @@ from harness.case import Case
 from harness.declare.costs import unsupported
 from harness.declare.dimensions import Dimension
 from harness.declare.draw import Drawn, draw
-from harness.declare.faults import Fault, SuiteError
+from harness.declare.faults import Fault, SuiteError, shown
 from harness.declare.findings import Findings
 from harness.declare.format import Suite
 from harness.declare.match import Match, price
@@ -39,12 +39,11 @@ def plan(
     """
     dimensions, selection = _command_line(suite, overrides, select)
     drawn = _drawn(suite, dimensions, selection)
-    kept = {case: match for case, match in drawn.items() if selection.keeps(case)} if select is not None else drawn
-    if not kept:
-        message = f"{select!r} holds for none of the {len(drawn)} cases"
+    if not drawn:
+        message = f"{shown(select)} holds for no case"
         raise SuiteError([Fault(COMMAND_LINE, None, "", message, f"one that is true of some case of {suite.name}")])
     memory = ceilings.memory_bytes if memory_bytes is None and ceilings else memory_bytes
-    cases = [_priced(case, match, ceilings, memory) for case, match in kept.items()]
+    cases = [_priced(case, match, ceilings, memory) for case, match in drawn.items()]
     return Plan(suite, cases, tuple(overrides), select)
 
 
@@ -67,7 +66,7 @@ def _command_line(suite: Suite, overrides: Sequence[str], select: str | None) ->
 
 def _drawn(suite: Suite, overrides: Sequence[Dimension], narrow: Selection) -> Drawn:
     if not overrides and suite._drawn:
-        return suite._drawn
+        return {case: match for case, match in suite._drawn.items() if narrow.keeps(case)}
     findings = Findings(suite._text)
     drawn = draw(suite, findings, overrides, narrow)
     if findings.faults:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticKnownError
 
 LARGEST = 1_000_000_000
 """No axis goes beyond a billion: what is larger is a slip of the keyboard."""
+SMALLEST = 0.001
+"""No range and no capacity_factor goes below a thousandth: with less, an expert has room for its one row anyway."""
 
 SizeName = Literal["Ti", "S", "B", "L", "H"]
 DtypeName = Literal["float64", "float32", "bfloat16", "float16"]
 PassName = Literal["forward", "forward_backward", "train"]
 BackendName = Literal["best", "reference", "fused", "loop", "onehot", "batched", "grouped"]
 ActivationName = Literal["gelu", "relu", "silu", "swiglu", "geglu", "reglu"]
-RoutingName = Annotated[str, Field(pattern=r"^(learned|balanced|iid|hot|zipf:\d+(\.\d+)?|replay:.+)$")]
+RoutingName = Annotated[str, Field(pattern=r"^(learned|balanced|iid|hot|zipf:[0-9]{1,2}(\.[0-9]{1,6})?|replay:.+)$")]
 
 
 class Strict(BaseModel):
@@ -25,16 +29,28 @@ class Strict(BaseModel):
     )
 
 
+def _bounded(number: float) -> float:
+    """Return a number above 0 that is infinite or within reason; raise Pydantic's error on others."""
+    if number < SMALLEST:
+        raise PydanticKnownError("greater_than_equal", {"ge": SMALLEST})
+    if LARGEST < number < math.inf:
+        raise PydanticKnownError("less_than_equal", {"le": LARGEST})
+    return number
+
+
+_Reach = Annotated[float | int, Field(gt=0, le=LARGEST), AfterValidator(_bounded)]
+
+
 class Range(Strict):
     """The values from `from` to at most `to`, each `times` the last, or a `step` from it."""
 
-    from_: float | int = Field(alias="from", gt=0, le=LARGEST)
+    from_: _Reach = Field(alias="from")
     """The first value."""
-    to: float | int = Field(gt=0, le=LARGEST)
+    to: _Reach
     """No value is above this one."""
-    times: float | int | None = Field(default=None, gt=1)
+    times: float | int | None = Field(default=None, gt=1, le=LARGEST)
     """What one value is multiplied by to give the next."""
-    step: float | int | None = Field(default=None, gt=0)
+    step: _Reach | None = None
     """What is added to one value to give the next."""
 
     @model_validator(mode="after")
@@ -64,7 +80,7 @@ _one = Discriminator(lambda value: "expression" if isinstance(value, str) else "
 _many = Discriminator(_shape_of_many)
 _Int = Annotated[int, Field(ge=1, le=LARGEST)]
 _Int0 = Annotated[int, Field(ge=0, le=LARGEST)]
-_Factor = Annotated[float, Field(gt=0, allow_inf_nan=True)]
+_Factor = Annotated[float, Field(gt=0, allow_inf_nan=True), AfterValidator(_bounded)]
 _Some = Field(min_length=1)
 
 Whole = Annotated[Annotated[_Int, Tag("value")] | _Expression, _one]

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.case import Case
 from harness.declare.checks import CASE_NAMES
-from harness.declare.expressions import Expression, ExpressionError
+from harness.declare.expressions import Condition, ExpressionError
 from harness.declare.faults import Fault, Place, SuiteError
 from harness.declare.format import Suite
 
@@ -20,25 +20,25 @@ COMMAND_LINE = "--select"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One expression over cases, and where it is written."""
+    """One condition on cases, and where it is written."""
 
-    expression: Expression
+    condition: Condition
     place: Place
     values: Callable[[Case], tuple[Any, ...]]
 
     @classmethod
     def read(cls, text: str, place: Place) -> Rule:
-        """Return the rule that `text` says; raise SuiteError where it is no expression over cases."""
+        """Return the rule that `text` says; raise SuiteError where it is no condition on cases."""
         try:
-            expression = Expression(text, CASE_NAMES)
+            condition = Condition(text, CASE_NAMES)
         except ExpressionError as error:
             raise SuiteError([Fault.at(place, error.message, error.expected, error.nearest)]) from None
-        return cls(expression, place, _values(expression.names))
+        return cls(condition, place, _values(condition.names))
 
     def holds(self, case: Case) -> bool:
-        """Return whether the expression is true of `case`; raise SuiteError where it gives no value."""
+        """Return whether the condition is true of `case`; raise SuiteError where it gives no value."""
         try:
-            return bool(self.expression.value(self.values(case)))
+            return bool(self.condition.value(self.values(case)))
         except ExpressionError as error:
             raise SuiteError([Fault.at(self.place, error.message, "true or false for every case")]) from None
 
@@ -49,6 +49,11 @@ class Selection:
 
     include: Sequence[Rule] = ()
     exclude: Sequence[Rule] = ()
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether there is no rule that could leave a case out."""
+        return not self.include and not self.exclude
 
     @classmethod
     def of(cls, suite: Suite) -> Selection:

@@ -34,6 +34,8 @@ _EXPECTED = {
     "greater_than": "a number above {gt:g}",
     "greater_than_equal": "a number of at least {ge:g}",
     "less_than_equal": "a number of at most {le:,}",
+    "finite_number": "a number that is finite",
+    "string_too_long": "a text of at most {max_length} characters",
 }
 _PATTERNS = {
     "name": "letters, digits, dots, dashes and underscores, beginning with a letter or digit",
@@ -117,7 +119,7 @@ def _words(details: ErrorDetails, path: Path) -> tuple[str, str | None, str | No
     if kind == "string_pattern_mismatch":
         return f"{shown(given)} is not known here", _PATTERNS[_last_key(path)], None
     expected = _EXPECTED[kind].format(**context) if kind in _EXPECTED else details["msg"]
-    message = "an empty list holds no case" if kind == "too_short" else f"{shown(given)} is not possible here"
+    message = "an empty list asks for nothing" if kind == "too_short" else f"{shown(given)} is not possible here"
     return message, expected + _other_forms(kind, path), None
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
 from harness.declare.checks import check
-from harness.declare.draw import draw
+from harness.declare.draw import draw, points
+from harness.declare.expand import MAX_CASES
 from harness.declare.faults import Fault, SuiteError, listed, nearest
 from harness.declare.findings import Findings
 from harness.declare.format import Claim, MatchTo, Measure, ProbeName, Suite, Text, Variant
@@ -23,12 +23,14 @@ __all__ = [
 
 LARGEST_FILE = 1 << 20
 """Bytes of a suite, at the most: what is larger is no suite."""
+DEEPEST = 32
+"""Tables and lists in each other, at the most: the format needs seven, and what walks over them recurses."""
 
 
 def load_suite(name_or_path: str | Path) -> Suite:
     """Return the shipped suite of that name, or the one in that file; raise SuiteError with every fault in it."""
     path = _find(str(name_or_path))
-    shown = os.path.relpath(path) if path.is_absolute() and path.is_relative_to(Path.cwd()) else str(path)
+    shown = _from_here(path)
     return parse_suite(_read(path, shown), shown)
 
 
@@ -44,7 +46,8 @@ def parse_suite(source: str, file: str = "suite.toml") -> Suite:
     suite = build(data, findings)
     if suite is not None:
         check(suite, _names(data), findings)
-        suite._drawn = draw(suite, findings)
+        if points(suite, findings) <= MAX_CASES:  # else the command line may narrow it, and `plan` draws it
+            suite._drawn = draw(suite, findings)
     if findings.faults or suite is None:
         raise SuiteError(findings.faults)
     return suite
@@ -56,10 +59,27 @@ def _find(name: str) -> Path:
     if name in shipped:
         return shipped[name]
     path = Path(name)
-    if path.suffix == ".toml" or path.parent != Path() or path.exists():
+    if name.strip() and (path.suffix == ".toml" or path.parent != Path() or _exists(path)):
         return path
     expected = f"{listed(shipped)}, or the path of a suite's file" if shipped else "the path of a suite's file"
+    if not name.strip():
+        raise SuiteError([Fault("", None, "", "the suite's name is empty", expected)])
     raise SuiteError([Fault(name, None, "", "there is no suite of this name", expected, nearest(name, shipped))])
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name too long for a file, or a working folder that may not be looked into
+        return False
+
+
+def _from_here(path: Path) -> str:
+    """Return `path` as messages name it: from the working folder, where it lies in there."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (OSError, ValueError):  # the working folder is gone, or the file lies elsewhere
+        return str(path)
 
 
 def _read(path: Path, shown: str) -> str:
@@ -67,6 +87,8 @@ def _read(path: Path, shown: str) -> str:
         return SuiteError([Fault(shown, None, "", message, expected, similar)])
 
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise refuse("this is a device or a pipe", "a suite's TOML file")  # which may never end, or never begin
         with path.open("rb") as file:
             data = file.read(LARGEST_FILE + 1)
     except FileNotFoundError:
@@ -89,7 +111,10 @@ def _read(path: Path, shown: str) -> str:
 
 def _toml(text: Text) -> dict[str, Any]:
     try:
-        return tomllib.loads(text.source)
+        data = tomllib.loads(text.source)
+        if _too_deep(data):
+            raise RecursionError
+        return data
     except tomllib.TOMLDecodeError as error:
         message, _, position = str(error).rpartition(" (at ")
         found = re.search(r"line (\d+)", position)
@@ -99,6 +124,14 @@ def _toml(text: Text) -> dict[str, Any]:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         fault = Fault(text.file, None, "", f"this cannot be read as TOML: {reason}", "valid TOML; see toml.io")
     raise SuiteError([fault])
+
+
+def _too_deep(data: dict[str, Any]) -> bool:
+    level: list[Any] = [data]
+    for _ in range(DEEPEST):
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+        level = [item for item in level if isinstance(item, dict | list)]
+    return bool(level)
 
 
 def _names(data: dict[str, Any]) -> list[str]:
