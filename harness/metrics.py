@@ -135,9 +135,14 @@ def show_number(value: float, low: float | None = None, high: float | None = Non
 
 
 def show_interval(value: float, low: float, high: float) -> str:
-    """Return the interval around `value` in the digits that `show_ratio` and `show_number` give it."""
+    """Return the interval around `value` in the digits that `show_ratio` and `show_number` give it.
+
+    An end is printed as 0 only where the interval holds 0: a ratio's never does.
+    """
     places = _places(value, low, high)
-    return f"[{_minus(low, places)}, {_minus(high, places)}]"
+    if low <= 0 <= high:
+        return f"[{_minus(low, places)}, {_minus(high, places)}]"
+    return f"[{_minus(low, max(places, _first(low)))}, {_minus(high, max(places, _first(high)))}]"
 
 
 def show_percent(share: float) -> str:
@@ -167,11 +172,17 @@ def _places(value: float, low: float | None, high: float | None) -> int:
     """One significant digit of the interval's half width, else two of the value, and hundredths around 1."""
     span = (high - low) / 2 if low is not None and high is not None else 0.0
     size = abs(value)
-    if span > 0:
+    if span > 1e-9 * size:  # below, it is the noise of floating point itself
         places = -math.floor(math.log10(span))
-        first = -math.floor(math.log10(size)) if size else 0  # a value far inside its interval is not printed as 0
-        return max(0, min(4, max(places, min(first, places + 2))))
+        if low is None or high is None or low <= 0 <= high:  # far inside an interval that holds 0, a value may be 0
+            return max(0, min(4, max(places, min(_first(size), places + 2))))
+        return max(0, min(4, places), _first(size))
     return 2 if 0.1 <= size < 10 or size == 0 else max(0, min(4, 1 - math.floor(math.log10(size))))
+
+
+def _first(value: float) -> int:
+    """Return the decimals at which `value` has its first significant digit; 0 from 1 on."""
+    return max(0, -math.floor(math.log10(abs(value)))) if value else 0
 
 
 def _minus(value: float, places: int) -> str:

@@ -13,6 +13,10 @@ from reports.words import plain
 __all__ = ["Rendered", "ReportError", "render"]
 
 
+RUN_FILES = ("run.json", "journal.jsonl", "records.jsonl", "worker.log")
+"""What a report never replaces."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rendered:
     """What was written, and the page's answer."""
@@ -25,14 +29,21 @@ class Rendered:
 
 
 def render(run_folder: Path, *, html: Path) -> Rendered:
-    """Write the report of the run in `run_folder`: the page to `html`, summary.md and report.json beside it.
+    """Write the report of the run in `run_folder`: the page to `html`, its summary and its data beside it.
+
+    In the run folder these are summary.md and report.json; elsewhere they are named after the page, page.summary.md
+    and page.json, so that the reports of two runs can lie in one folder.
 
     Raises:
         ReportError: The folder is no run, a newer harness wrote it, or the files cannot be written; nothing is
             written then.
     """
     run = read_run(run_folder)
-    paths = Rendered(html, html.with_name("summary.md"), html.with_name("report.json"), "")
+    inside = html.parent.resolve() == run_folder.resolve()
+    summary, data = ("summary.md", "report.json") if inside else (f"{html.stem}.summary.md", f"{html.stem}.json")
+    paths = Rendered(html, html.with_name(summary), html.with_name(data), "")
+    if inside and html.name in RUN_FILES:
+        raise ReportError(f"{html} is a file of the run itself; choose another.")
     _check_writable(paths.html, paths.summary, paths.data)
     from reports.data import render_data
     from reports.page import render_page  # plotly takes a third of a second to import: not before it is needed
@@ -56,6 +67,8 @@ def _check_writable(*paths: Path) -> None:
         folder = path.parent
         if path.is_dir():
             raise ReportError(f"{path} is a folder; the report needs a file's name there.")
+        if path.exists() and not path.is_file():
+            raise ReportError(f"{path} is no regular file; the report would replace it.")
         if not folder.is_dir():
             raise ReportError(f"{path} cannot be written: the folder {folder} does not exist.")
         if not os.access(path if path.exists() else folder, os.W_OK):
@@ -63,10 +76,11 @@ def _check_writable(*paths: Path) -> None:
 
 
 def _write(path: Path, content: str) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    target = path.resolve()  # a link stays a link
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         part.write_text(content, "utf-8", newline="\n")
-        part.replace(path)
+        part.replace(target)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise ReportError(f"{path} cannot be written: {error.strerror or error}.") from None

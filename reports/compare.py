@@ -70,9 +70,20 @@ def compare(context: Context, candidate: Result, reference: Result) -> Compariso
     )
 
 
+def rivals(context: Context, leader: Comparison, rows: Iterable[Comparison]) -> list[Comparison]:
+    """Return those of `rows` whose candidate has the leader's FLOPs, and may be as fast as the leader's candidate."""
+    best = context.by_id[leader.candidate.id]
+
+    def holds(other: Result) -> bool:
+        alike = is_equal(_over(best.flops, other.flops))
+        return alike and verdict(paired_ratio(best.rounds(), other.rounds())) != "faster"
+
+    return [row for row in rows if row is not leader and holds(context.by_id[row.candidate.id])]
+
+
 def nearest(result: Result, others: Iterable[Result], budget: str = "flops") -> Result | None:
     """Return the one of `others` whose budget (`flops` or `params`) is nearest to that of `result`."""
-    known = [(abs(math.log(distance)), other) for other in others if (distance := _budget(result, other, budget))]
+    known = [(abs(math.log(distance)), other) for other in others if (distance := budget_ratio(result, other, budget))]
     return min(known, key=lambda pair: pair[0])[1] if known else None
 
 
@@ -81,7 +92,8 @@ def distance(row: Comparison) -> tuple[float, float]:
     return (0.0 if row.equal == "FLOPs" else abs(math.log(row.flops or 1e-3)), row.value)
 
 
-def _budget(a: Result, b: Result, budget: str) -> float | None:
+def budget_ratio(a: Result, b: Result, budget: str) -> float | None:
+    """Return the budget (`flops` or `params`) of `a` over that of `b`, or None where it is not known."""
     return _over(a.params, b.params) if budget == "params" else _over(a.flops, b.flops)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 from harness.case import DEFAULT_TOKENS, Case
@@ -29,6 +29,8 @@ class Setting:
     size: str | None
     scope: str
     compile: bool
+    activation: str
+    gated: bool
 
 
 def setting_of(case: Case) -> Setting:
@@ -132,13 +134,18 @@ class Context:
 
     @cached_property
     def largest_batch(self) -> list[Setting]:
-        """The settings at the largest batch of their size, length, number format and pass."""
-        best: dict[object, Setting] = {}
+        """The settings at the largest batch of those that differ in nothing else."""
+        best: dict[Setting, Setting] = {}
         for s in self.settings:
-            rest = (s.d_model, s.tokens, s.dtype, s.pass_, s.size, s.scope, s.compile)
+            rest = replace(s, batch=0)
             if rest not in best or s.batch > best[rest].batch:
                 best[rest] = s
         return [s for s in self.settings if s in best.values()]
+
+    @cached_property
+    def by_id(self) -> dict[str, Result]:
+        """Every planned case by its id."""
+        return {result.id: result for result in self.results}
 
     def at(self, setting: Setting) -> list[Result]:
         """Return the timed cases of `setting`."""
@@ -166,13 +173,16 @@ class Context:
 
     def words(self, setting: Setting, *, without: Iterable[str] = ()) -> str:
         """Return `size S, batch 8, forward`; what never varies is left out, but size, batch and pass."""
-        always = {"size", "batch", "pass_"}
-        shown = [name for name in ("size", "batch", "tokens", "dtype", "pass_", "scope", "compile")
-                 if (name in always or name in self.varying) and name not in without]  # fmt: skip
+        varying = self.varying | ({"activation"} if "gated" in self.varying else set())
+        shown = [name for name in _SETTING_WORDS
+                 if (name in _ALWAYS or name in varying) and name not in without]  # fmt: skip
         parts = [_SETTING_WORDS[name](setting) for name in shown]
         return ", ".join(part for part in parts if part)
 
 
+_ALWAYS = ("size", "batch", "pass_")
+"""Fields of a setting that are named even where they never vary."""
+_GATED = {"silu": "swiglu", "gelu": "geglu", "relu": "reglu"}
 _SETTING_WORDS: dict[str, Callable[[Setting], str]] = {
     "size": lambda s: f"size {s.size}" if s.size else f"d_model {s.d_model}",
     "batch": lambda s: f"batch {s.batch}",
@@ -181,6 +191,7 @@ _SETTING_WORDS: dict[str, Callable[[Setting], str]] = {
     "pass_": lambda s: PASS_WORDS.get(s.pass_, s.pass_),
     "scope": lambda s: "" if s.scope == "layer" else f"whole {s.scope}",
     "compile": lambda s: "compiled" if s.compile else "",
+    "activation": lambda s: _GATED.get(s.activation, f"gated {s.activation}") if s.gated else s.activation,
 }
 
 
@@ -210,4 +221,15 @@ def axis_words(axis: str, value: object) -> str:
 
 def _importance(s: Setting) -> tuple[object, ...]:
     order = {"forward": 0, "forward_backward": 1, "train": 2}.get(s.pass_, 3)
-    return (order, -s.batch, -s.d_model, -s.tokens, abs(s.tokens - DEFAULT_TOKENS), s.dtype, s.scope, s.compile)
+    return (
+        order,
+        -s.batch,
+        -s.d_model,
+        -s.tokens,
+        abs(s.tokens - DEFAULT_TOKENS),
+        s.dtype,
+        s.scope,
+        s.compile,
+        s.activation,
+        s.gated,
+    )

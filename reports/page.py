@@ -29,7 +29,7 @@ from reports.sections.memory import Bar
 from reports.sections.phases import Row as PhaseRow
 from reports.sections.ratios import Block, mean_text
 from reports.sections.scaling import Line
-from reports.words import Sentence, join, plain, ratio, slope
+from reports.words import Sentence, join, ratio, slope
 
 STYLES = ("base.css", "sections.css", "narrow.css", "print.css")
 VERDICT_CLASS = {
@@ -62,7 +62,7 @@ def render_page(review: Review) -> str:
             panel_ids={figure.id for figure in panels},
             columns=scaling_figure.columns(review),
             strip=list(strip(review.coverage)),
-            css="\n".join(asset(name) for name in STYLES),
+            css=styles(),
             policy=policy(scripts.values()),
             **scripts,
         )
@@ -91,6 +91,13 @@ def asset(name: str) -> str:
 
 
 @cache
+def styles() -> str:
+    """Return the page's style sheets as one, without comments, line ends and idle spaces."""
+    css = re.sub(r"/\*.*?\*/|\n\s*", "", "\n".join(asset(name) for name in STYLES), flags=re.DOTALL)
+    return css.replace(";}", "}")
+
+
+@cache
 def environment() -> Environment:
     """Return the Jinja environment: everything is escaped, and an unknown name is an error."""
     env = Environment(
@@ -110,9 +117,8 @@ def environment() -> Environment:
         "gap": gap,
         "mean_text": mean_text,
         "keys": keys,
-        "sortable": lambda value: "" if value is None else f"{value:.6g}",
         "ms": lambda value: show("latency_ms", value).removesuffix(" ms"),
-        "pct": lambda value: f"{value:.2f}%",
+        "pct": lambda value: f"{round(value, 2):g}%",
         "spread": show_spread,
         "nb": unbroken,
         "place": _place,
@@ -124,7 +130,6 @@ def environment() -> Environment:
         "stack": stack,
         "tally": tally,
         "verdict_class": lambda word: VERDICT_CLASS.get(word, "plain"),
-        "words": plain,
     }
     return env
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -155,6 +156,8 @@ class Run:
     """By content key."""
     damage: str | None = None
     """What of `records.jsonl` could not be read; None where all could."""
+    seconds: float | None = None
+    """What all visits took, over every sitting of a run that was resumed; None without a journal."""
 
     @cached_property
     def results(self) -> list[Result]:
@@ -177,7 +180,8 @@ def read_run(folder: Path) -> Run:
             f"case? Try `harness run --resume {folder}`."
         ) from None
     records, damage = _parse_records(text, folder)
-    return Run(name=folder.resolve().name, file=file, records=records, damage=damage)
+    seconds = _visit_seconds(folder / "journal.jsonl")
+    return Run(name=folder.resolve().name, file=file, records=records, damage=damage, seconds=seconds)
 
 
 def _read_file(folder: Path) -> RunFile:
@@ -234,6 +238,25 @@ def _parse_records(text: bytes, folder: Path) -> tuple[dict[str, OkRecord | Fail
         return records, f"records.jsonl breaks off in line {bad[0]}: this page shows what stands before it."
     share = f"{len(bad)} of {len(lines)} lines of records.jsonl"
     return records, f"{share} cannot be read, the first is line {bad[0]}: their cases count as missing."
+
+
+def _visit_seconds(journal: Path) -> float | None:
+    """Return the sum of the journal's visits; None where there is none, and a line that breaks off does not count."""
+    try:
+        lines = journal.read_bytes().splitlines()
+    except OSError:
+        return None
+    found = [seconds for line in lines if (seconds := _seconds_of(line)) is not None]
+    return math.fsum(found) if found else None
+
+
+def _seconds_of(line: bytes) -> float | None:
+    try:
+        data = json.loads(line)
+    except ValueError:
+        return None
+    seconds = data.get("seconds") if isinstance(data, dict) else None
+    return float(seconds) if isinstance(seconds, (int, float)) and 0 <= seconds < math.inf else None
 
 
 def _schema_of(line: bytes) -> object:

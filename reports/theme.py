@@ -66,11 +66,10 @@ def log_axis(
     """Return a logarithmic axis over `span` (in log10) with the ticks that it is given, and no others."""
     return {
         "type": "log",
-        "range": list(span),
+        "range": [round(end, 4) for end in span],
         "tickmode": "array",
         "tickvals": [value for value, _ in ticks],
         "ticktext": [text for _, text in ticks],
-        "title": {"text": title, "font": {"size": 11.5}, "standoff": 8},
         "showgrid": grid,
         "gridcolor": HAIR,
         "zeroline": False,
@@ -82,4 +81,4 @@ def log_axis(
         "fixedrange": True,
         "ticklabelstandoff": 5 if grid else 0,
         "ticklabeloverflow": "allow",
-    }
+    } | ({"title": {"text": title, "font": {"size": 11.5}, "standoff": 8}} if title else {})

@@ -12,11 +12,14 @@ from typing import Any
 
 from harness.case import Case
 from harness.declare.costs import Cost, cost, resolve_backend
+from harness.declare.match import matched
 from harness.record import FailedRecord, OkRecord, Value, write_record
 
 ROUNDS = 5
 SIZES = {"Ti": (192, 768, 3), "S": (384, 1536, 6), "B": (768, 3072, 12)}
 DETERMINISM = ("run", "batch_size", "position", "composition")
+MATCHED = (("dense-1", "top-1"), ("dense-2", "top-2"), ("dense", "soft"), ("dense", "top-2"))
+"""A dense variant and the one whose FLOPs it shares; of two that a run has, the later."""
 Edit = Callable[[Case, dict[str, Any]], dict[str, Any] | None]
 """Takes a case and its record as a dict; returns another record, or None for a case without one."""
 
@@ -62,12 +65,14 @@ def sweep_cases(axis: str = "experts", values: Iterable[int] = (4, 8, 16, 32, 64
     """Return cases of a suite that sweeps one axis, like the shipped suites `experts`, `top-k`, `slots`, `batch`."""
     cases: list[Case] = []
     for value in values:
-        cases.append(make_case("top-2", "token_choice", **({"experts": 16} | {axis: value})))
+        routed = {} if axis == "slots" else {axis: value}
+        cases.append(make_case("top-2", "token_choice", **({"experts": 16} | routed)))
         if axis != "top_k":
             cases.append(make_case("soft", "soft", **({"experts": 16, "slots": 4} | {axis: value})))
-    extra = {"batch": list(values)} if axis == "batch" else {"batch": [8]}
-    cases += [make_case("dense", "dense", batch=batch) for batch in extra["batch"]]
-    return [case for case in cases if axis != "slots" or case.layer != "token_choice" or case.slots is None]
+    sparse = [case for case in cases if case.layer == "token_choice"]
+    cases += {dense: None for case in sparse
+              for dense in matched(make_case("dense", "dense", batch=case.batch), [case], "flops")}  # fmt: skip
+    return cases
 
 
 def write_run(folder: Path, cases: list[Case], *, edit: Edit | None = None, **top: Any) -> Path:
@@ -123,7 +128,7 @@ def ok_record(case: Case, draw: random.Random) -> dict[str, Any]:
 def run_file(cases: list[Case]) -> dict[str, Any]:
     """Return run.json for `cases`."""
     layers = {case.variant: case.layer for case in cases}
-    match = {"to": "top-2", "on": "flops"} if "top-2" in layers else None
+    match = {name: {"to": to, "on": "flops"} for name, to in MATCHED if to in layers}
     headline = ["top-1 / dense-1", "soft / dense-1", "memory", "determinism"] if "dense-1" in layers else []
     return {
         "schema": 1,
@@ -133,14 +138,12 @@ def run_file(cases: list[Case]) -> dict[str, Any]:
             "source": '# test data\ntitle = "Dense, sparse and Soft MoE at equal active FLOPs"\n',
             "overrides": [],
             "select": None,
-            "variants": [
-                {"name": n, "layer": kind, "match": match if kind == "dense" else None} for n, kind in layers.items()
-            ],
+            "variants": [{"name": n, "layer": kind, "match": match.get(n)} for n, kind in layers.items()],
             "axes": {},
             "headline": headline,
             "measure": {"probes": ["flops", "latency", "memory", "determinism"], "rounds": ROUNDS, "seed": 0},
         },
-        "cases": [_planned(case, match) for case in cases],
+        "cases": [_planned(case, match.get(case.variant)) for case in cases],
         "device": {"kind": "cpu", "name": "Test CPU (invented)", "cores": 2, "threads": 2, "memory_bytes": 8 << 30},
         "environment": {"python": "3.11.9", "packages": {"torch": "2.13.0+cpu"}, "os": "Linux 6.8", "hostname": "test"},
         "ceilings": {"flops_per_s": {"float32": 1.2e11}, "bytes_per_s": 2.1e10, "memory_bytes": 8 << 30},
@@ -168,7 +171,7 @@ def _planned(case: Case, match: dict[str, Any] | None) -> dict[str, Any]:
         "seconds": 0.1,
         "fits": True,
         "unsupported": None,
-        "match": (match | {"ratio": 1.002}) if match and case.layer == "dense" else None,
+        "match": (match | {"ratio": 1.002}) if match else None,
     }
 
 

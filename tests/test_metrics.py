@@ -66,6 +66,11 @@ def test_every_metric_says_what_it_is() -> None:
         (1.0032, 1.0021, 1.0043, "1.003×", "[1.002, 1.004]"),
         (0.09, 0.01, 1.31, "0.09×", "[0.01, 1.31]"),
         (1.0, 1.0, 1.0, "1.00×", "[1.00, 1.00]"),
+        (1.0, 1.0 - 1e-16, 1.0, "1.00×", "[1.00, 1.00]"),
+        (1.3, 0.47, 3.6, "1×", "[0.5, 4]"),
+        (1.1, 0.067, 15.2, "1×", "[0.07, 15]"),
+        (0.47, 0.0008, 270.0, "0.5×", "[0.0008, 270.0]"),
+        (0.004, 0.001, 0.9, "0.004×", "[0.001, 0.900]"),
     ],
 )
 def test_ratios_have_the_digits_of_their_interval(
@@ -79,6 +84,8 @@ def test_slopes_may_be_negative_or_nothing() -> None:
     assert show_number(0.007, -0.004, 0.018) == "0.007"
     assert show_interval(0.007, -0.004, 0.018) == "[−0.004, 0.018]"
     assert show_number(-0.00001, -0.04, 0.04) == "0.0000"
+    assert show_interval(0.5, 0.002, 1.1) == "[0.002, 1.1]"
+    assert show_interval(-0.5, -1.1, -0.002) == "[−1.1, −0.002]"
 
 
 def test_per_cent_is_never_rounded_to_all_or_nothing() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from harness.case import Case
 from reports import render
-from reports.page import asset, environment, plotly_js, render_page, unbroken
+from reports.page import STYLES, asset, environment, plotly_js, render_page, styles, unbroken
 from reports.read import read_run
 from reports.review import review
 from reports.words import plain
@@ -95,6 +95,18 @@ def test_headings_are_in_order(source: str) -> None:
     assert headings.count("h2") == 10
 
 
+def test_means_have_a_heading_of_their_own(source: str) -> None:
+    heading = '<tr class="grp"><td colspan="6">Over all settings, geometric means</td></tr>'
+    assert source.count(heading) == 1
+    assert source[source.index(heading) + len(heading) :].lstrip().startswith('<tr class="mean">')
+
+
+def test_style_sheets_lose_only_what_is_idle() -> None:
+    assert "/*" not in styles()
+    assert "\n" not in styles()
+    assert styles().count("{") == styles().count("}") == sum(asset(name).count("{") for name in STYLES)
+
+
 def test_the_cloud_button_is_off() -> None:
     assert "showSendToCloud: false" in asset("boot.js")
 
@@ -114,7 +126,7 @@ def test_a_second_render_has_the_same_bytes(tmp_path: Path) -> None:
 
 def test_the_page_stays_small(source: str) -> None:
     assert len(source.encode()) < 6_000_000
-    assert len(source.encode()) - len(plotly_js().encode()) < 240_000
+    assert len(source.encode()) - len(plotly_js().encode()) < 200_000
 
 
 def hostile_run(folder: Path) -> Path:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,10 +12,13 @@ from typing import Any
 import pytest
 
 from harness.case import Case
+from harness.declare.costs import cost
+from harness.declare.match import matched
 from reports import ReportError, render
 from reports.context import Context, setting_of
 from reports.read import read_run
 from reports.review import Review, review
+from reports.sections.cases import command
 from reports.sections.ratios import against_dense
 from reports.words import plain
 from tests import fake_run
@@ -28,6 +33,13 @@ def review_of(folder: Path, cases: list[Case], edit: fake_run.Edit | None = None
     return review(read_run(fake_run.write_run(folder / "run", cases, edit=edit, **top)))
 
 
+def timed(record: dict[str, Any], rounds: list[float]) -> dict[str, Any]:
+    """Return `record` with these times, round by round."""
+    record["metrics"]["latency_ms"] = {"value": sorted(rounds)[len(rounds) // 2], "low": min(rounds),
+                                       "high": max(rounds), "n": 5, "rounds": rounds}  # fmt: skip
+    return record
+
+
 def all_text(made: Review) -> str:
     return " ".join([plain(made.answer), *(plain(s.finding) + plain(s.caption) for s in made.sections)])
 
@@ -40,6 +52,124 @@ def test_the_answer_says_who_is_fastest_by_how_much_where_and_whether_it_is_batc
     assert f"{best.value:.2f}×" in text
     assert best.candidate.phrase in text
     assert "not batch-invariant" in text
+
+
+def test_batch_invariance_is_that_of_the_case_that_is_named(tmp_path: Path) -> None:
+    """Capacity by the sequence keeps every bit, and stands first; the fastest layer shares it over the batch."""
+
+    def edit(case: Case, record: dict[str, Any]) -> dict[str, Any]:
+        coupled = case.group == "batch"
+        record["metrics"]["det_batch_size"] = {"value": 0.25 if coupled else 1.0}
+        record["metrics"]["det_batch_size_cause"] = {"value": "coupling" if coupled else "none"}
+        return timed(record, [0.5 if coupled else 0.8 if case.group else 1.0] * 5)
+
+    cases = [fake_run.make_case("ec", "expert_choice", experts=8, group=group) for group in ("sequence", "batch")]
+    made = review_of(tmp_path, [*cases, fake_run.make_case("dense", "dense")], edit)
+    text = plain(made.answer)
+    assert "ec with 8 experts, capacity shared by the batch is fastest" in text
+    assert "ec (capacity shared by the batch) is not batch-invariant (75 % of its rows change, by coupling)" in text
+    assert "bit for bit" not in text
+
+
+CERTAIN, LEVEL, NOISY = [1.0] * 5, [1.0, 1.001, 0.999, 1.0, 1.0], [0.4, 2.5, 0.5, 2.2, 0.6]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "finding", "answer"),
+    [
+        (
+            [0.9 * n for n in NOISY],
+            [0.95 * n for n in LEVEL],
+            "B beats the dense FFN of equal FLOPs.",
+            r"B takes 0\.950*× \[0\.9.*\] the time of dense, and cannot be told apart from A",
+        ),
+        (
+            [0.8 * n for n in LEVEL],
+            [0.9 * n for n in LEVEL],
+            "A beats the dense FFN of equal FLOPs, as does 1 more of 2.",
+            r"A is fastest, 0\.800*× \[0\..*\] the time of dense",
+        ),
+        (
+            [0.9 * n for n in NOISY],
+            LEVEL,
+            "A cannot be told apart from the dense FFN of equal FLOPs.",
+            "A and dense cannot be told apart, ",
+        ),
+        (
+            LEVEL,
+            [2.0 * n for n in LEVEL],
+            "A is level with the dense FFN of equal FLOPs, and none is ahead of it.",
+            "A and dense take the same time within 2 %",
+        ),
+        (
+            [3.0 * n for n in LEVEL],
+            [2.0 * n for n in LEVEL],
+            "No layer beats the dense FFN of equal FLOPs; B comes nearest.",
+            r"dense is fastest, and B, the next, takes 2\.0+×",
+        ),
+    ],
+    ids=["a noisy 0.90 hides no certain 0.95", "a runner-up that is slower", "undecided", "level", "all slower"],
+)
+def test_what_is_undecided_is_not_called_level(
+    tmp_path: Path, first: list[float], second: list[float], finding: str, answer: str
+) -> None:
+    rounds = {"A": first, "B": second, "dense": CERTAIN}
+    cases = [fake_run.make_case(name, "token_choice", experts=8, top_k=1, capacity_factor=None) for name in "AB"]
+    made = review_of(tmp_path, [*cases, fake_run.make_case("dense", "dense")],
+                     lambda case, record: timed(record, rounds[case.variant]))  # fmt: skip
+    said = plain(made.ratios.finding).replace(" with 8 experts", "")
+    assert said == finding
+    assert re.search(answer, plain(made.answer).replace(" with 8 experts", ""))
+
+
+def test_the_finding_looks_at_every_dense_ffn(tmp_path: Path) -> None:
+    """Four layers lose to dense-1, the FFN that most stand against; one beats dense-2, and that is not passed over."""
+
+    def edit(case: Case, record: dict[str, Any]) -> dict[str, Any]:
+        ms = {"top-1": 2.0, "soft": 2.0, "expert-choice": 2.0, "dense-2": 4.0}.get(case.variant, 1.0)
+        return timed(record, [ms] * 5)
+
+    made = review_of(tmp_path, fake_run.quick_cases(), edit)
+    assert plain(made.ratios.finding).startswith("Top-2 with 8 experts, capacity 1.25 beats the dense FFN of equal")
+
+
+def test_activations_are_not_compared_with_each_other(tmp_path: Path) -> None:
+    relu = [fake_run.make_case("top-1", "token_choice", experts=8, top_k=1, activation="relu", gated=g) for g in (0, 1)]
+    dense = [fake_run.make_case("dense", "dense", activation=a, gated=True) for a in ("silu", "relu")]
+    made = review_of(tmp_path, [*relu, *dense])
+    (block,) = made.ratios.blocks
+    assert [(row.candidate.id, row.reference.id) for row in block.rows] == [(relu[1].id, dense[1].id)]
+    assert block.where == "size S, batch 8, forward, reglu"
+
+
+SWEPT: dict[str, tuple[Any, Any]] = {
+    "routing": ("learned", "balanced"),
+    "backend": ("reference", "grouped"),
+    "group": ("sequence", "batch"),
+    "shared_experts": (0, 1),
+    "capacity_factor": (1.25, None),
+    "experts": (8, 16),
+    "top_k": (1, 2),
+    "d_ff": (1536, 1544),
+    "dtype": ("float32", "bfloat16"),
+    "scope": ("layer", "block"),
+    "compile": (False, True),
+    "activation": ("gelu", "relu"),
+    "gated": (False, True),
+    "tokens": (64, 196),
+    "pass_": ("forward", "train"),
+}
+
+
+@pytest.mark.parametrize("axis", SWEPT)
+def test_rows_that_differ_in_an_axis_are_told_apart(tmp_path: Path, axis: str) -> None:
+    own = {"experts": 8, "top_k": 1, "capacity_factor": None, "backend": "reference"}
+    cases = [fake_run.make_case("A", "token_choice", **(own | {axis: value})) for value in SWEPT[axis]]
+    shared = axis not in (*own, "routing", "group", "shared_experts", "d_ff")
+    references = [fake_run.make_case("dense", "dense", **({axis: v} if shared else {})) for v in SWEPT[axis]]
+    made = review_of(tmp_path, [*cases, *references])
+    rows = [(block.where, row.candidate.phrase) for block in made.ratios.blocks for row in block.rows]
+    assert len(rows) == len(set(rows)) == 2, rows
 
 
 def test_pairs_share_everything_that_is_not_the_layer(quick: Review) -> None:
@@ -113,7 +243,7 @@ def test_a_swept_axis_has_a_panel(tmp_path: Path, axis: str, values: tuple[int, 
     panels = {panel.axis: panel for panel in made.scaling.panels}
     assert set(panels) == {axis}
     lines = panels[axis].lines
-    assert {line.variant for line in lines if line.slope is not None} == sloped
+    assert {line.variant for line in lines if line.slope is not None and line.follows is None} == sloped
     assert all([point.x for point in line.points] == list(values) for line in lines if line.slope is not None)
 
 
@@ -140,6 +270,44 @@ def test_flat_is_said_only_where_the_interval_allows_it(tmp_path: Path) -> None:
     assert plain(made.scaling.finding) == "Soft’s time grows as E^1.00; top-2’s is flat in experts."
 
 
+def test_a_slope_that_is_neither_flat_nor_certain_cannot_be_told(tmp_path: Path) -> None:
+    def noisy(case: Case, record: dict[str, Any]) -> dict[str, Any]:
+        jitter = [1, 4, 0.25, 2, 0.5] if case.experts == 64 else [1.0] * 5
+        return timed(record, [1.0 + j for j in jitter] if case.layer == "soft" else [1.0] * 5)
+
+    made = review_of(tmp_path, fake_run.sweep_cases(), noisy)
+    text = plain(made.scaling.finding)
+    assert text == "Whether soft’s time grows with experts cannot be told; top-2’s is flat in experts."
+
+
+def soft_and_matched_dense() -> list[Case]:
+    """Return the README's suite: Soft MoE of 8 to 64 experts, and the dense FFN of each one's FLOPs."""
+    soft = [fake_run.make_case("soft", "soft", experts=experts, tokens=64) for experts in (8, 16, 32, 64)]
+    return [*soft, *matched(fake_run.make_case("dense", "dense", tokens=64), soft, "flops")]
+
+
+def test_a_matched_dense_ffn_stands_where_it_is_matched(tmp_path: Path) -> None:
+    cases = soft_and_matched_dense()
+    made = review_of(tmp_path, cases)
+    (panel,) = made.scaling.panels
+    soft, dense = panel.lines
+    assert len({point.id for point in dense.points}) == 4
+    assert [point.x for point in dense.points] == [8, 16, 32, 64]
+    flops = {case.id: cost(case).flops_model for case in cases}
+    for a, b in zip(soft.points, dense.points, strict=True):
+        assert flops[a.id] / flops[b.id] == pytest.approx(1, abs=0.03)
+    assert (dense.follows, dense.detail) == ("soft", "matched to soft")
+    assert "dense" not in plain(made.scaling.finding)
+    assert "dense to soft" in plain(made.scaling.caption)
+
+
+def test_a_matched_dense_ffn_without_its_match_is_left_out(tmp_path: Path) -> None:
+    *soft, first = soft_and_matched_dense()[:5]
+    made = review_of(tmp_path, [*soft, first])
+    assert first.layer == "dense"
+    assert [line.variant for line in made.scaling.panels[0].lines] == ["soft"]
+
+
 def test_determinism_rows_are_set_apart_by_what_couples_them(quick: Review) -> None:
     rows = {(row.variant, row.detail.split(",")[0]): row for row in quick.determinism.rows}
     axis = [name for name, _, _ in quick.determinism.columns].index("composition")
@@ -157,7 +325,8 @@ def test_a_cell_tells_the_worst_case(tmp_path: Path) -> None:
         return record
 
     made = review_of(tmp_path, fake_run.quick_cases(), one_bad)
-    cell = made.determinism.cell("dense-1", "run")
+    row = next(row for row in made.determinism.rows if row.variant == "dense-1")
+    cell = row.cell("run")
     assert cell is not None
     assert (cell.kind, cell.share) == ("rd", 0.5)
     assert cell.worst is not None
@@ -241,20 +410,22 @@ def test_a_value_without_rounds_has_no_verdict(tmp_path: Path) -> None:
 
 def test_every_row_has_its_command(quick: Review) -> None:
     row = quick.cases.rows[0]
-    assert row.command == f"harness run quick --select 'id == \"{row.subject.id}\"' --device cpu"
+    assert (
+        command(quick.cases, row.subject.id) == f"harness run quick --select 'id == \"{row.subject.id}\"' --device cpu"
+    )
 
 
 def test_overrides_stand_in_the_command(tmp_path: Path) -> None:
     suite = fake_run.run_file(fake_run.quick_cases())["suite"] | {"overrides": ["batch=[1, 8]"]}
     made = review_of(tmp_path, fake_run.quick_cases(), suite=suite, command="harness run my/own.toml --device cpu")
-    assert made.cases.rows[0].command.startswith("harness run my/own.toml --set 'batch=[1, 8]' --select ")
+    assert command(made.cases, "it").startswith("harness run my/own.toml --set 'batch=[1, 8]' --select ")
 
 
 def test_an_interrupted_run_has_a_banner(tmp_path: Path) -> None:
     made = review_of(tmp_path, fake_run.sweep_cases(), lambda case, record: record if case.layer == "soft" else None,
                      status="interrupted", finished=None)  # fmt: skip
     (banner,) = made.banners
-    assert banner.startswith("This run was interrupted: 6 of 11 cases have no result yet")
+    assert banner.startswith("This run was interrupted: 9 of 14 cases have no result yet")
 
 
 def test_records_that_break_off_are_read_up_to_the_cut(tmp_path: Path) -> None:
@@ -262,7 +433,7 @@ def test_records_that_break_off_are_read_up_to_the_cut(tmp_path: Path) -> None:
     path = folder / "records.jsonl"
     path.write_bytes(path.read_bytes()[:-200])
     made = review(read_run(folder))
-    assert made.banners == ("records.jsonl breaks off in line 11: this page shows what stands before it.",)
+    assert made.banners == ("records.jsonl breaks off in line 14: this page shows what stands before it.",)
     assert made.coverage.counts == {"missing": 1}
 
 
@@ -273,7 +444,7 @@ def test_lines_that_are_no_records_are_counted(tmp_path: Path) -> None:
     lines[2] = lines[2].replace('"value":', '"value":NaN,"was":', 1)
     path.write_text("\n".join(lines) + "\n", "utf-8")
     made = review(read_run(folder))
-    assert "1 of 11 lines of records.jsonl cannot be read, the first is line 3" in made.banners[0]
+    assert "1 of 14 lines of records.jsonl cannot be read, the first is line 3" in made.banners[0]
 
 
 @pytest.mark.parametrize(
@@ -317,9 +488,53 @@ def test_paths_are_checked_before_any_work(tmp_path: Path) -> None:
         render(folder, html=tmp_path / "none" / "report.html")
     with pytest.raises(ReportError, match="is a folder"):
         render(folder, html=tmp_path)
-    with pytest.raises(ReportError, match="choose another"):
-        render(folder, html=tmp_path / "summary.md")
+    for taken in (folder / "summary.md", folder / "journal.jsonl", folder / "run.json", tmp_path / "page.json"):
+        with pytest.raises(ReportError, match="choose another"):
+            render(folder, html=taken)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+    assert sorted(path.name for path in folder.iterdir()) == ["records.jsonl", "run.json"]
+
+
+def test_only_a_regular_file_is_replaced(tmp_path: Path) -> None:
+    folder = fake_run.write_run(tmp_path / "run", fake_run.sweep_cases())
+    os.mkfifo(tmp_path / "pipe.html")
+    os.mkfifo(tmp_path / "page.json")
+    for name in ("pipe.html", "page.html"):
+        with pytest.raises(ReportError, match="is no regular file"):
+            render(folder, html=tmp_path / name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["page.json", "pipe.html", "run"]
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    folder = fake_run.write_run(tmp_path / "run", fake_run.sweep_cases())
+    (tmp_path / "page.html").symlink_to(tmp_path / "kept.html")
+    render(folder, html=tmp_path / "page.html")
+    assert (tmp_path / "page.html").is_symlink()
+    assert (tmp_path / "kept.html").read_text("utf-8").startswith("<!doctype html>")
+
+
+def test_files_beside_the_page_are_named_after_it(tmp_path: Path) -> None:
+    folder = fake_run.write_run(tmp_path / "run", fake_run.sweep_cases())
+    others = {"summary.md": "mine", "report.json": "mine"}
+    for name, content in others.items():
+        (tmp_path / name).write_text(content)
+    rendered = render(folder, html=tmp_path / "page.html")
+    assert (rendered.summary.name, rendered.data.name) == ("page.summary.md", "page.json")
+    assert {name: (tmp_path / name).read_text() for name in others} == others
+    inside = render(folder, html=folder / "report.html")
+    assert (inside.summary, inside.data) == (folder / "summary.md", folder / "report.json")
+
+
+def test_the_time_of_a_resumed_run_is_that_of_its_visits(tmp_path: Path) -> None:
+    folder = fake_run.write_run(tmp_path / "run", fake_run.sweep_cases(), finished="2026-11-24T09:00:00+00:00")
+    untold = review(read_run(folder))
+    assert plain(untold.provenance.finding) == "One command repeats the run, on Test CPU (invented)."
+    assert untold.facts[3].lines == ("21 Nov 2026, 02:14 UTC to 24 Nov 2026, 09:00 UTC", "5 rounds a case")
+    lines = [json.dumps({"visit": visit, "seconds": 31.5}) for visit in range(4)]
+    (folder / "journal.jsonl").write_text("\n".join([*lines, '{"visit": 4, "seconds": 9']), "utf-8")
+    told = review(read_run(folder))
+    assert plain(told.provenance.finding) == "One command repeats the run, 2 min 6 s of visits, on Test CPU (invented)."
+    assert told.facts[3].lines[1] == "2 min 6 s of visits, 5 rounds a case"
 
 
 def test_every_sentence_ends_and_holds_no_stray_value(quick: Review) -> None:

@@ -9,9 +9,12 @@
     navigator.clipboard.writeText(text).then(() => { event.target.textContent = "copied"; });
   });
   document.addEventListener("toggle", ({ target }) => {
-    if (!target.matches(".rep") || !target.open || target.querySelector(".copy")) return;
+    if (!target.matches(".cases details") || !target.open || target.querySelector(".copy")) return;
+    const code = document.querySelector(".again code").cloneNode(true);
+    const name = target.querySelector("summary").textContent.replaceAll("'", `'"'"'`); // as a shell quotes it
+    code.querySelector("var").replaceWith(name);
     const button = Object.assign(document.createElement("button"), { className: "copy", type: "button", textContent: "copy" });
-    target.append(button);
+    target.append(code, button);
   }, true);
 
   const links = new Map(all(".rail a").map((link) => [link.hash.slice(1), link]));
@@ -32,6 +35,8 @@
   const selects = all("select", form);
   const count = form.querySelector("output");
 
+  const scale = { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40, k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15 };
+
   const filter = () => {
     const wanted = selects.map((select, place) => [place, select.value]).filter(([, value]) => value);
     const words = form.q.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
@@ -49,10 +54,10 @@
     heads[column].setAttribute("aria-sort", down ? "descending" : "ascending");
     const key = ({ row }) => {
       const cell = row.cells[column];
-      const text = (cell.dataset.s ?? cell.textContent).trim();
+      const text = cell.textContent.trim();
       if (text === "" || text === "–") return null;
-      const number = Number(text.replace(/^[±ks ]+|[ %]+$/g, ""));
-      return Number.isNaN(number) ? text : number;
+      const [, number, unit] = text.match(/^[±ks]? ?([\d.]+) ?(%|B|[kMGTP]|[KMGT]iB)?$/) ?? [];
+      return number === undefined ? text : number * (scale[unit] ?? 1);
     };
     const order = (a, b) => (typeof a === typeof b ? (a < b ? -1 : a > b ? 1 : 0) : typeof a === "number" ? -1 : 1);
     rows.map((entry) => [key(entry), entry]).sort(([a], [b]) =>

@@ -30,8 +30,8 @@ class Drawn:
 
 
 def tidy(value: float) -> float:
-    """Return `value` in six significant digits: more than a pixel shows."""
-    return float(f"{value:.6g}")
+    """Return `value` in five significant digits: more than a pixel shows."""
+    return float(f"{value:.5g}")
 
 
 def round_bytes(value: float) -> str:

@@ -116,8 +116,6 @@ def _bars(line: Line) -> dict[str, object] | None:
     if any(point.low is None or point.high is None for point in line.points):
         return None
     return {
-        "type": "data",
-        "symmetric": False,
         "array": [tidy((point.high or 0.0) - point.ms) for point in line.points],
         "arrayminus": [tidy(point.ms - (point.low or 0.0)) for point in line.points],
         "thickness": 1,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from harness.metrics import show
-from reports.compare import Comparison, distance
+from reports.compare import Comparison, distance, rivals
 from reports.context import Context, Setting
 from reports.sections.coverage import KINDS, Coverage
 from reports.sections.determinism import Determinism, batch_words, invariant
-from reports.sections.ratios import Ratios, against_dense
+from reports.sections.ratios import Ratios, against_dense, leading
 from reports.sections.scaling import Scaling
 from reports.words import Sentence, Span, capital, count, join, ratio, sentence, slope
 
@@ -18,7 +18,7 @@ def build(context: Context, coverage: Coverage, ratios: Ratios, scaling: Scaling
     if setting is None or not context.timed:
         return _without_times(context, coverage, determinism)
     if ratios.blocks:
-        return sentence(_place(context, setting), _compared(ratios, determinism), ".")
+        return sentence(_place(context, setting), _compared(context, ratios, determinism), ".")
     return sentence(_alone(context, setting, scaling), ".")
 
 
@@ -26,13 +26,13 @@ def _place(context: Context, setting: Setting) -> str:
     return f"At {context.words(setting)}: "
 
 
-def _compared(ratios: Ratios, determinism: Determinism) -> Sentence:
+def _compared(context: Context, ratios: Ratios, determinism: Determinism) -> Sentence:
     block = ratios.blocks[0]
     equal = against_dense(block)
     moe = [row for row in block.rows if row.candidate.family == "soft" and row.reference.family == "sparse"]
     parts: list[Sentence] = []
     if equal:
-        parts.append(_fastest(equal, determinism))
+        parts.append(_fastest(context, equal, determinism))
     if moe:
         parts.append(_takes(min(moe, key=distance)))
     if not parts:
@@ -43,25 +43,31 @@ def _compared(ratios: Ratios, determinism: Determinism) -> Sentence:
     return tuple(out)
 
 
-def _fastest(equal: list[Comparison], determinism: Determinism) -> Sentence:
-    """Name the fastest of the layers that share the dense FFN's FLOPs, the dense FFN among them."""
-    best = equal[0]
-    dense = best.reference.variant
+def _fastest(context: Context, equal: list[Comparison], determinism: Determinism) -> Sentence:
+    """Name the fastest of the layers that share the dense FFN's FLOPs, the dense FFN among them, if it can be told."""
+    best = leading(equal)
+    layer, dense = best.candidate.phrase, best.reference.variant
+    estimate = ratio(best.value, best.interval)
     if best.verdict == "faster":
-        first = sentence(f"at equal FLOPs {best.candidate.phrase} is fastest, ", ratio(best.value, best.interval),
-                         f" the time of {dense}")  # fmt: skip
-        leader = best.candidate.variant
+        others = rivals(context, best, equal)
+        named = "" if others else " is fastest,"
+        first = sentence(f"{layer}{named or ' takes'} ", estimate, f" the time of {dense}", _beside(others))
     elif best.verdict == "slower":
-        first = sentence(f"at equal FLOPs {dense} is fastest, and {best.candidate.phrase}, the next, takes ",
-                         ratio(best.value, best.interval), " its time")  # fmt: skip
-        leader = best.reference.variant
+        first = sentence(f"{dense} is fastest, and {layer}, the next, takes ", estimate, " its time")
     else:
-        word = "the same time within 2 %" if best.verdict == "same" else "a time that cannot be told apart"
-        first = sentence(f"at equal FLOPs {best.candidate.phrase} and {dense} take {word}, ",
-                         ratio(best.value, best.interval))  # fmt: skip
-        leader = best.candidate.variant
-    words = batch_words(determinism, leader)
-    return sentence(first, f"; {leader} is {words}" if words else "")
+        word = "take the same time within 2 %" if best.verdict == "same" else "cannot be told apart"
+        first = sentence(f"{layer} and {dense} {word}, ", estimate)
+    subject = best.reference if best.verdict == "slower" else best.candidate
+    words = batch_words(determinism, subject.id)
+    return sentence("at equal FLOPs ", first, f"; {words}" if words else "")
+
+
+def _beside(others: list[Comparison]) -> str:
+    """Return that the leader cannot be told apart from `others`; empty where there are none."""
+    if not others:
+        return ""
+    names = others[0].candidate.phrase if len(others) == 1 else f"{len(others)} others"
+    return f", and cannot be told apart from {names}"
 
 
 def _takes(row: Comparison) -> Sentence:
@@ -74,7 +80,8 @@ def _alone(context: Context, setting: Setting, scaling: Scaling) -> Sentence:
     for panel in scaling.panels:
         for line in panel.lines:
             if line.slope is not None:
-                return sentence(f"{capital(line.variant)} has nothing to stand against; its time grows with"
+                verb = "goes" if line.slope.holds(0) else "grows" if line.slope.value > 0 else "falls"
+                return sentence(f"{capital(line.variant)} has nothing to stand against; its time {verb} with"
                                 f" {panel.x_title} to the power ", slope(line.slope))  # fmt: skip
     result = context.at(setting)[0]
     interval = result.interval("latency_ms")
@@ -92,6 +99,7 @@ def _without_times(context: Context, coverage: Coverage, determinism: Determinis
                         f"{count(coverage.planned, 'case')} {why}.")  # fmt: skip
     yes, no = invariant(determinism)
     if yes or no:
-        return sentence(f"No times were measured; {Span(str(len(yes))).text} of {count(len(yes) + len(no), 'variant')} "
-                        "keep every bit of a row when the batch size changes.")  # fmt: skip
+        keep = "keeps" if len(yes) == 1 else "keep"
+        return sentence(f"No times were measured; {len(yes)} of {count(len(yes) + len(no), 'variant')} {keep} every bit "
+                        "of a row when the batch size changes.")  # fmt: skip
     return sentence(f"No times were measured; {count(coverage.ok, 'case')} ran without a fault.")

@@ -20,10 +20,10 @@ PASS_SHORT = {"forward": "forward", "forward_backward": "fwd + bwd", "train": "t
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A number as printed, and what it is sorted by."""
+    """A number as printed, and the number itself."""
 
     text: str
-    sort: float | None = None
+    value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,6 @@ class Row:
     word: str
     """ok, or what kind of failure."""
     reason: str | None
-    command: str
     notes: tuple[str, ...]
     filters: dict[str, str]
     experts: Cell
@@ -71,6 +70,8 @@ class Cases(Section):
     rows: tuple[Row, ...] = ()
     left_out: int = 0
     filters: tuple[Filter, ...] = ()
+    again: tuple[str, str] = ("", "")
+    """The command that measures one case again: what stands before the case's id, and what after it."""
 
 
 _FILTERS = (("variant", "Variant"), ("size", "Size"), ("experts", "Experts"), ("batch", "Batch"),
@@ -92,17 +93,23 @@ def build(context: Context) -> Cases:
         rows=rows,
         left_out=max(0, len(context.results) - LIMIT),
         filters=_filters(rows),
+        again=again(context.run),
     )
 
 
-def command(run: Run, case_id: str) -> str:
-    """Return the command that measures one case again."""
+def again(run: Run) -> tuple[str, str]:
+    """Return the command that measures one case again, in two parts: the case's id stands between them."""
     suite = run.file.suite
     overrides = " ".join(f"--set {shlex.quote(text)}" for text in suite.overrides)
     device = str(run.file.device.get("kind") or "auto")
-    select = shlex.quote(f'id == "{case_id}"')
-    return " ".join(part for part in (f"harness run {shlex.quote(suite_argument(run))}", overrides,
-                                      f"--select {select}", f"--device {shlex.quote(device)}") if part)  # fmt: skip
+    head = " ".join(part for part in ("harness run", shlex.quote(suite_argument(run)), overrides) if part)
+    return f"{head} --select 'id == \"", f"\"' --device {shlex.quote(device)}"
+
+
+def command(section: Cases, case_id: str) -> str:
+    """Return the command that measures one case again; the page's script writes the same."""
+    before, after = section.again
+    return before + case_id.replace("'", "'\"'\"'") + after
 
 
 def suite_argument(run: Run) -> str:
@@ -129,7 +136,6 @@ def _row(context: Context, result: Result) -> Row:
         status=result.status,
         word=KINDS.get(result.status, result.status),
         reason=result.reason,
-        command=command(context.run, result.id),
         notes=result.notes,
         filters={
             "variant": case.variant,
@@ -164,7 +170,7 @@ def _filters(rows: tuple[Row, ...]) -> tuple[Filter, ...]:
 
 def _caption(run: Run) -> Sentence:
     return sentence(
-        "A row opens to the command that measures it again. Median over rounds; ± is half its 95 % interval. FLOPs are"
+        "Median over rounds; ± is half its 95 % interval. FLOPs are"
         " the model’s, 2 a multiply-add, of the case’s pass; peak is the allocator’s, above weights and input. The same"
         " rows as data: ",
         Span("records.jsonl", "code"),

@@ -60,8 +60,18 @@ class Row:
     own: str
     """What sets the row apart from the variant's others, its number format left out: `capacity 1.25`."""
     detail: str
-    cases: int
+    cases: tuple[str, ...]
+    """Ids of the cases that the row was made of."""
     cells: tuple[Cell, ...]
+
+    @property
+    def name(self) -> str:
+        """The row in a sentence: `top-1 (capacity 1.25)`."""
+        return f"{self.variant} ({self.own})" if self.own else self.variant
+
+    def cell(self, axis: str) -> Cell | None:
+        """Return the row's cell on `axis`, or None where it was not measured."""
+        return next((cell for cell in self.cells if cell.axis == axis and cell.kind != "no"), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +86,9 @@ class Determinism(Section):
     """(axis, heading, what varies)."""
     rows: tuple[Row, ...] = ()
 
-    def cell(self, variant: str, axis: str) -> Cell | None:
-        """Return the first row's cell of `variant` on `axis`."""
-        row = next((row for row in self.rows if row.variant == variant), None)
-        return next((cell for cell in row.cells if cell.axis == axis), None) if row else None
+    def row(self, case: str) -> Row | None:
+        """Return the row that speaks of the case with the id `case`: its capacity, group, backend and format."""
+        return next((row for row in self.rows if case in row.cases), None)
 
 
 def build(context: Context) -> Determinism:
@@ -111,10 +120,11 @@ def _rows(context: Context, axes: list[str]) -> list[Row]:
     rows = []
     for (variant, own, dtype), results in sorted(groups.items(), key=lambda item: order.index(item[0][0])):
         identity = context.identity[variant]
-        backends = sorted({result.backend for result in results if result.backend and result.backend != own})
+        backends = sorted({result.backend for result in results if result.backend} - set(own.split(", ")))
         detail = ", ".join(part for part in (own, *backends, DTYPES.get(dtype, (dtype,))[0]) if part)
         cells = tuple(_cell(axis, results) for axis in axes)
-        rows.append(Row(variant, identity.family, identity.step, own, detail, len(results), cells))
+        ids = tuple(result.id for result in results)
+        rows.append(Row(variant, identity.family, identity.step, own, detail, ids, cells))
     return rows
 
 
@@ -159,7 +169,7 @@ def _detail(kind: str, share: float | None, max_rel: float | None) -> str:
 def _finding(rows: list[Row]) -> Sentence:
     """Say who depends on its neighbours beyond rounding, or that nobody does."""
     beside = ("batch_size", "composition", "position")
-    bound = [f"{row.variant} ({row.own})" if row.own else row.variant for row in rows
+    bound = [row.name for row in rows
              if any(cell.axis in beside and cell.kind in ("cp", "dr", "fl") for cell in row.cells)]  # fmt: skip
     bound = list(dict.fromkeys(bound))
     cells = [cell for row in rows for cell in row.cells if cell.kind != "no"]
@@ -192,19 +202,19 @@ def invariant(section: Determinism) -> tuple[list[str], list[str]]:
     yes: list[str] = []
     no: list[str] = []
     for row in section.rows:
-        cell = next((cell for cell in row.cells if cell.axis == "batch_size" and cell.kind != "no"), None)
-        if cell is not None:
+        if cell := row.cell("batch_size"):
             (yes if cell.kind == "eq" else no).append(row.variant)
     return [name for name in dict.fromkeys(yes) if name not in no], list(dict.fromkeys(no))
 
 
-def batch_words(section: Determinism, variant: str) -> str | None:
-    """Return what a change of the batch size does to `variant`'s rows, as the end of a sentence."""
-    cell = section.cell(variant, "batch_size")
-    if cell is None or cell.kind == "no":
-        return None
+def batch_words(section: Determinism, case: str) -> str:
+    """Return what a change of the batch size does to the rows of a case, given its id; empty if not measured."""
+    row = section.row(case)
+    cell = row.cell("batch_size") if row else None
+    if row is None or cell is None:
+        return ""
     if cell.kind == "eq":
-        return "batch-invariant, bit for bit"
+        return f"{row.name} is batch-invariant, bit for bit"
     by = {"rd": "by rounding", "dr": "through drops", "cp": "by coupling", "fl": "through routing flips"}.get(cell.kind)
     changed = f"{show_percent(1 - cell.share)} of its rows change, " if cell.share is not None else ""
-    return f"not batch-invariant ({changed}{by or cell.word})"
+    return f"{row.name} is not batch-invariant ({changed}{by or cell.word})"

@@ -19,7 +19,7 @@ TERMS = (
     ("Dropless", "top-k routing without a capacity; experts get as many rows as choose them."),
     ("Equal FLOPs", "model FLOPs of one pass within 10 % of each other; 2 a multiply-add, padding left out."),
     ("Expert choice", "each expert picks its tokens, so that every expert has the same load."),
-    ("Interval", "95 % bootstrap over rounds, so over processes."),
+    ("Interval", "95 %, over rounds, so over processes."),
     ("Round", "one visit of every case, in random order, in a fresh process."),
     ("Same", f"a ratio whose whole interval lies within {show_percent(MARGIN)} of 1."),
     ("Slot", "a weighted mean of all tokens of a sequence, the input of a Soft MoE expert."),

@@ -46,11 +46,10 @@ _ACRONYMS = {"os": "OS", "cpu": "CPU", "isa": "ISA", "mkl": "MKL", "onednn": "on
 def build(context: Context) -> Provenance:
     """Return everything that is known of how the run came to be."""
     run = context.run
-    took = duration(run.file.started, run.file.finished)
     device = str(run.file.device.get("name") or run.file.device.get("kind") or "an unknown device")
-    time = f" in {took}" if took else ""
+    took = f", {duration(run.seconds)} of visits" if run.seconds else ""
     return Provenance(
-        finding=sentence(f"One command repeats the run{time} on {device}."),
+        finding=sentence(f"One command repeats the run{took}, on {device}."),
         command=run.file.command,
         facts=_facts(run),
         source=run.file.suite.source,
@@ -65,16 +64,25 @@ def first_facts(context: Context) -> tuple[Fact, ...]:
     formats = sorted({result.case.dtype for result in context.results})
     torch = env.get("packages.torch") or env.get("torch") or device.get("torch")
     python = env.get("python")
-    took = duration(run.file.started, run.file.finished)
     rounds = run.file.suite.measure.get("rounds")
-    measured = [f"in {took}" if took else "not finished", f"{count(int(rounds), 'round')} a case" if rounds else ""]
+    measured = [
+        f"{duration(run.seconds)} of visits" if run.seconds else "",
+        f"{count(int(rounds), 'round')} a case" if rounds else "",
+        "" if run.file.finished else "not finished",
+    ]
     return (
         Fact("Suite", _lines(run.file.suite.name, ", ".join(run.file.suite.overrides), _commit(run))),
         Fact("Device", _lines(str(device.get("name") or device.get("kind") or "unknown"),
                               ", ".join([*formats, *_threads(device)]))),
         Fact("Software", _lines(*(f"{n} {v}" for n, v in (("torch", torch), ("Python", python)) if v))),
-        Fact("Measured", _lines(when(run.file.started), ", ".join(part for part in measured if part))),
+        Fact("Measured", _lines(_from_to(run.file.started, run.file.finished), ", ".join(_lines(*measured)))),
     )  # fmt: skip
+
+
+def _from_to(started: str, finished: str | None) -> str:
+    """Return when a run began and, if on another day, when it ended: a run may be resumed days later."""
+    first, last = when(started), when(finished or started)
+    return first if first.split(",")[0] == last.split(",")[0] else f"{first} to {last}"
 
 
 def when(iso: str) -> str:
@@ -88,14 +96,8 @@ def when(iso: str) -> str:
     return f"{moment.day} {month} {moment.year}, {moment:%H:%M} {zone}"
 
 
-def duration(started: str, finished: str | None) -> str | None:
-    """Return the time between two ISO times in words, or None where it cannot be told."""
-    try:
-        seconds = (datetime.fromisoformat(finished or "") - datetime.fromisoformat(started)).total_seconds()
-    except (ValueError, TypeError):
-        return None
-    if seconds < 0:
-        return None
+def duration(seconds: float) -> str:
+    """Return seconds in words: `41 seconds`, `2 min 3 s`, `1 h 40 min`."""
     if seconds < 100:
         return count(round(seconds), "second")
     minutes, rest = divmod(round(seconds), 60)

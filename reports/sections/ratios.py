@@ -20,6 +20,15 @@ BLOCK_ROWS = 60
 """Rows shown for one setting; a sweep beyond it is read in the table of all cases."""
 
 
+WORD = {
+    "faster": "beats",
+    "slower": "is slower than",
+    "same": "is level with",
+    "undecided": "cannot be told apart from",
+}
+"""Verdict: what stands between the candidate and the reference in a sentence."""
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """Comparisons against one kind of reference."""
@@ -183,26 +192,37 @@ def against_dense(block: Block) -> list[Comparison]:
     return sorted(rows, key=lambda row: row.value)
 
 
+def leading(rows: Sequence[Comparison]) -> Comparison:
+    """Return the comparison to speak of: the best that is certain, else the best that may be, else the nearest."""
+    rank = ("faster", "undecided", "same", "slower")
+    return min(rows, key=lambda row: (rank.index(row.verdict), row.value))
+
+
+def _equal(block: Block) -> list[Comparison]:
+    """Return the comparisons with any dense FFN of equal FLOPs."""
+    return [row for row in block.rows if row.reference.family == "dense" and row.equal == "FLOPs"]
+
+
 def _finding(block: Block) -> Sentence:
-    equal = against_dense(block)
-    if equal:
-        best, others = equal[0], len(equal)
-        if best.verdict == "faster":
-            beaten = sum(row.verdict == "faster" for row in equal)
-            rest = f", as do {beaten - 1} more of {others}" if beaten > 1 else ""
-            return sentence(f"{capital(best.candidate.phrase)} beats the dense FFN of equal FLOPs{rest}.")
-        if best.verdict == "slower":
-            return sentence("No layer beats the dense FFN of equal FLOPs; "
-                            f"{best.candidate.phrase} comes nearest.")  # fmt: skip
-        return sentence(f"{capital(best.candidate.phrase)} is level with the dense FFN of equal FLOPs, "
-                        "and none is ahead of it.")  # fmt: skip
-    row = min(block.rows, key=distance)
-    word = {"faster": "is faster than", "slower": "is slower than"}.get(row.verdict, "is level with")
-    return sentence(f"{capital(row.candidate.phrase)} {word} {row.reference.phrase}, at {row.budget}.")
+    equal = _equal(block)
+    if not equal:
+        row = min(block.rows, key=distance)
+        return sentence(f"{capital(row.candidate.phrase)} {WORD[row.verdict]} {row.reference.phrase}, at {row.budget}.")
+    best = leading(equal)
+    more = sum(row.verdict == best.verdict for row in equal) - 1
+    if best.verdict == "slower":
+        return sentence(f"No layer beats the dense FFN of equal FLOPs; {best.candidate.phrase} comes nearest.")
+    rest = {
+        "faster": f", as {'does' if more == 1 else 'do'} {more} more of {len(equal)}" if more else "",
+        "undecided": f", nor can {more} more of {len(equal)}" if more else "",
+        "same": ", and none is ahead of it",
+    }[best.verdict]
+    return sentence(f"{capital(best.candidate.phrase)} {WORD[best.verdict]} the dense FFN of equal FLOPs{rest}.")
 
 
 def _caption(block: Block) -> Sentence:
-    row = (against_dense(block) or sorted(block.rows, key=distance))[0]
+    equal = _equal(block)
+    row = leading(equal) if equal else min(block.rows, key=distance)
     first = sentence(
         Span(f"{capital(row.candidate.phrase)} takes ", "strong"),
         ratio(row.value, row.interval),
@@ -213,7 +233,7 @@ def _caption(block: Block) -> Sentence:
         " Left of the heavy line is faster; the needle is the estimate, the bar its 95 % interval, an arrow points to"
         f" what lies off the scale. The grey band is ±{show_percent(MARGIN)}: same means that the whole interval lies"
         " in it. FLOPs are the candidate’s over the reference’s, called equal within 10 %. Ratios are judged round by"
-        " round, intervals are bootstraps over rounds; the last rows are geometric means over every setting of the run,"
+        " round, intervals are over rounds; the last rows are geometric means over every setting of the run,"
         " with the range that a mean hides.",
     )
 
@@ -224,7 +244,7 @@ def _why_nothing(context: Context) -> str:
     names: Sequence[str] = sorted({result.case.variant for result in context.timed})
     if len(names) == 1:
         return f"Only {names[0]} has times ({count(len(context.timed), 'case')}): there is nothing to hold it against."
-    return "No two variants were timed at the same size, batch, tokens, number format and pass."
+    return "No two variants were timed at the same size, batch, tokens, number format, pass and activation."
 
 
 def mean_text(mean: Mean) -> str:

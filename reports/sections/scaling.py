@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from harness.case import Case
 from harness.judge.stats import Interval, loglog_slope
 from harness.metrics import show_number
-from reports.context import Context, axes_words, setting_of
+from reports.compare import budget_ratio, is_equal, nearest
+from reports.context import OWN_AXES, Context, Setting, axes_words, setting_of
 from reports.families import Family
 from reports.read import Result
 from reports.sections.base import Section
@@ -41,9 +42,10 @@ AXES = (
 )  # fmt: skip
 """The axes that have a panel of their own, in the page's order; `size` is swept through d_model."""
 
-_INPUT = ("d_model", "batch", "tokens", "dtype", "pass_", "size", "scope", "compile")
-_FIXED = (*_INPUT, "experts", "top_k", "slots", "capacity_factor", "group", "routing", "shared_experts",
-          "backend", "activation", "gated")  # fmt: skip
+_INPUT = tuple(field.name for field in fields(Setting))
+_FIXED = (*_INPUT, *OWN_AXES)
+FLAT = 0.1
+"""A slope whose whole interval lies within ±0.1 is flat: less than a third more time over sixteen times the axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class Line:
     points: tuple[Point, ...]
     slope: Interval | None
     """Exponent s of time ~ x ** s over all points; None for a line that does not have the axis."""
+    follows: str | None = None
+    """The variant whose cases the points match one by one, where the line does not have the axis itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,20 +127,23 @@ def _panel(context: Context, axis: Axis) -> Panel | None:
 
     best = max(series, key=worth)
     where = _fields(best[0].case, shared)
-    lines = []
+    here = [s for s in series if _fields(s[0].case, shared) == where]
+    level = [[result] for result in context.timed
+             if axis.of(result.case) is None and _fields(result.case, shared) == where]  # fmt: skip
+    chosen: dict[str, list[Result]] = {}
     for variant in context.identity:
-        mine = [s for s in series if s[0].case.variant == variant and _fields(s[0].case, shared) == where]
+        mine = [s for s in here if s[0].case.variant == variant] or [s for s in level if s[0].case.variant == variant]
         if mine:
-            lines.append(_line(context, axis, max(mine, key=lambda s: _kinship(s, best, axis))))
-        elif constant := _constant(context, axis, variant, shared, where):
-            lines.append(_flat(context, constant, best, axis))
+            chosen[variant] = max(mine, key=lambda s: _kinship(s, best, axis))
+    ends = min(x for s in here for x in _xs(axis, s)), max(x for s in here for x in _xs(axis, s))
+    lines = [line for variant in chosen if (line := _line(context, axis, variant, chosen, ends))]
     return Panel(
         axis=axis.name,
         title=axis.title,
         letter=axis.letter,
         x_title=axis.unit,
         where=_where(context, best[0], lines, free),
-        ticks=_ticks(axis, [s for s in series if _fields(s[0].case, shared) == where]),
+        ticks=_ticks(axis, here),
         lines=tuple(lines),
     )
 
@@ -159,27 +166,53 @@ def _counts(field: str, result: Result) -> bool:
     return not (field == "d_ff" and result.match is not None)
 
 
-def _constant(context: Context, axis: Axis, variant: str, shared: tuple[str, ...], where: object) -> Result | None:
-    """Return the case that stands for a variant without this axis, drawn as a level line."""
-    mine = [result for result in context.timed if result.case.variant == variant]
-    fits = [result for result in mine if axis.of(result.case) is None and _fields(result.case, shared) == where]
-    return fits[0] if fits else None
+def _line(
+    context: Context, axis: Axis, variant: str, chosen: dict[str, list[Result]], ends: tuple[float, float]
+) -> Line | None:
+    """Return the line of `variant`: along the axis, or level from end to end; None where no case may stand there.
 
-
-def _line(context: Context, axis: Axis, results: list[Result]) -> Line:
-    identity = context.identity[results[0].case.variant]
-    points = tuple(_point(result, float(axis.of(result.case) or 0)) for result in results)
-    fitted = loglog_slope([point.x for point in points], [result.rounds() for result in results])
+    The width of a matched variant is solved for each case of another one. So where that one is drawn, each case stands
+    at the x of the case whose budget it shares: a level line through the first of them would be of another budget.
+    """
+    results = chosen[variant]
+    match = results[0].match
+    has_axis = axis.of(results[0].case) is not None
+    if match is not None and match.to in chosen:
+        found = [(r, t) for t in chosen[match.to] if (r := _matched(context, axis, results[0], t, match.on))]
+        results, xs = [r for r, _ in found], _xs(axis, [t for _, t in found])
+    else:
+        xs = _xs(axis, results)
+    if not xs and results:
+        results, xs = [results[0]] * 2, list(ends)
+    if len(xs) < 2:
+        return None
+    identity = context.identity[variant]
+    follows = match.to if match is not None and not has_axis and len({r.id for r in results}) > 1 else None
     return Line(
-        identity.name, identity.family, identity.step, _detail(context, results[0], axis), points, fitted
-    )  # fmt: skip
+        variant=identity.name,
+        family=identity.family,
+        step=identity.step,
+        detail=f"matched to {follows}" if follows else _detail(context, results[0], axis),
+        points=tuple(_point(result, x) for result, x in zip(results, xs, strict=True)),
+        slope=loglog_slope(xs, [result.rounds() for result in results]) if has_axis or follows else None,
+        follows=follows,
+    )
 
 
-def _flat(context: Context, result: Result, best: list[Result], axis: Axis) -> Line:
-    identity = context.identity[result.case.variant]
-    xs = [float(axis.of(other.case) or 0) for other in (best[0], best[-1])]
-    points = tuple(_point(result, x) for x in xs)
-    return Line(identity.name, identity.family, identity.step, _detail(context, result, axis), points, None)
+def _xs(axis: Axis, results: list[Result]) -> list[float]:
+    """Return where the cases stand on the axis; empty for cases that do not have it."""
+    return [float(x) for result in results if (x := axis.of(result.case)) is not None]
+
+
+def _matched(context: Context, axis: Axis, like: Result, target: Result, on: str) -> Result | None:
+    """Return the case of the variant of `like` that shares the budget of `target`, at its setting and on its x."""
+    own = tuple(name for name in OWN_AXES if name != axis.name)
+    x = axis.of(target.case)
+    alike = [result for result in context.at(setting_of(target.case))
+             if result.case.variant == like.case.variant and axis.of(result.case) in (None, x)
+             and _fields(result.case, own) == _fields(like.case, own)]  # fmt: skip
+    found = nearest(target, alike, on)
+    return found if found and is_equal(budget_ratio(found, target, on)) else None
 
 
 def _point(result: Result, x: float) -> Point:
@@ -219,43 +252,49 @@ def _fields(case: Case, names: tuple[str, ...]) -> tuple[object, ...]:
     return tuple(getattr(case, name) for name in names)
 
 
-def growth(line: Line, panel: Panel) -> Sentence:
-    """Return `soft’s time grows as E^0.95`, or that it is flat, without numbers that are not supported."""
+def growth(line: Line, panel: Panel, noun: str = "") -> Sentence:
+    """Return `soft’s time grows as E^0.95`, that it is flat, or that its rounds cannot tell; `noun` is ` time`."""
+    name = f"{line.variant}’s{noun}"
     if line.slope is None:
         return sentence(f"{line.variant} does not have the axis")
+    if line.slope.holds(0) and max(-line.slope.low, line.slope.high) <= FLAT:
+        return sentence(f"{name} is flat in {panel.x_title}")
     if line.slope.holds(0):
-        return sentence(f"{line.variant}’s is flat in {panel.x_title}")
+        return sentence(f"whether {name} grows with {panel.x_title} cannot be told")
     verb = "grows" if line.slope.value > 0 else "falls"
     number = show_number(line.slope.value, line.slope.low, line.slope.high)
-    return sentence(f"{line.variant}’s {verb} as {panel.letter}", Span(number, "sup"))
+    return sentence(f"{name} {verb} as {panel.letter}", Span(number, "sup"))
 
 
 def _leaders(panel: Panel) -> list[Line]:
-    """Return the first sloped line of each family, Soft MoE first."""
+    """Return the first line of each family that has the axis, Soft MoE first."""
     first: dict[str, Line] = {}
     for line in panel.lines:
-        if line.slope is not None:
+        if line.slope is not None and line.follows is None:
             first.setdefault(line.family, line)
     return [first[family] for family in ("soft", "sparse", "dense", "other") if family in first]
 
 
 def _finding(panel: Panel) -> Sentence:
-    parts = [growth(line, panel) for line in _leaders(panel)]
-    if not parts:
+    leaders = _leaders(panel)
+    if not leaders:
         return sentence(f"{panel.title}: too few rounds for a slope.")
-    head, *rest = parts[0]
-    named = Span(capital(head.text).replace("’s ", "’s time ", 1), head.mark)
-    return sentence(named, tuple(rest), *(s for p in parts[1:] for s in ("; ", p)), ".")
+    first, *after = growth(leaders[0], panel, " time")
+    rest = (part for line in leaders[1:] for part in ("; ", growth(line, panel)))
+    return sentence(Span(capital(first.text), first.mark), tuple(after), *rest, ".")
 
 
 def _caption(panels: tuple[Panel, ...]) -> Sentence:
     parts = [_slopes(panel) for panel in panels if any(line.slope for line in panel.lines)]
     lead = sentence(join_sentences(parts, "; "), ".") if parts else ()
+    pairs = {f"{line.variant} to {line.follows}": None for panel in panels for line in panel.lines if line.follows}
+    matched = f" Matched case by case, and drawn at the case that is matched: {join(pairs)}." if pairs else ""
     held = join([panel.title.lower() + (f" at {panel.where}" if panel.where else "") for panel in panels])
     return sentence(
         lead,
         " Both axes are logarithmic: a straight line is a power law, and its slope, printed at its end, the exponent."
         f" Held fixed: {held}. A level line without marks is a layer that does not have the axis."
+        f"{matched}"
         " Bars are 95 % intervals of the median; a slope is fitted through all points of its line, round by round.",
     )
 

@@ -161,6 +161,7 @@ def test_the_verdicts_need_no_javascript(browser: Browser, report: Path) -> None
     for words in ("at equal FLOPs", "slower", "not batch-invariant", "bit-equal", "All 128 cases are ok", "coupled"):
         assert words in text, words
     assert "Charts are drawn with JavaScript" in text
+    assert "A case again: harness run quick --select 'id == \"its name\"' --device cpu" in text
     assert opened.page.locator(".cases tbody tr").count() == 128
     opened.page.context.close()
 
@@ -189,9 +190,11 @@ def test_filters_sort_and_a_link_bring_the_same_view(browser: Browser, report: P
 def test_sizes_are_sorted_by_bytes_not_by_their_text(browser: Browser, report: Path) -> None:
     opened = visit(browser, report)
     opened.page.click(".cases th:nth-child(10) button")
-    sizes = [float(value) for value in opened.page.locator(".cases tbody tr td:nth-child(10)").evaluate_all(
-        "cells => cells.map((cell) => cell.dataset.s)")]  # fmt: skip
+    texts = opened.page.locator(".cases tbody tr td:nth-child(10)").all_inner_texts()
+    unit = {"KiB": 2**10, "MiB": 2**20}
+    sizes = [float(number) * unit[name] for number, name in (text.split() for text in texts)]
     assert sizes == sorted(sizes)
+    assert {name for _, name in (text.split() for text in texts)} == set(unit)
     opened.page.context.close()
 
 
@@ -199,7 +202,9 @@ def test_a_row_opens_to_its_command(browser: Browser, report: Path) -> None:
     opened = visit(browser, report)
     opened.page.click(".cases tbody tr:first-child summary")
     row = opened.page.locator(".cases tbody tr:first-child")
-    assert "harness run quick --select 'id == " in row.inner_text()
+    name = row.locator("summary").inner_text()
+    assert f"harness run quick --select 'id == \"{name}\"' --device cpu" in row.inner_text()
+    opened.page.click(".cases tbody tr:first-child summary", click_count=2)
     assert row.get_by_role("button", name="copy").count() == 1
     opened.page.context.close()
 
