@@ -79,6 +79,10 @@ def befall(request: Request, folder: Path) -> None:
         case "killed-once" if not (folder / "killed").exists():
             (folder / "killed").touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        case "refused-later" if not (folder / "refused").exists():
+            (folder / "refused").touch()
+            (folder / "refuse").touch()
+            os._exit(0)
         case "waits":
             (folder / "waiting").touch()
             while not (folder / "go").exists():

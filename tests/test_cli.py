@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness.record import OkRecord, parse_record
@@ -127,7 +128,7 @@ def test_report_renders_the_same_bytes_again(tmp_path: Path) -> None:
 def test_interrupted_and_resumed(tmp_path: Path) -> None:
     long = suite(
         tmp_path,
-        TINY.replace("seconds_per_visit = 0.001", "seconds_per_visit = 1.0").replace("rounds = 2", "rounds = 30"),
+        TINY.replace("seconds_per_visit = 0.001", "seconds_per_visit = 1.0").replace("rounds = 2", "rounds = 4"),
     )
     command = [sys.executable, "-m", "harness.cli", "run", str(long), "-o", str(tmp_path / "run")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -148,8 +149,59 @@ def test_interrupted_and_resumed(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     visits = [json.loads(line) for line in journal.read_text().splitlines()]
     assert [visit["visit"] for visit in visits][: len(before)] == before
-    assert len({(visit["key"], visit["probe"], visit["round"]) for visit in visits}) == len(visits) == 31
+    assert len({(visit["key"], visit["probe"], visit["round"]) for visit in visits}) == len(visits) == 5
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "complete"
+
+
+def begun(folder: Path) -> subprocess.Popen[str]:
+    """Start a run of half a minute in `folder`/run and return once it has made two visits."""
+    long = TINY.replace("seconds_per_visit = 0.001", "seconds_per_visit = 1.0").replace("rounds = 2", "rounds = 4")
+    command = [sys.executable, "-m", "harness.cli", "run", str(suite(folder, long)), "-o", str(folder / "run")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    journal = folder / "run" / "journal.jsonl"
+    end = time.monotonic() + 60
+    while not (journal.exists() and journal.read_text().count("\n") >= 2):
+        assert time.monotonic() < end, "no visit was made within a minute"
+        time.sleep(0.05)
+    return process
+
+
+def test_two_signals_at_once_leave_the_report_and_the_hint(tmp_path: Path) -> None:
+    process = begun(tmp_path)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "once more ends it at once" in err
+    assert "harness run --resume" in err
+    assert "Traceback" not in err
+    assert Path(out.strip()).exists()
+
+
+def test_a_third_signal_ends_at_once_and_the_run_stays(tmp_path: Path) -> None:
+    process = begun(tmp_path)
+    for _ in range(3):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.02)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.endswith("`harness run --resume` goes on\n")
+    assert harness("report", tmp_path / "run").returncode == 0
+
+
+def test_a_resumed_run_keeps_its_threads(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "run.json"
+    harness("run", suite(tmp_path), "-o", tmp_path / "run", "--threads", "1", OMP_NUM_THREADS="2")
+    assert json.loads(path.read_text())["threads"] == 1
+    journal = tmp_path / "run" / "journal.jsonl"
+    journal.write_text(journal.read_text().splitlines(keepends=True)[0])
+    done = harness("run", "--resume", tmp_path / "run", OMP_NUM_THREADS="2")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(path.read_text())["device"]["threads"] == 1
+    done = harness("run", "--resume", tmp_path / "run", OMP_NUM_THREADS="1")
+    ends(2, done, "OMP_NUM_THREADS differs from when the run began")
 
 
 # how commands end when something is wrong
@@ -206,6 +258,109 @@ def test_no_suite_and_no_run(tmp_path: Path) -> None:
 def test_a_report_that_cannot_be_written(tmp_path: Path) -> None:
     harness("run", suite(tmp_path), "-o", tmp_path / "run")
     ends(2, harness("report", tmp_path / "run", "-o", tmp_path / "no" / "page.html"), "does not exist")
+
+
+@pytest.mark.parametrize("option", [("--threads", "0"), ("--device", "auto"), ("--set", "batch=1"), ("-o", "x")])
+def test_a_run_goes_on_as_it_was_begun(tmp_path: Path, option: tuple[str, str]) -> None:
+    done = harness("run", "--resume", tmp_path, *option)
+    ends(2, done, "leave out SUITE, -o, --set, --select, --device and --threads")
+
+
+def test_more_threads_than_cores(tmp_path: Path) -> None:
+    done = harness("run", suite(tmp_path), "--threads", "999999", "-o", tmp_path / "run")
+    cores = psutil.cpu_count()
+    ends(2, done, f"--threads 999999: this machine has {cores} logical cores; expected 0 to {cores}")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_refused_run_leaves_no_folder_and_may_try_again(tmp_path: Path) -> None:
+    from harness.devices.names import detect
+    from harness.engine.locks import device_lock
+
+    tiny = suite(tmp_path)
+    with device_lock(detect("cpu").name, Path("elsewhere")):
+        ends(2, harness("run", tiny, "-o", tmp_path / "run"), "is in use by process", "elsewhere")
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").touch()
+    assert harness("run", tiny, "-o", tmp_path / "run").returncode == 0
+
+
+def test_a_cache_that_cannot_be_written_costs_a_warning(tmp_path: Path) -> None:
+    done = harness("run", suite(tmp_path), "-o", tmp_path / "run", XDG_CACHE_HOME="/proc/nope", TMPDIR=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "the ceilings cannot be kept in /proc/nope" in done.stderr
+    assert "XDG_CACHE_HOME" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_in_which_nothing_fits_says_so(tmp_path: Path) -> None:
+    huge = suite(tmp_path, TINY.replace("d_ff = 64", "d_ff = 1000000000"))
+    done = harness("run", huge, "-o", tmp_path / "run")
+    assert done.returncode == 3, done.stderr
+    assert "no case has numbers; the most frequent reason: skipped: does not fit" in done.stderr
+    assert "(1 of 1 cases)" in done.stderr
+
+
+def without_cuda(folder: Path, name: str) -> dict[str, str]:
+    """Return variables under which NVML sees a GPU, and torch, whose version says nothing of it, does not."""
+    (folder / "site").mkdir()
+    (folder / "site" / "pynvml.py").write_text(NVML)
+    (folder / "site" / "sitecustomize.py").write_text(
+        "from importlib import metadata\nversion = metadata.version\n"
+        f"metadata.version = lambda name: {name!r} if name == 'torch' else version(name)\n"
+    )
+    return {"PYTHONPATH": f"{folder / 'site'}:{ROOT}", "CUDA_VISIBLE_DEVICES": "0"}
+
+
+NVML = """
+from tests.scripted_cuda import ScriptedNvml
+nvml = ScriptedNvml()
+def __getattr__(name):
+    return getattr(nvml, name)
+"""
+
+
+@pytest.mark.parametrize("ceilings", ["known", "unknown"])
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_a_gpu_that_torch_cannot_use_is_exit_5(tmp_path: Path, device: str, ceilings: str) -> None:
+    from harness.devices.ceilings import Ceilings, save
+
+    if ceilings == "known":
+        save(Ceilings("NVIDIA Scripted", {"float32": 1e11}, 1e10, 2**34, "2026-01-01", "2.13.0"))
+    variables = without_cuda(tmp_path, "2.13.0")
+    done = harness("run", suite(tmp_path), "--device", device, "-o", tmp_path / "run", cwd=ROOT, **variables)
+    ends(5, done, "no CUDA device: torch", "install a CUDA build of torch, or use --device cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_auto_takes_the_cpu_where_torch_is_built_for_it(tmp_path: Path) -> None:
+    done = harness("plan", suite(tmp_path), cwd=ROOT, **without_cuda(tmp_path, "2.13.0+cpu"))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("harness: NVIDIA Scripted is here, but torch 2.13.0+cpu is a build for the CPU")
+
+
+def test_a_report_that_cannot_be_written_after_a_run(tmp_path: Path) -> None:
+    process = begun(tmp_path)
+    (tmp_path / "run" / "report.html").mkdir()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert "report.html" in err
+    assert "harness report" in err
+    assert "harness run --resume" in err
+    assert "Traceback" not in err
+
+
+def test_a_whole_run_survives_a_stdout_that_takes_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "harness.cli", "run", str(suite(tmp_path)), "-o", str(tmp_path / "run")]
+    with Path("/dev/full").open("w") as full:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "complete"
+    assert (tmp_path / "run" / "report.html").exists()
 
 
 def test_a_case_that_fails_makes_exit_3(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.engine.folder import new_folder, read_document, read_run, write_run
-from harness.engine.journal import Journal, Line, RunFolderError, check_schema, read_journal, write_durably
+from harness.engine.journal import Journal, Line, RunFolderError, WriteError, check_schema, read_journal, write_durably
 
 
 def line(visit: int = 0, **changes: Any) -> Line:
@@ -92,9 +93,37 @@ def test_a_document_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.Monkey
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("harness.engine.journal.os.fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(WriteError, match=r"run\.json cannot be written: No space left"):
         write_durably(path, "new")
     assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_a_full_disk_tears_at_most_the_line_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "journal.jsonl"
+    written(path, 1)
+    journal = Journal(path)
+
+    def full(fd: int) -> None:
+        os.truncate(path, path.stat().st_size - 10)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("harness.engine.journal.os.fsync", full)
+    with pytest.raises(WriteError, match=r"journal\.jsonl cannot be written: No space left"):
+        journal.append(line(1))
+    journal.close()
+    monkeypatch.undo()
+    assert [entry.visit for entry in read_journal(path)] == [0]
+    assert written(path, 1).count(b"\n") == 2
+
+
+def test_a_folder_is_no_journal(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.mkdir()
+    with pytest.raises(RunFolderError, match="cannot be read: Is a directory"):
+        read_journal(path)
+    with pytest.raises(WriteError, match="cannot be written: Is a directory"):
+        Journal(path)
 
 
 def test_folders_are_named_by_suite_and_time_and_never_shared(tmp_path: Path) -> None:
@@ -117,7 +146,7 @@ def test_a_place_that_cannot_hold_a_folder_is_named(tmp_path: Path) -> None:
         ("{", r"run\.json cannot be read"),
         ("[]", r"run\.json is not of a run: it has no schema number"),
         ('{"schema": 99}', r"run\.json has schema 99"),
-        ('{"schema": 1}', r"run\.json is not of a run: it lacks suite, cases"),
+        ('{"schema": 1}', r"run\.json is not of a run: suite: Field required, and 6 more"),
     ],
 )
 def test_a_folder_that_is_no_run_says_why(tmp_path: Path, content: str | None, words: str) -> None:
@@ -132,13 +161,69 @@ def test_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
         read_run(tmp_path / "none")
 
 
-def test_a_damaged_document_or_record_is_named(tmp_path: Path) -> None:
-    document: dict[str, Any] = {"schema": 1, "suite": {}, "cases": [], "device": {}, "environment": {}, "harness": {}}
-    document |= {"started": "", "status": "running"}
-    write_run(tmp_path, document)
-    with pytest.raises(RunFolderError, match=r"run\.json is damaged: KeyError: 'measure'"):
+DOCUMENT: dict[str, Any] = {
+    "schema": 1,
+    "suite": {"name": "s", "source": "", "overrides": [], "select": None, "measure": {"rounds": 2}},
+    "cases": [],
+    "device": {"kind": "cpu", "name": "A CPU"},
+    "environment": {"torch": "2.13.0", "variables": {}},
+    "harness": {"source": "0"},
+    "started": "2026-01-01T00:00:00Z",
+    "status": "complete",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"suite": {}}, "suite.name: Field required"),
+        ({"suite": []}, "suite: "),
+        (
+            {"suite": {k: v for k, v in DOCUMENT["suite"].items() if k != "overrides"}},
+            "suite.overrides: Field required",
+        ),
+        ({"suite": DOCUMENT["suite"] | {"source": 5}}, "suite.source: Input should be a valid string"),
+        ({"suite": DOCUMENT["suite"] | {"select": 5}}, "suite.select: Input should be a valid string"),
+        ({"suite": DOCUMENT["suite"] | {"measure": {"rounds": "2"}}}, "suite.measure.rounds: "),
+        ({"device": {}}, "device.kind: Field required, and 1 more"),
+        ({"device": None}, "device: "),
+        ({"device": {"kind": "tpu", "name": "x"}}, "device.kind: Input should be 'cpu' or 'cuda'"),
+        ({"cases": [{}]}, "cases.0.key: Field required, and 2 more"),
+        ({"harness": None}, "harness: "),
+        ({"environment": None}, "environment: "),
+        ({"ceilings": {"x": 1}}, "ceilings."),
+        ({"started": None}, "started: Input should be a valid string"),
+        ({"status": "asleep"}, "status: Input should be 'running'"),
+        ({"threads": -1}, "threads: "),
+    ],
+)
+def test_a_document_of_another_shape_says_where(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    write_run(tmp_path, DOCUMENT)
+    assert read_document(tmp_path) == DOCUMENT
+    write_run(tmp_path, DOCUMENT | change)
+    with pytest.raises(RunFolderError) as caught:
+        read_document(tmp_path)
+    assert f"run.json is not of a run: {words}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_in_a_files_place_says_so(tmp_path: Path) -> None:
+    (tmp_path / "run.json").mkdir()
+    with pytest.raises(RunFolderError, match=r"run\.json cannot be read: Is a directory"):
+        read_document(tmp_path)
+    (tmp_path / "run.json").rmdir()
+    write_run(tmp_path, DOCUMENT)
+    (tmp_path / "records.jsonl").mkdir()
+    with pytest.raises(RunFolderError, match=r"records\.jsonl cannot be read: Is a directory"):
         read_run(tmp_path)
-    write_run(tmp_path, document | {"status": "complete"})
+
+
+def test_a_damaged_document_or_record_is_named(tmp_path: Path) -> None:
+    case = {"key": "k", "variant": "a", "case": {"layer": "dense"}}
+    write_run(tmp_path, DOCUMENT | {"status": "running", "cases": [case]})
+    with pytest.raises(RunFolderError, match=r"run\.json holds a case that this version cannot read: .*d_model"):
+        read_run(tmp_path)
+    write_run(tmp_path, DOCUMENT)
     (tmp_path / "records.jsonl").write_text('{"schema": 1, "status": "ok"}\n')
     with pytest.raises(RunFolderError, match=r"records\.jsonl, line 1, is not a record .*; delete the file"):
         read_run(tmp_path)

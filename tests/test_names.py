@@ -20,8 +20,26 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def gpu(monkeypatch: pytest.MonkeyPatch) -> ScriptedNvml:
     nvml = ScriptedNvml()
     monkeypatch.setitem(sys.modules, "pynvml", nvml)
+    monkeypatch.setattr(names, "_cpu_build", lambda: None)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     return nvml
+
+
+@pytest.mark.parametrize(("version", "cpu"), [("2.13.0+cpu", True), ("2.13.0+cu130", False), ("2.13.0", False)])
+def test_a_build_for_the_cpu_says_so_in_its_version(monkeypatch: pytest.MonkeyPatch, version: str, cpu: bool) -> None:
+    monkeypatch.setattr("importlib.metadata.version", lambda name: version)
+    assert names._cpu_build() == (version if cpu else None)
+
+
+def test_auto_passes_over_a_gpu_that_torch_is_not_built_for(gpu: ScriptedNvml, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "_cpu_build", lambda: "2.13.0+cpu")
+    notes: list[str] = []
+    assert names.detect("auto", notes.append).kind == "cpu"
+    (note,) = notes
+    assert note.startswith("NVIDIA Scripted is here, but torch 2.13.0+cpu is a build for the CPU, which is taken")
+    assert names.detect("auto").kind == "cpu"
+    assert names.detect("cuda", notes.append).kind == "cuda"
+    assert len(notes) == 1
 
 
 def test_auto_is_the_gpu_where_there_is_one(gpu: ScriptedNvml) -> None:

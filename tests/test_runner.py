@@ -7,6 +7,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,12 @@ from harness.devices.names import detect
 from harness.engine import folder as folders
 from harness.engine import keeper, process
 from harness.engine.folder import read_run
-from harness.engine.journal import RunFolderError, read_journal
+from harness.engine.journal import RunFolderError, WriteError, read_journal
 from harness.engine.locks import Busy, device_lock, folder_lock
 from harness.engine.manifest import ResumeMismatch
 from harness.engine.runner import WorkerFailed, run
 from harness.record import FailedRecord, OkRecord
-from tests.sweeps import answered, make_plan, measure, with_cases
+from tests.sweeps import answered, make_plan, measure, scripted, with_cases
 
 
 @pytest.fixture
@@ -159,11 +160,82 @@ def test_ceilings_give_shares(folder: Path) -> None:
     assert run.document["ceilings"]["bytes_per_s"] == 1e11
 
 
-def test_a_worker_without_the_device_ends_the_run_with_its_sentence(folder: Path) -> None:
+def test_a_worker_without_the_device_ends_the_run_with_its_sentence_and_leaves_nothing(folder: Path) -> None:
     folder.parent.mkdir(exist_ok=True)
     (folder.parent / "refuse").touch()
     with pytest.raises(NoSuchDevice, match="no CUDA device: scripted"):
         measure(folder, make_plan("a"))
+    assert list(folder.iterdir()) == []
+
+
+def test_a_device_that_goes_away_in_the_midst_of_a_run_costs_no_visit(folder: Path) -> None:
+    chosen = make_plan("a", "refused-later")
+    with pytest.raises(NoSuchDevice, match="no CUDA device: scripted"):
+        measure(folder, chosen)
+    (folder.parent / "refuse").unlink()
+    kept = len(read_run(folder).lines)
+    assert kept > 0
+    assert measure(folder, chosen, resume=True).reused == kept
+
+
+def full_disk(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    """Let so many writes to disk succeed; the device is full from then on."""
+    sync, left = os.fsync, iter(range(after))
+
+    def scarce(fd: int) -> None:
+        if next(left, None) is None:
+            raise OSError(28, "No space left on device")
+        sync(fd)
+
+    monkeypatch.setattr("harness.engine.journal.os.fsync", scarce)
+
+
+@pytest.mark.parametrize("after", [2, 4, 5, 6, 8, 11, 12])
+def test_a_full_disk_ends_the_run_with_a_sentence_and_it_can_go_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    chosen = make_plan("a", "b", rounds=2)
+    full_disk(monkeypatch, after)
+    with pytest.raises(WriteError, match=r"cannot be written: No space left on device$"):
+        measure(folder, chosen)
+    assert list(folder.glob("*.part")) + list(folder.glob(".*.part")) == []
+    monkeypatch.setattr("harness.engine.journal.os.fsync", lambda fd: None)
+    assert measure(folder, chosen, resume=True).status == "complete"
+    assert set(outcomes(folder).values()) == {"ok"}
+    assert [line.visit for line in read_run(folder).lines] == list(range(6))
+
+
+def test_a_disk_that_is_full_from_the_start_is_left_as_it_was(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full_disk(monkeypatch, 0)
+    with pytest.raises(WriteError, match=r"run\.json cannot be written"):
+        measure(folder, make_plan("a"))
+    assert list(folder.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_locked_is_named(folder: Path) -> None:
+    (folder / ".lock").mkdir(parents=True)
+    with pytest.raises(RunFolderError, match=r"\.lock cannot be locked: Is a directory; a run needs a folder that can"):
+        measure(folder, make_plan("a"))
+
+
+def test_a_device_is_locked_in_the_temporary_folder_where_the_cache_cannot_be_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nope")
+    monkeypatch.setattr("tempfile.tempdir", str(folder.parent))
+    with device_lock("x", Path("elsewhere")), pytest.raises(Busy, match="which has run in elsewhere"):  # noqa: SIM117
+        with device_lock("x", folder):
+            pass
+    monkeypatch.setattr("tempfile.tempdir", "/proc/nope")
+    with pytest.raises(RunFolderError, match="no lock for the device can be made in /proc/nope"):  # noqa: SIM117
+        with device_lock("x", folder):
+            pass
+
+
+def test_a_run_that_a_busy_device_refused_leaves_the_folder_empty(folder: Path) -> None:
+    with device_lock(detect("cpu").name, Path("elsewhere")), pytest.raises(Busy, match="the device"):
+        measure(folder, make_plan("a"))
+    assert list(folder.iterdir()) == []
 
 
 def test_a_worker_that_never_starts_ends_the_run_with_what_it_said(folder: Path) -> None:
@@ -307,6 +379,33 @@ def test_a_changed_harness_or_device_cannot_be_resumed(folder: Path) -> None:
     path.write_text(json.dumps(document | {"device": document["device"] | {"name": "Another CPU"}}))
     with pytest.raises(ResumeMismatch, match="the run began on Another CPU, this is"):
         measure(folder, chosen, resume=True)
+
+
+def test_a_changed_torch_or_environment_cannot_be_resumed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = make_plan("a")
+    measure(folder, chosen)
+    path = folder / folders.RUN
+    document = json.loads(path.read_text())
+    monkeypatch.setenv("OMP_NUM_THREADS", "77")
+    with pytest.raises(ResumeMismatch, match=r"OMP_NUM_THREADS differs from when the run began .*, now 77\)"):
+        measure(folder, chosen, resume=True)
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder.parent / "cache"))
+    path.write_text(json.dumps(document | {"environment": document["environment"] | {"torch": "1.0"}}))
+    with pytest.raises(ResumeMismatch, match=r"began with torch 1\.0, this is 2"):
+        measure(folder, chosen, resume=True)
+
+
+def test_the_run_says_how_many_threads_were_asked_for(folder: Path) -> None:
+    folder.mkdir()
+    run(make_plan("a"), folder, device_kind="cpu", worker=replace(scripted(folder.parent / "log"), threads=3))
+    assert read_run(folder).document["threads"] == 3
+
+
+def test_a_stop_can_be_asked_for_from_outside(folder: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    assert measure(folder, make_plan("a"), stopped=lambda: True).status == "interrupted"
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_folder_holds_one_run(folder: Path) -> None:

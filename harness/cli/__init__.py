@@ -5,9 +5,12 @@ Each command is one module; its imports stand inside its function, so that `harn
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from harness.cli import doctor, plan, report, run, schema, suites
+from harness.cli.console import exit_code
 
 app = typer.Typer(
     name="harness",
@@ -43,4 +46,4 @@ def root(
 
 def main() -> None:
     """Run the command line: the entry point of `harness`."""
-    app()
+    sys.exit(exit_code(app))

@@ -43,7 +43,7 @@ def doctor(
 
 
 def _print(kind: str, ceilings: Ceilings, floor: dict[str, float] | None) -> None:
-    from harness.devices.ceilings import path_of
+    from harness.devices.ceilings import load, path_of
 
     out(f"device    {ceilings.device} ({kind}), {ceilings.memory_bytes / 2**30:.1f} GiB")
     for dtype, rate in ceilings.flops_per_s.items():
@@ -53,4 +53,5 @@ def _print(kind: str, ceilings: Ceilings, floor: dict[str, float] | None) -> Non
         interval = f"{floor['ratio']:.4f} [{floor['low']:.4f}, {floor['high']:.4f}]"
         out(f"noise     the same layer against itself, {floor['pairs']} interleaved pairs: {interval}")
         out(f"          a change under {floor['smallest_change']:.1%} cannot be seen by so many pairs")
-    out(f"kept in   {path_of(ceilings.device)}")
+    if load(ceilings.device) == ceilings:
+        out(f"kept in   {path_of(ceilings.device)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from harness.cli.console import fail
+from harness.cli.console import fail, note
 from harness.cli.exits import Exit
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def detect_or_exit(device: str) -> Detected:
     if device not in ("auto", "cpu", "cuda"):
         fail(Exit.USAGE, f"--device {device}: expected auto, cpu or cuda")
     try:
-        return detect(device)
+        return detect(device, lambda text: note(f"harness: {text}"))
     except NoSuchDevice as error:
         fail(Exit.NO_DEVICE, str(error))
 

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from harness.cli.console import fail, note
 from harness.cli.exits import Exit
 
@@ -31,7 +33,16 @@ def _output_of(module: str, kind: str) -> dict[str, Any]:
     from harness.engine.conditions import measuring_environment
 
     command = [sys.executable, "-m", module, "--device", kind]
-    done = subprocess.run(command, stdout=subprocess.PIPE, env=measuring_environment(), text=True, check=False)
+    done = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        env=measuring_environment(),
+        text=True,
+        check=False,
+        start_new_session=True,  # Ctrl-C is ours alone: the program would answer it with a traceback
+    )
+    if done.returncode == Exit.NO_DEVICE:
+        raise typer.Exit(Exit.NO_DEVICE)  # the program has said why
     if done.returncode:
         fail(Exit.FAILED_CASES, f"`python -m {module}` ended with {done.returncode}; its words stand above")
     data: dict[str, Any] = json.loads(done.stdout)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime
 import shlex
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -18,12 +21,15 @@ from harness.cli.planning import detect_or_exit, plan_or_exit, suite_or_exit
 if TYPE_CHECKING:
     from harness.declare.format import Suite
     from harness.declare.plan import Plan
+    from harness.devices.ceilings import Ceilings
     from harness.devices.names import Detected
+    from harness.engine.fold import AnyRecord
     from harness.engine.runner import RunResult
 
 ROOT = Path("runs")
 FAILURES = ("oom", "timeout", "crashed", "incorrect")
-"""Statuses that make `run` end with 3: something went wrong that the plan did not foresee."""
+"""Statuses that make `run` end with 3: something went wrong that the plan did not foresee. So does a run in which no
+case has numbers, for whatever reason."""
 
 OutputOption = Annotated[
     Path | None,
@@ -33,10 +39,13 @@ ResumeOption = Annotated[
     Path | None,
     typer.Option("--resume", metavar="DIR", help="Go on with the run in DIR: no finished visit is made again."),
 ]
-ThreadsOption = Annotated[int, typer.Option(min=0, help="CPU threads of torch; 0 leaves the choice to torch.")]
+ThreadsOption = Annotated[
+    int, typer.Option(min=0, help="CPU threads of torch, up to the logical cores; 0 leaves the choice to torch.")
+]
 
 
 def run(
+    context: typer.Context,
     suite: Annotated[
         str | None, typer.Argument(metavar="SUITE", help="A name that `harness suites` lists, or a path.")
     ] = None,
@@ -49,18 +58,27 @@ def run(
     json_: JsonOption = False,
 ) -> None:
     """Measure a suite, keep every sample, and render the report; prints the report's path."""
+    from harness.engine.signals import stop_requests
+
     if resume is not None:
-        wanted = _begun(resume, given=bool(suite or output or set_ or select))
+        wanted = _begun(resume, given=_given(context, but=("resume", "json_")))
     elif suite is not None:
-        wanted = Wanted(suite_or_exit(suite), suite, set_ or [], select, device)
+        wanted = Wanted(suite_or_exit(suite), suite, set_ or [], select, device, threads)
     else:
         fail(Exit.USAGE, "name a suite (`harness suites` lists them), or a run to go on with by --resume DIR")
+    _check_threads(wanted.threads)
     detected = detect_or_exit(wanted.device)
     plan = plan_or_exit(wanted.suite, wanted.overrides, wanted.select, detected)
     folder = resume or _folder(output, wanted.suite.name)
-    result = _run(plan, folder, detected, wanted.command(detected.kind, threads), threads, resume=resume is not None)
-    _render(result, json_)
-    raise typer.Exit(_exit_code(result))
+    try:
+        ceilings = _ceilings(detected)
+        with stop_requests() as stopped:  # until the report is there: signals often come in pairs
+            result = _run(plan, folder, detected, wanted, ceilings, stopped, resume=resume is not None)
+            rendered = _render(result, json_)
+    finally:
+        with suppress(OSError):
+            folder.rmdir()  # an empty one only: that of a run that was refused
+    raise typer.Exit(_exit_code(result) or (Exit.FINE if rendered else Exit.FAILED_CASES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +91,14 @@ class Wanted:
     overrides: list[str]
     select: str | None
     device: str
+    threads: int
 
-    def command(self, kind: str, threads: int) -> str:
+    def command(self, kind: str) -> str:
         """Return the command line that measures the same again."""
         words = ["harness", "run", self.reference, "--device", kind]
         words += [word for override in self.overrides for word in ("--set", override)]
         words += ["--select", self.select] if self.select else []
-        words += ["--threads", str(threads)] if threads else []
+        words += ["--threads", str(self.threads)] if self.threads else []
         return shlex.join(words)
 
 
@@ -90,42 +109,74 @@ def _begun(folder: Path, *, given: bool) -> Wanted:
     from harness.engine.journal import RunFolderError
 
     if given:
-        fail(Exit.USAGE, "--resume goes on with a run as it was begun: leave out SUITE, -o, --set and --select")
+        options = "SUITE, -o, --set, --select, --device and --threads"
+        fail(Exit.USAGE, f"--resume goes on with a run as it was begun: leave out {options}")
     try:
         document = read_document(folder)
         stored = document["suite"]
         suite = parse_suite(stored["source"], f"{stored['name']}.toml")
     except (RunFolderError, SuiteError) as error:
         fail(Exit.USAGE, str(error))
-    return Wanted(suite, suite.name, list(stored["overrides"]), stored["select"], str(document["device"]["kind"]))
+    kind, threads = document["device"]["kind"], document.get("threads", 0)
+    return Wanted(suite, suite.name, stored["overrides"], stored["select"], kind, threads)
+
+
+def _given(context: typer.Context, *, but: Collection[str]) -> bool:
+    """Return whether an argument or option other than these stands on the command line."""
+    sources = (context.get_parameter_source(name) for name in context.params if name not in but)
+    return any(source is not None and source.name == "COMMANDLINE" for source in sources)
+
+
+def _check_threads(threads: int) -> None:
+    from harness.devices.names import logical_cores
+
+    if threads > (cores := logical_cores()):
+        fail(Exit.USAGE, f"--threads {threads}: this machine has {cores} logical cores; expected 0 to {cores}")
 
 
 def _folder(output: Path | None, suite: str) -> Path:
     """Return the folder to write to, made before anything is measured, so that a bad path fails at once."""
     from harness.engine.folder import new_folder
     from harness.engine.journal import RunFolderError
+    from harness.engine.locks import FOLDER_LOCKS
 
     try:
         if output is None:
             return new_folder(ROOT, suite, datetime.datetime.now())
         output.mkdir(parents=True, exist_ok=True)
-        if any(output.iterdir()):
+        if any(path.name not in FOLDER_LOCKS for path in output.iterdir()):
             fail(Exit.USAGE, f"{output} is not empty: name a new folder with -o, or go on with its run by --resume")
-    except (RunFolderError, OSError) as error:
+    except RunFolderError as error:
         fail(Exit.USAGE, str(error))
+    except OSError as error:
+        fail(Exit.USAGE, f"{output} cannot be a run's folder: {error.strerror}; name another with -o")
     return output
 
 
-def _run(plan: Plan, folder: Path, device: Detected, command: str, threads: int, *, resume: bool) -> RunResult:
+def _ceilings(device: Detected) -> Ceilings:
     from harness.cli.programs import measure_ceilings
     from harness.devices.ceilings import load
-    from harness.engine.journal import RunFolderError
+
+    return load(device.name) or measure_ceilings(*device)
+
+
+def _run(
+    plan: Plan,
+    folder: Path,
+    device: Detected,
+    wanted: Wanted,
+    ceilings: Ceilings,
+    stopped: Callable[[], bool],
+    *,
+    resume: bool,
+) -> RunResult:
+    from harness.devices.interface import NoSuchDevice
+    from harness.engine.journal import RunFolderError, WriteError
     from harness.engine.locks import Busy
     from harness.engine.progress import Console
     from harness.engine.runner import WorkerFailed, WorkerOptions
     from harness.engine.runner import run as run_plan
 
-    ceilings = load(device.name) or measure_ceilings(*device)
     note(f"harness: {len(plan.cases)} cases on {device.name}, into {folder}")
     try:
         return run_plan(
@@ -135,22 +186,46 @@ def _run(plan: Plan, folder: Path, device: Detected, command: str, threads: int,
             resume=resume,
             progress=Console(),
             ceilings=ceilings,
-            command=command,
-            worker=WorkerOptions(threads=threads),
+            command=wanted.command(device.kind),
+            worker=WorkerOptions(threads=wanted.threads),
+            stopped=stopped,
         )
+    except (WriteError, WorkerFailed) as error:
+        _cut_short(Exit.FAILED_CASES, error, folder)
     except (RunFolderError, Busy) as error:
         fail(Exit.USAGE, str(error))
-    except WorkerFailed as error:
-        fail(Exit.FAILED_CASES, str(error))
+    except NoSuchDevice as error:
+        _cut_short(Exit.NO_DEVICE, error, folder)
 
 
-def _render(result: RunResult, json_: bool) -> None:
-    from reports import render
+def _cut_short(code: Exit, error: Exception, folder: Path) -> NoReturn:
+    """End the command in the midst of a run: say why, and how to go on where anything was begun."""
+    from harness.engine.folder import RUN
 
-    rendered = render(result.folder, html=result.folder / "report.html")
-    note(rendered.verdict)
+    note(f"harness: {error}")
+    if (folder / RUN).exists():
+        note(f"harness: {_how_to_go_on(folder)}")
+    raise typer.Exit(int(code))
+
+
+def _how_to_go_on(folder: Path) -> str:
+    return f"go on with: harness run --resume {shlex.quote(str(folder))}"
+
+
+def _render(result: RunResult, json_: bool) -> bool:
+    """Write the report and say what came of the run; return whether the report could be written."""
+    from reports import ReportError, render
+
     if result.status == "interrupted":
-        note(f"harness: interrupted; go on with: harness run --resume {shlex.quote(str(result.folder))}")
+        note(f"harness: interrupted; {_how_to_go_on(result.folder)}")
+    elif reason := _why_no_numbers(result.records):
+        note(f"harness: no case has numbers; the most frequent reason: {reason}")
+    try:
+        rendered = render(result.folder, html=result.folder / "report.html")
+    except ReportError as error:
+        note(f"harness: {error} The run is whole: harness report {shlex.quote(str(result.folder))}")
+        return False
+    note(rendered.verdict)
     if json_:
         counts: dict[str, int] = {}
         for record in result.records:
@@ -159,9 +234,20 @@ def _render(result: RunResult, json_: bool) -> None:
         document({"schema": 1, "status": result.status, **paths, "cases": counts})
     else:
         out(str(rendered.html))
+    return True
 
 
-def _exit_code(result: RunResult) -> int:
+def _why_no_numbers(records: Sequence[AnyRecord]) -> str | None:
+    """Return the most frequent reason of cases without numbers, where all are such; else None."""
+    reasons = Counter(f"{record.status}: {record.reason}" for record in records if record.status != "ok")
+    if reasons.total() < len(records) or not records:
+        return None
+    ((reason, count),) = reasons.most_common(1)
+    return f"{reason} ({count} of {len(records)} cases)"
+
+
+def _exit_code(result: RunResult) -> Exit:
     if result.status == "interrupted":
         return Exit.INTERRUPTED
-    return Exit.FAILED_CASES if any(record.status in FAILURES for record in result.records) else Exit.FINE
+    failed = any(record.status in FAILURES for record in result.records)
+    return Exit.FAILED_CASES if failed or _why_no_numbers(result.records) else Exit.FINE

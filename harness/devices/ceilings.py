@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ class Ceilings:
     """What this device can do at best, measured by `harness doctor` or by the first run on it."""
 
     device: str
-    """The device's name, as `devices.name_of` gives it."""
+    """The device's name, as `devices.detect` gives it."""
     flops_per_s: dict[str, float]
     """Best matmul rate by dtype."""
     bytes_per_s: float
@@ -50,10 +51,18 @@ def load(device: str) -> Ceilings | None:
 
 
 def save(ceilings: Ceilings) -> Path:
-    """Write `ceilings` (replaced whole, never half-written) and return the file's path."""
+    """Write `ceilings` (replaced whole, never half-written) and return the file's path.
+
+    Raises:
+        OSError: The cache folder cannot be written; nothing is left there.
+    """
     path = path_of(ceilings.device)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps({"schema": SCHEMA, "ceilings": asdict(ceilings)}, indent=2), "utf-8")
-    part.replace(path)
+    try:
+        part.write_text(json.dumps({"schema": SCHEMA, "ceilings": asdict(ceilings)}, indent=2), "utf-8")
+        part.replace(path)
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
     return path

@@ -64,7 +64,10 @@ class CudaDevice(Device):
         self.torch_name = f"cuda:{index}"
         self._cuda = torch.cuda if cuda is None else cuda
         if not self._cuda.is_available():
-            raise NoSuchDevice(f"no CUDA device: torch {torch.__version__} sees none (a build without CUDA, or no GPU)")
+            raise NoSuchDevice(
+                f"no CUDA device: torch {torch.__version__} sees none (a build without CUDA, a driver too old for it, "
+                "or no GPU); install a CUDA build of torch, or use --device cpu"
+            )
         self._cuda.set_device(index)
         self._index = index
         self._properties = self._cuda.get_device_properties(index)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,8 +28,12 @@ class Detected(NamedTuple):
     """Its model, and for a CPU its logical cores; ceilings are kept by this name."""
 
 
-def detect(kind: str) -> Detected:
-    """Return the device that `kind` ("auto", "cpu" or "cuda") means here; auto prefers a GPU.
+def detect(kind: str, note: Callable[[str], object] | None = None) -> Detected:
+    """Return the device that `kind` ("auto", "cpu" or "cuda") means here; auto prefers a GPU that torch can use.
+
+    Args:
+        kind: What was asked for.
+        note: Is told where auto passes over a GPU, and why.
 
     Raises:
         NoSuchDevice: `kind` is "cuda" and there is no GPU, or `kind` is none of the three.
@@ -38,6 +43,12 @@ def detect(kind: str) -> Detected:
     if kind == "cpu":
         return Detected("cpu", cpu_name())
     gpu, missing = _gpu_name()
+    if gpu is not None and kind == "auto" and (build := _cpu_build()):
+        if note is not None:
+            note(
+                f"{gpu} is here, but torch {build} is a build for the CPU, which is taken; for the GPU install another"
+            )
+        return Detected("cpu", cpu_name())
     if gpu is not None:
         return Detected("cuda", gpu)
     if kind == "auto":
@@ -57,9 +68,14 @@ def memory_bytes(kind: str) -> int:
     return min([int(psutil.virtual_memory().total), *_cgroup_limits()])
 
 
+def logical_cores() -> int:
+    """Return the logical cores of this machine."""
+    return psutil.cpu_count() or 1
+
+
 def cpu_name() -> str:
     """Return the processor's model and its logical cores, as `AMD EPYC 7763, 2 cores`."""
-    cores = psutil.cpu_count() or 1
+    cores = logical_cores()
     return f"{_cpu_model()}, {cores} core{'s' if cores != 1 else ''}"
 
 
@@ -115,6 +131,14 @@ def _gpu_name() -> tuple[str | None, str]:
             return str(nvml.nvmlDeviceGetName(nvml_handle(nvml))), ""
     except NoSuchDevice as error:
         return None, str(error).removeprefix("no CUDA device: ")
+
+
+def _cpu_build() -> str | None:
+    """Return the version of a torch that says by its name that it is built without CUDA; None for any other."""
+    with suppress(metadata.PackageNotFoundError):
+        found = metadata.version("torch")
+        return found if found.endswith("+cpu") else None
+    return None
 
 
 def _cpu_model() -> str:

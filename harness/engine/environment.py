@@ -37,10 +37,10 @@ CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
 
 def environment() -> dict[str, Any]:
     """Return versions, machine, checkout, and the variables that matter, as `run.json` keeps them."""
-    commit, dirty = checkout(Path.cwd())
+    commit, dirty = checkout(Path())  # not Path.cwd(): that fails where the folder has been deleted
     return {
         "python": platform.python_version(),
-        **{name: version for name in DISTRIBUTIONS if (version := _version(name))},
+        **{name: found for name in DISTRIBUTIONS if (found := version(name))},
         "os": _os_name(),
         "kernel": platform.release(),
         "machine": platform.machine(),
@@ -51,14 +51,23 @@ def environment() -> dict[str, Any]:
         "load_1min": round(psutil.getloadavg()[0], 2),
         "container": _container(),
         "virtual_machine": _virtual_machine(),
-        "variables": {name: value for name, value in sorted(measuring_environment().items()) if _matters(name)},
+        "variables": measuring_variables(),
         "commit": commit,
         "dirty": dirty,
     }
 
 
-def _matters(name: str) -> bool:
-    return VARIABLES.fullmatch(name) is not None
+def measuring_variables() -> dict[str, str]:
+    """Return the variables that change what is measured, as a worker will find them."""
+    return {name: value for name, value in sorted(measuring_environment().items()) if VARIABLES.fullmatch(name)}
+
+
+def version(distribution: str) -> str | None:
+    """Return the version of an installed distribution, or None; the distribution is not imported."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def harness_identity() -> dict[str, Any]:
@@ -97,13 +106,6 @@ def _git(folder: Path, *arguments: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _os_name() -> str:

@@ -10,18 +10,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from harness.case import Case
 from harness.declare.costs import cost
 from harness.declare.planned import PlannedCase
 from harness.devices.ceilings import Ceilings
+from harness.engine.document import fault
 from harness.engine.fold import AnyRecord, Circumstances, fold_all
 from harness.engine.journal import Line, RunFolderError, check_schema, read_journal, write_durably
+from harness.engine.locks import FOLDER_LOCKS
 from harness.record import parse_record, write_record
 
 RUN, JOURNAL, RECORDS = "run.json", "journal.jsonl", "records.jsonl"
-REQUIRED = ("suite", "cases", "device", "environment", "harness", "started", "status")
+LOG = "worker.log"
+"""All that workers, and the layers in them, wrote to stdout and stderr."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +75,18 @@ def read_document(folder: Path) -> dict[str, Any]:
         RunFolderError: The folder is no run, its run.json is damaged, or a newer version wrote it.
     """
     path = folder / RUN
-    if not folder.is_dir():
-        raise RunFolderError(f"{folder} is not a run folder: there is no such folder")
     try:
-        document = check_schema(json.loads(path.read_text("utf-8")), str(path))
+        if not folder.is_dir():
+            raise RunFolderError(f"{folder} is not a run folder: there is no such folder")
+        text = path.read_text("utf-8")
+        document = check_schema(json.loads(text), str(path))
     except FileNotFoundError:
         raise RunFolderError(f"{folder} is not a run folder: it has no {RUN}") from None
-    except (OSError, ValueError) as error:
-        raise RunFolderError(f"{path} cannot be read: {error}") from None
-    if missing := [key for key in REQUIRED if key not in document]:
-        raise RunFolderError(f"{path} is not of a run: it lacks {', '.join(missing)}")
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise RunFolderError(f"{path} cannot be read: {reason}") from None
+    if wrong := fault(text):
+        raise RunFolderError(f"{path} is not of a run: {wrong}; the file was changed after the run")
     return document
 
 
@@ -100,6 +103,13 @@ def read_run(folder: Path) -> Run:
     return Run(folder, document, lines, _read_records(folder / RECORDS))
 
 
+def abandon(folder: Path) -> None:
+    """Take away what a run that made no visit has left, so that the next may have the folder; needs its lock."""
+    if not read_journal(folder / JOURNAL):
+        for name in (RUN, JOURNAL, RECORDS, LOG, *FOLDER_LOCKS):
+            (folder / name).unlink(missing_ok=True)
+
+
 def settle(folder: Path) -> None:
     """Write the records of a run that was killed before it could, so that a report can read them.
 
@@ -112,8 +122,12 @@ def settle(folder: Path) -> None:
 
 
 def _read_records(path: Path) -> list[AnyRecord]:
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read: {error.strerror}") from None
     records = []
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         try:
             check_schema(json.loads(line), f"{path}, line {number},")
             records.append(parse_record(line))
@@ -129,11 +143,12 @@ def _fold_document(folder: Path, document: dict[str, Any], lines: list[Line]) ->
     """Return the records of a run that could write none."""
     try:
         cases = [_planned(entry) for entry in document["cases"]]
-        rounds = int(document["suite"]["measure"]["rounds"])
-        ceilings = None if document.get("ceilings") is None else Ceilings(**document["ceilings"])
-        where = Circumstances(rounds, None, document["device"].get("memory_bytes"), ceilings)
-    except (KeyError, TypeError, ValueError, ValidationError) as error:
-        raise RunFolderError(f"{folder / RUN} is damaged: {type(error).__name__}: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunFolderError(f"{folder / RUN} holds a case that this version cannot read: {error}") from None
+    ceilings = None if document.get("ceilings") is None else Ceilings(**document["ceilings"])
+    where = Circumstances(
+        document["suite"]["measure"]["rounds"], None, document["device"].get("memory_bytes"), ceilings
+    )
     return fold_all(cases, lines, where)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -15,6 +16,13 @@ from harness.record import SCHEMA, FailedStatus
 
 class RunFolderError(Exception):
     """A folder that is no run, or not one that this version can read; the message says what is wrong with it."""
+
+
+class WriteError(RunFolderError):
+    """A file of the run cannot be written, as on a full disk; what was written before stands, and can be resumed."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(f"{path} cannot be written: {error.strerror or error}")
 
 
 class Line(BaseModel):
@@ -64,20 +72,33 @@ class Journal:
 
     Args:
         path: The file; a torn last line, which an earlier crash left, is cut off first.
+
+    Raises:
+        WriteError: The file cannot be opened or written.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file: BinaryIO = path.open("ab", buffering=0)
-        whole = _whole_bytes(path.read_bytes())
-        self._file.truncate(whole)
+        self._path = path
+        try:
+            self._file: BinaryIO = path.open("ab", buffering=0)
+            self._file.truncate(_whole_bytes(path.read_bytes()))
+        except OSError as error:
+            raise WriteError(path, error) from None
 
     def append(self, line: Line) -> None:
-        """Write one line and wait until the disk has it."""
+        """Write one line and wait until the disk has it.
+
+        Raises:
+            WriteError: The disk does not take it, as when it is full; a line torn by that is cut off when resumed.
+        """
         text = json.dumps(line.model_dump(by_alias=True), separators=(",", ":"), allow_nan=False)
         rest = memoryview(text.encode() + b"\n")
-        while rest:
-            rest = rest[self._file.write(rest) :]
-        os.fsync(self._file.fileno())
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise WriteError(self._path, error) from None
 
     def close(self) -> None:
         """Close the file."""
@@ -88,9 +109,14 @@ def read_journal(path: Path) -> list[Line]:
     """Return the finished visits in the order in which they were made; a torn last line is dropped.
 
     Raises:
-        RunFolderError: A whole line is not a visit, or was written by a newer version.
+        RunFolderError: It cannot be read, a whole line is not a visit, or a newer version wrote it.
     """
-    data = path.read_bytes() if path.exists() else b""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read: {error.strerror}; a run's journal is a file") from None
     lines = data[: _whole_bytes(data)].split(b"\n")[:-1]
     return [_line(path, number, text) for number, text in enumerate(lines, start=1)]
 
@@ -111,14 +137,27 @@ def check_schema(document: Any, where: str) -> dict[str, Any]:
 
 
 def write_durably(path: Path, text: str) -> None:
-    """Replace the file by `text` in one step, so that a reader finds the old or the new one, whole."""
+    """Replace the file by `text` in one step, so that a reader finds the old or the new one, whole.
+
+    Raises:
+        WriteError: It cannot be written; the old one stands then, and nothing beside it.
+    """
     part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise WriteError(path, error) from None
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

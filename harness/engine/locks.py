@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
-from harness.engine.journal import utc_now
+from harness.engine.journal import RunFolderError, utc_now
+
+LOCK = ".lock"
+HOLDER = ".lock.holder.json"
+FOLDER_LOCKS = (LOCK, HOLDER)
+"""What a lock leaves in a run folder; a folder that holds nothing else is empty."""
 
 
 class Busy(Exception):
@@ -25,12 +31,24 @@ def device_lock(name: str, folder: Path) -> Iterator[None]:
 
     Raises:
         Busy: Another run of this user holds it.
+        RunFolderError: Neither the user's cache folder nor the temporary folder can hold a lock.
     """
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    path = user_cache_path("moe-harness") / "locks" / f"{slug}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _held(path, f"the device {name}", folder):
+    with _held(_lock_folder() / f"{slug}.lock", f"the device {name}", folder):
         yield
+
+
+def _lock_folder() -> Path:
+    """Return a folder for devices' locks: in the user's cache, or where that cannot be written, in the temporary one.
+
+    All runs of a user on one machine come to the same answer, so that they meet at one lock.
+    """
+    for folder in (user_cache_path("moe-harness"), Path(tempfile.gettempdir()) / f"moe-harness-{os.getuid()}"):
+        with suppress(OSError):
+            (folder / "locks").mkdir(parents=True, exist_ok=True)
+            if os.access(folder / "locks", os.W_OK):
+                return folder / "locks"
+    raise RunFolderError(f"no lock for the device can be made in {folder}; set TMPDIR to a folder that can be written")
 
 
 @contextmanager
@@ -39,8 +57,9 @@ def folder_lock(folder: Path) -> Iterator[None]:
 
     Raises:
         Busy: Another run writes there.
+        RunFolderError: The folder cannot be written.
     """
-    with _held(folder / ".lock", f"the folder {folder}", folder):
+    with _held(folder / LOCK, f"the folder {folder}", folder):
         yield
 
 
@@ -52,11 +71,16 @@ def _held(path: Path, what: str, folder: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise Busy(f"{what} is in use by {_who(holder)}; wait for it to end, or end it") from None
+    except (OSError, NotImplementedError) as error:  # the second: a file system without locks
+        reason = getattr(error, "strerror", None) or str(error)
+        raise RunFolderError(f"{path} cannot be locked: {reason}; a run needs a folder that can be written") from None
     try:
-        holder.write_text(json.dumps({"pid": os.getpid(), "folder": str(folder), "since": utc_now()}), "utf-8")
+        with suppress(OSError):  # it only words a sentence
+            holder.write_text(json.dumps({"pid": os.getpid(), "folder": str(folder), "since": utc_now()}), "utf-8")
         yield
     finally:
-        holder.unlink(missing_ok=True)
+        with suppress(OSError):
+            holder.unlink(missing_ok=True)
         lock.release()
 
 
@@ -64,5 +88,5 @@ def _who(holder: Path) -> str:
     try:
         data = json.loads(holder.read_text("utf-8"))
         return f"process {data['pid']}, which has run in {data['folder']} since {data['since']}"
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return "another run"

@@ -10,7 +10,7 @@ from harness.declare.plan import plan_document
 from harness.declare.planned import Plan
 from harness.devices.ceilings import Ceilings
 from harness.devices.names import Detected, memory_bytes
-from harness.engine.environment import environment, harness_identity
+from harness.engine.environment import environment, harness_identity, measuring_variables, version
 from harness.engine.journal import RunFolderError, utc_now
 from harness.record import SCHEMA
 
@@ -19,7 +19,7 @@ class ResumeMismatch(RunFolderError):
     """A run cannot go on: what it was begun with is no longer what there is; the message says what changed."""
 
 
-def manifest(plan: Plan, device: Detected, ceilings: Ceilings | None, command: str) -> dict[str, Any]:
+def manifest(plan: Plan, device: Detected, ceilings: Ceilings | None, command: str, threads: int) -> dict[str, Any]:
     """Return the document of a run that is about to start; `command` is the command line that reproduces it."""
     return {
         "schema": SCHEMA,
@@ -30,6 +30,7 @@ def manifest(plan: Plan, device: Detected, ceilings: Ceilings | None, command: s
         "ceilings": None if ceilings is None else asdict(ceilings),
         "harness": harness_identity(),
         "command": command,
+        "threads": threads,
         "seed": plan.suite.measure.seed,
         "started": utc_now(),
         "finished": None,
@@ -96,6 +97,7 @@ def check_resumable(document: dict[str, Any], plan: Plan, device: Detected) -> N
     was = document["device"].get("name")
     if was != device.name:
         raise ResumeMismatch(f"the run began on {was}, this is {device.name}: resume it there, or start a new run")
+    _check_environment(document["environment"])
     if document["suite"].get("measure") != plan.suite.measure.model_dump():
         raise ResumeMismatch("the suite's [measure] has changed since the run began: start a new run")
     planned = [planned.case.key for planned in plan.cases]
@@ -105,4 +107,20 @@ def check_resumable(document: dict[str, Any], plan: Plan, device: Detected) -> N
         raise ResumeMismatch(
             f"the suite has changed since the run began ({gone} of its {len(stored)} cases are gone, {new} are new): "
             "start a new run"
+        )
+
+
+def _check_environment(begun: dict[str, Any]) -> None:
+    """Return if torch and the variables that change what is measured are those of the run's beginning."""
+    then, now = begun.get("torch"), version("torch")
+    if then != now:
+        raise ResumeMismatch(f"the run began with torch {then}, this is {now}: resume it with that, or start a new run")
+    was, are = begun.get("variables", {}), measuring_variables()
+    changed = sorted(name for name in was.keys() | are.keys() if was.get(name) != are.get(name))
+    if changed:
+        name = changed[0]
+        raise ResumeMismatch(
+            f"{', '.join(changed)} differ{'s' if len(changed) == 1 else ''} from when the run began "
+            f"({name} was {was.get(name, 'not set')}, now {are.get(name, 'not set')}): "
+            "set the environment as it was, or start a new run"
         )

@@ -17,7 +17,7 @@ import numpy as np
 
 from harness.case import Case
 from harness.devices import open_device
-from harness.devices.interface import Device
+from harness.devices.interface import Device, NoSuchDevice
 from harness.judge.stats import paired_ratio
 from harness.layers import build
 from harness.probes.subject import make_subject
@@ -51,12 +51,18 @@ def measure(device: Device, pairs: int = PAIRS, seed: int = 0) -> dict[str, floa
     return {"ratio": ratio.value, "low": ratio.low, "high": ratio.high, "pairs": pairs, "smallest_change": change}
 
 
-def main() -> None:
-    """Measure and print."""
+def main() -> int:
+    """Measure and print; return the exit code: 0, or 5 where there is no such device."""
     parser = argparse.ArgumentParser(description="Measure this device's noise floor with an A/A run.")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    json.dump(measure(open_device(parser.parse_args().device)), sys.stdout)
+    try:
+        device = open_device(parser.parse_args().device)
+    except NoSuchDevice as error:
+        print(f"harness: {error}", file=sys.stderr)
+        return 5
+    json.dump(measure(device), sys.stdout)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol, TextIO
 
 from harness.declare.visits import Visit
@@ -150,8 +151,9 @@ class Console:
         self._write((CLEAR_LINE if self._live else "") + text + "\n")
 
     def _write(self, text: str) -> None:
-        self._stream.write(text)
-        self._stream.flush()
+        with suppress(OSError):  # a full or closed stderr must not cost the run
+            self._stream.write(text)
+            self._stream.flush()
 
     def _count(self) -> str:
         return f"[{self._finished:>{len(str(self._cases))}}/{self._cases}]"
@@ -172,7 +174,7 @@ def summary(record: AnyRecord) -> str:
         return show("latency_ms", latency.value)
     half = (latency.high - latency.low) / 2 / float(latency.value)
     if half >= 1:  # no digit of the value is supported; a bare zero would say less than the value does
-        return f"{show('latency_ms', latency.value)} ±{half:.0%}, too noisy to tell".replace("%", " %")
+        return f"{show('latency_ms', latency.value)}, too noisy to tell"
     return f"{show('latency_ms', latency.value, latency.low, latency.high)} ±{100 * half:.1f} %"
 
 

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from harness.declare.planned import Plan
 from harness.devices.ceilings import Ceilings
+from harness.devices.interface import NoSuchDevice
 from harness.devices.names import detect
-from harness.engine.folder import RUN, read_document
-from harness.engine.journal import RunFolderError
+from harness.engine.folder import RUN, abandon, read_document
+from harness.engine.journal import RunFolderError, WriteError
 from harness.engine.keeper import WorkerFailed, WorkerOptions
 from harness.engine.locks import device_lock, folder_lock
 from harness.engine.manifest import check_resumable, manifest
+from harness.engine.process import Stopped
 from harness.engine.progress import Progress, Silent
 from harness.engine.signals import stop_requests
 from harness.engine.sweep import RunResult, Sweep
@@ -30,6 +32,7 @@ def run(
     ceilings: Ceilings | None = None,
     command: str = "",
     worker: WorkerOptions | None = None,
+    stopped: Stopped | None = None,
 ) -> RunResult:
     """Measure what `plan` holds and leave a valid run in `folder`, also when interrupted by Ctrl-C or SIGTERM.
 
@@ -42,25 +45,32 @@ def run(
         ceilings: For mfu, hfu and the roofline; None leaves them out.
         command: The command line that reproduces the run.
         worker: How workers are started.
+        stopped: Whether the run is to stop, asked often; None: after Ctrl-C or SIGTERM.
 
     Raises:
-        NoSuchDevice: The device is not here.
+        NoSuchDevice: The device is not here, or torch cannot use it.
         Busy: Another run holds the device or the folder.
-        ResumeMismatch: The run in `folder` was begun with another suite, harness or device.
-        RunFolderError: `folder` already holds a run, or with `resume` holds none.
+        ResumeMismatch: The run in `folder` was begun with another suite, harness, device or environment.
+        RunFolderError: `folder` already holds a run, or with `resume` holds none, or cannot be read or written.
+        WriteError: A file of the run cannot be written; what was written before stands.
         WorkerFailed: No worker can be started.
     """
-    device = detect(device_kind)
+    device, options = detect(device_kind), worker or WorkerOptions()
     with ExitStack() as held:
+        held.enter_context(device_lock(device.name, folder))  # first: a run that it refuses leaves `folder` as it was
         held.enter_context(folder_lock(folder))
-        held.enter_context(device_lock(device.name, folder))
-        stopped = held.enter_context(stop_requests())
         if resume:
             document = read_document(folder)
             check_resumable(document, plan, device)
         elif (folder / RUN).exists():
             raise RunFolderError(f"{folder} already holds a run; go on with it by --resume, or name another folder")
         else:
-            document = manifest(plan, device, ceilings, command)
-        sweep = Sweep(plan, folder, document, device, worker or WorkerOptions(), progress or Silent(), stopped)
-        return sweep.run()
+            document = manifest(plan, device, ceilings, command, options.threads)
+        asked = stopped or held.enter_context(stop_requests())
+        try:
+            return Sweep(plan, folder, document, device, options, progress or Silent(), asked).run()
+        except (NoSuchDevice, WriteError) as error:
+            begun = resume or (isinstance(error, WriteError) and (folder / RUN).exists())
+            if not begun:
+                abandon(folder)
+            raise

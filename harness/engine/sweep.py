@@ -15,15 +15,12 @@ from harness.declare.visits import Visit, visits
 from harness.devices.ceilings import Ceilings
 from harness.devices.names import Detected
 from harness.engine.fold import AnyRecord, Circumstances, fold
-from harness.engine.folder import JOURNAL, write_records, write_run
+from harness.engine.folder import JOURNAL, LOG, write_records, write_run
 from harness.engine.journal import Journal, Line, read_journal, utc_now
 from harness.engine.keeper import Answer, Keeper, WorkerOptions
 from harness.engine.process import Interrupted, Stopped
 from harness.engine.progress import Progress
 from harness.engine.protocol import Ready, Request
-
-LOG = "worker.log"
-"""In the run folder: all that workers, and the layers in them, wrote to stdout and stderr."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,12 @@ class Sweep:
         self._facts_known = False
 
     def run(self) -> RunResult:
-        """Make all visits that are left and write the run down, whatever ends it."""
+        """Make all visits that are left and write the run down, whatever ends it.
+
+        Raises:
+            NoSuchDevice, WorkerFailed: As `Keeper.ask`.
+            RunFolderError: The journal cannot be read, or (WriteError) a file of the run cannot be written.
+        """
         self._document |= {"status": "running", "finished": None}
         write_run(self._folder, self._document)
         for line in read_journal(self._folder / JOURNAL):

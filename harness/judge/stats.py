@@ -52,8 +52,14 @@ def median_interval(rounds: Sequence[float | None]) -> Interval | None:
     Raises:
         ValueError: A value is not positive.
     """
-    interval = _interval(_logs([value for value in rounds if value is not None]), _median)
-    return None if interval is None else interval.map(math.exp)
+    values = [value for value in rounds if value is not None]
+    interval = _interval(_logs(values), _median)
+    if interval is None:
+        return None
+    median = float(np.median(values))  # not that of the logarithms: of an even number the middle two mix differently
+    if interval.low == interval.high:
+        return Interval(median, median, median)
+    return Interval(median, min(median, math.exp(interval.low)), max(median, math.exp(interval.high)))
 
 
 def paired_ratio(numerator: Sequence[float | None], denominator: Sequence[float | None]) -> Interval | None:

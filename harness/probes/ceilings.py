@@ -20,8 +20,8 @@ from collections.abc import Callable
 import torch
 
 from harness.devices import open_device
-from harness.devices.ceilings import Ceilings, save
-from harness.devices.interface import Device
+from harness.devices.ceilings import Ceilings, path_of, save
+from harness.devices.interface import Device, NoSuchDevice
 from harness.devices.names import detect
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
@@ -74,15 +74,33 @@ def _copy_rate(device: Device) -> float:
     return 2 * source.numel() * source.element_size() / best
 
 
-def main() -> None:
-    """Measure, keep, print."""
+def main() -> int:
+    """Measure, keep, print; return the exit code: 0, or 5 where there is no such device."""
     parser = argparse.ArgumentParser(description="Measure this device's ceilings.")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    kind, name = detect(parser.parse_args().device)
-    ceilings = measure(open_device(kind), name)
-    save(ceilings)
+    try:
+        kind, name = detect(parser.parse_args().device)
+        device = open_device(kind)
+    except NoSuchDevice as error:
+        print(f"harness: {error}", file=sys.stderr)
+        return 5
+    ceilings = measure(device, name)
+    _keep(ceilings)
     json.dump(dataclasses.asdict(ceilings), sys.stdout)
+    return 0
+
+
+def _keep(ceilings: Ceilings) -> None:
+    """Keep the ceilings for later runs where that can be done: the cache is a convenience."""
+    try:
+        save(ceilings)
+    except OSError as error:
+        print(
+            f"harness: the ceilings cannot be kept in {path_of(ceilings.device)} ({error.strerror}), and will be "
+            "measured again; set XDG_CACHE_HOME to a folder that can be written",
+            file=sys.stderr,
+        )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -100,6 +100,6 @@ def _without_times(context: Context, coverage: Coverage, determinism: Determinis
     yes, no = invariant(determinism)
     if yes or no:
         keep = "keeps" if len(yes) == 1 else "keep"
-        return sentence(f"No times were measured; {len(yes)} of {count(len(yes) + len(no), 'variant')} {keep} every bit "
-                        "of a row when the batch size changes.")  # fmt: skip
+        of_all = f"{len(yes)} of {count(len(yes) + len(no), 'variant')}"
+        return sentence(f"No times were measured; {of_all} {keep} every bit of a row when the batch size changes.")
     return sentence(f"No times were measured; {count(coverage.ok, 'case')} ran without a fault.")

@@ -1,0 +1,77 @@
+"""The shape of run.json: what resume and report rely on. Fields that they do not read may be anything."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.devices.ceilings import Ceilings
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+
+class _Measure(_Shape):
+    rounds: int = Field(ge=1)
+
+
+class _Suite(_Shape):
+    name: str
+    source: str
+    """The TOML text."""
+    overrides: list[str]
+    select: str | None
+    measure: _Measure
+
+
+class _Case(_Shape):
+    key: str
+    variant: str
+    case: dict[str, Any]
+    """As `Case.as_dict` writes it."""
+    seconds: float | None = None
+    fits: bool | None = None
+    unsupported: str | None = None
+
+
+class _Device(_Shape):
+    kind: Literal["cpu", "cuda"]
+    name: str
+    memory_bytes: int | None = None
+
+
+class _Environment(_Shape):
+    torch: str | None = None
+    variables: dict[str, str] = {}
+
+
+class _Harness(_Shape):
+    source: str | None = None
+
+
+class RunDocument(_Shape):
+    """run.json; `manifest` writes it."""
+
+    suite: _Suite
+    cases: list[_Case]
+    device: _Device
+    environment: _Environment
+    harness: _Harness
+    started: str
+    status: Literal["running", "complete", "interrupted"]
+    threads: int = Field(0, ge=0)
+    """CPU threads that were asked for; 0 left the choice to torch."""
+    ceilings: Ceilings | None = None
+
+
+def fault(text: str) -> str | None:
+    """Return the first thing in which `text` is no run.json, as `suite.source: Input should be a valid string`."""
+    try:
+        RunDocument.model_validate_json(text)
+    except ValidationError as error:
+        first, more = error.errors()[0], error.error_count() - 1
+        where = ".".join(map(str, first["loc"]))
+        return f"{where}: {first['msg']}" + (f", and {more} more" if more else "")
+    return None
