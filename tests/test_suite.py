@@ -552,3 +552,24 @@ def test_a_damaged_suite_is_read_or_refused_in_words(name: str, cuts: list[tuple
         complete = [fault.message and (fault.expected or fault.nearest) for fault in error.faults]
         if not (complete and all(complete)):
             raise
+
+
+def test_impossible_combinations_and_axes_that_nobody_has_come_together() -> None:
+    source = """
+title = "Heads"
+[base]
+d_model = 100
+d_ff = 400
+heads = 7
+experts = 4
+top_k = 9
+slots = 2
+[[variant]]
+name = "t"
+layer = "token_choice"
+"""
+    assert {(fault.line, fault.key) for fault in faults_of(source)} == {
+        (6, "base.heads"),
+        (8, "base.top_k"),
+        (9, "base.slots"),
+    }

@@ -84,7 +84,8 @@ class _Drawing:
         refused = [case for case in kept if _point(case, variant) in points.impossible] if points.impossible else []
         for case in refused:
             del kept[case]
-        self._note(points.impossible[_point(case, variant)] for case in refused if self.narrow.keeps(case))
+        told = [case for case in refused if self.narrow.keeps(case)]
+        self._note(fault for case in told for fault in points.impossible[_point(case, variant)])
         if any(other.match and other.match.to == variant.name for other in self.suite.variants):
             return kept  # all of them: some may be matched to what is not kept itself
         return {case: match for case, match in kept.items() if self.narrow.keeps(case)}

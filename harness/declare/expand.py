@@ -33,7 +33,7 @@ class Points:
     """The distinct cases of one variant in plan order, before any selection."""
 
     cases: list[Case] = field(default_factory=list)
-    impossible: dict[Case, Fault] = field(default_factory=dict)
+    impossible: dict[Case, list[Fault]] = field(default_factory=dict)
     """Combinations that no layer can have; they are faults only where the selection keeps them."""
 
 
@@ -103,16 +103,16 @@ class _Expansion:
         axes = [axis for dimension in product for axis in dimension.axes]
         start = START[self.variant.layer]
         cases: dict[Case, None] = {}
-        impossible: dict[Case, Fault] = {}
+        impossible: dict[Case, list[Fault]] = {}
         for rows in itertools.product(*(dimension.rows for dimension in product)):
             point = start | dict(zip(axes, itertools.chain.from_iterable(rows), strict=True))
             if not self._resolve(point):
                 continue
-            fault = self._impossible(point)
+            faults = list(self._impossible(point))
             case = self._case(point)
             cases[case] = None
-            if fault:
-                impossible[case] = fault
+            if faults:
+                impossible[case] = faults
         return Points(list(cases), impossible)
 
     def _resolve(self, point: dict[str, Any]) -> bool:
@@ -140,22 +140,21 @@ class _Expansion:
             self._said.add((place.key, self.variant.name))
             self.findings.add_at(place, f"{axis} of {self.variant.name}: {error.message}", error.expected)
 
-    def _impossible(self, point: dict[str, Any]) -> Fault | None:
-        """Return what is wrong with a combination of values that are each right."""
+    def _impossible(self, point: dict[str, Any]) -> Iterator[Fault]:
+        """Yield what is wrong with a combination of values that are each right."""
         if (top_k := point.get("top_k")) and top_k > point["experts"]:
             message = f"top_k = {top_k} is above experts = {point['experts']}"
-            return self._fault("top_k", message, "at least as many experts as top_k")
+            yield self._fault("top_k", message, "at least as many experts as top_k")
         heads = point.get("heads")
         if heads and ("heads" in self.places or point["scope"] != "layer") and point["d_model"] % heads:
             message = f"heads = {heads} does not divide d_model = {point['d_model']}"
-            return self._fault("heads", message, "a number of heads that divides d_model")
+            yield self._fault("heads", message, "a number of heads that divides d_model")
         if self.variant.layer == "expert_choice" and point["capacity_factor"] is None:
             message = "expert choice cannot be dropless: each expert takes as many tokens as its capacity"
-            return self._fault("capacity_factor", message, "a number, such as capacity_factor = 1.0")
+            yield self._fault("capacity_factor", message, "a number, such as capacity_factor = 1.0")
         if point["gated"] is False and point["activation"] in GATED_NAMES:
             message = f"{point['activation']} is gated, and gated = false"
-            return self._fault("gated", message, "gated = true, or gelu, relu or silu")
-        return None
+            yield self._fault("gated", message, "gated = true, or gelu, relu or silu")
 
     def _fault(self, axis: str, message: str, expected: str) -> Fault:
         """Return the fault, at the line of `axis`, or of experts where the axis has its default."""
