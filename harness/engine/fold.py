@@ -1,7 +1,7 @@
 """The fold: a case's visits become its record. Pure; the same journal always gives the same records.
 
 The first visit that is not ok decides the status, and the case then has no numbers. A metric that comes in rounds
-(latency) is the median of each round's samples, then the median over rounds, with a bootstrap interval over rounds.
+(latency) is the median of each round's samples, then the median over rounds, with an interval over rounds.
 """
 
 from __future__ import annotations
