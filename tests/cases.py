@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from harness.case import Case
+from harness.case import Case, usual_gate
 
 _BASE = Case(
     variant="dense",
@@ -30,7 +30,9 @@ def dense(**changes: Any) -> Case:
 def token_choice(**changes: Any) -> Case:
     """Top-2 of 4 experts, dropless unless `capacity_factor` says otherwise."""
     own: dict[str, Any] = {"experts": 4, "top_k": 2, "group": "batch", "routing": "learned", "shared_experts": 0}
-    return _vary("top-2", "token_choice", {**own, **changes})
+    axes = {**own, "noise": "none", "balance": "none", **changes}
+    usual = {"gate": usual_gate(axes["top_k"]), "drop": "position" if axes.get("capacity_factor") else None}
+    return _vary("top-2", "token_choice", {**usual, **axes})
 
 
 def expert_choice(**changes: Any) -> Case:
@@ -41,7 +43,7 @@ def expert_choice(**changes: Any) -> Case:
 
 def soft(**changes: Any) -> Case:
     """Soft MoE of 4 experts with one slot each."""
-    return _vary("soft", "soft", {"experts": 4, "slots": 1, **changes})
+    return _vary("soft", "soft", {"experts": 4, "slots": 1, "mixing": "soft", **changes})
 
 
 def families(**changes: Any) -> list[Case]:

@@ -46,6 +46,13 @@ def plan_or_exit(suite: Suite, overrides: Sequence[str], select: str | None, det
 
     ceilings, memory = load(detected.name), memory_bytes(detected.kind)
     try:
-        return plan(suite, overrides=overrides, select=select, ceilings=ceilings, memory_bytes=memory)
+        return plan(
+            suite,
+            overrides=overrides,
+            select=select,
+            ceilings=ceilings,
+            memory_bytes=memory,
+            device=detected.kind,
+        )
     except SuiteError as error:
         fail(Exit.USAGE, str(error))

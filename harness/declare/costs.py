@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.case import Case
+from harness.case import Case, usual_gate
 from harness.declare.costs_peak import peak
 from harness.declare.costs_saved import saved
 from harness.declare.letters import Letters, capacity, letters
@@ -19,6 +19,7 @@ __all__ = ["BACKENDS", "BEST", "Cost", "capacity", "cost", "resolve_backend", "u
 
 BACKENDS: dict[str, tuple[str, ...]] = {
     "dense": ("reference", "fused"),
+    "dense_moe": ("reference", "fused"),
     "token_choice": ("reference", "onehot", "grouped"),
     "expert_choice": ("reference", "batched"),
     "soft": ("reference", "batched"),
@@ -27,6 +28,7 @@ BACKENDS: dict[str, tuple[str, ...]] = {
 
 BEST: dict[str, str] = {
     "dense": "fused",
+    "dense_moe": "fused",
     "token_choice": "grouped",
     "expert_choice": "batched",
     "soft": "batched",
@@ -61,9 +63,9 @@ class Cost:
     """Bytes that must fit: weights, input, optimizer state, and the predicted peak with the gradients in it."""
 
 
-def cost(case: Case) -> Cost:
-    """Return the closed-form cost of `case`'s pass; FLOPs, bytes and parameters."""
-    n, backend = letters(case), resolve_backend(case)
+def cost(case: Case, device: str = "cpu") -> Cost:
+    """Return the closed-form cost of `case`'s pass on a `device` (cpu, cuda); FLOPs, bytes and parameters."""
+    n, backend = letters(case), resolve_backend(case, device)
     router, dispatch, experts, combine = _forward_flops(case, n, backend)
     model = _model_flops(case, n)
     executed = router + dispatch + experts + combine
@@ -89,13 +91,13 @@ def cost(case: Case) -> Cost:
     )
 
 
-def resolve_backend(case: Case) -> str:
-    """Return the backend that `case` runs on: its own, or what `best` means for its kind."""
+def resolve_backend(case: Case, device: str = "cpu") -> str:
+    """Return the backend that `case` runs on: its own, or what `best` means for its kind and shape on `device`."""
     return BEST[case.layer] if case.backend == "best" else case.backend
 
 
-def unsupported(case: Case) -> str | None:
-    """Return why `case` cannot run, in words, or None."""
+def unsupported(case: Case, device: str = "cpu") -> str | None:
+    """Return why `case` cannot run on `device` (cpu, cuda), in words, or None."""
     if case.layer not in BACKENDS:
         return f"there is no layer of kind {case.layer!r}; there are {', '.join(BACKENDS)}"
     if case.scope != "layer":
@@ -104,7 +106,9 @@ def unsupported(case: Case) -> str | None:
         return "compile = true is not implemented yet; leave it out"
     if case.routing not in (None, "learned"):
         return f'routing = "{case.routing}" is not implemented yet; use routing = "learned"'
-    backend = resolve_backend(case)
+    if reason := _not_yet(case):
+        return reason
+    backend = resolve_backend(case, device)
     if backend not in BACKENDS[case.layer]:
         return f"{case.layer} has no backend {backend!r}; it has {', '.join(BACKENDS[case.layer])}"
     if case.experts is not None and (case.top_k or 0) > case.experts:
@@ -113,6 +117,18 @@ def unsupported(case: Case) -> str | None:
         return "one-hot dispatch needs a capacity: give capacity_factor, or use the grouped backend"
     if backend == "grouped" and case.capacity_factor is None:
         return _unaligned(case)
+    return None
+
+
+def _not_yet(case: Case) -> str | None:
+    """Return which part of `case` is not built yet."""
+    if case.layer == "dense_moe":
+        return "dense_moe is not implemented yet"
+    if case.gate not in (None, usual_gate(case.top_k)):
+        return f'gate = "{case.gate}" is not implemented yet'
+    for axis, usual in (("noise", "none"), ("drop", "position"), ("balance", "none"), ("mixing", "soft")):
+        if getattr(case, axis) not in (None, usual):
+            return f'{axis} = "{getattr(case, axis)}" is not implemented yet'
     return None
 
 

@@ -33,9 +33,10 @@ def build(case: Case, *, seed: int = 0, device: str = "cpu") -> Layer:
     Equal seeds give equal weights on one kind of device, whatever the backend, and but for rounding the dtype. On
     `meta` nothing is drawn.
     """
-    if reason := costs.unsupported(case):
+    kind = torch.device(device).type
+    if reason := costs.unsupported(case, kind):
         raise Unsupported(reason)
-    layer = KINDS[case.layer](case, costs.resolve_backend(case), device)
+    layer = KINDS[case.layer](case, costs.resolve_backend(case, kind), device)
     if device != "meta":
         layer.initialise(torch.Generator(device).manual_seed(seed))
     return layer

@@ -51,6 +51,8 @@ class Layer(nn.Module):
         self.case = case
         self.backend = backend
         """The implementation that runs; never `best`."""
+        self.remarks: list[str] = []
+        """What a reader of the record should know of how this layer runs here, in sentences."""
         self.observer: Observer | None = None
         """Set by a probe for the length of one measurement; None in the timed loop."""
         self.replay: Tensor | None = None
