@@ -7,6 +7,7 @@ from itertools import product
 
 from harness.declare.architecture import Architecture
 from harness.declare.catalogue import SIZES
+from harness.declare.counts import CannotCount
 from harness.declare.faults import listed, nearest
 from harness.declare.published_language import DECODERS, SWITCH_BASE, SWITCH_XXL, language_model
 from harness.declare.published_vision import PATTERNS, vision_model
@@ -21,12 +22,8 @@ NAMES = (*VISION, *DECODERS, "t5-base", *SWITCH_BASE, *SWITCH_XXL)
 """Every model that a table of its paper has, in the order in which they are listed."""
 
 
-class UnknownModel(Exception):
-    """A name that is in no catalogue; the message says which are."""
-
-
 def published(name: str) -> Architecture:
-    """Return the published model of that name, in capitals or not; raise UnknownModel."""
+    """Return the published model of that name, in capitals or not; raise CannotCount."""
     small = name.lower()
     if model := vision_model(small) or language_model(small):
         return model
@@ -34,7 +31,7 @@ def published(name: str) -> Architecture:
     lines += [f"    any of: {pattern}, such as {example}" for pattern, example in PATTERNS.items()]
     if near := nearest(name, (*NAMES, *_spelt())):
         lines.append(f"    did you mean: {near}")
-    raise UnknownModel("\n".join(lines))
+    raise CannotCount("\n".join(lines))
 
 
 def _spelt() -> Iterator[str]:
