@@ -17,20 +17,19 @@ Used = dict[int, tuple[int, int]]
 """Experts' weights by id: how many experts one token uses, of how many."""
 
 
-def count_config(path: str, tokens: int | None = None) -> Count:
-    """Return the counts of the model that a config.json, or a folder with one in it, describes.
+def count_config(path: Path, tokens: int | None = None) -> Count:
+    """Return the counts of the model that the config.json at `path` describes.
 
     `tokens` is the context of a language model's attention. Raises CannotCount.
     """
-    file = Path(path) / "config.json" if Path(path).is_dir() else Path(path)
-    model = load(file)
-    used = _used(model, file)
+    model = load(path)
+    used = _used(model, path)
     ends_in, ends_out = _input_embedding(model), _output_embedding(model)
     both = _size((ends_in | ends_out).values())
     total, active = _size(model.parameters()), _active(model.parameters(), used)
     image = model.main_input_name == "pixel_values"
     return Count(
-        model=path,
+        model=str(path),
         params=total,
         params_active=active,
         params_active_no_input_embedding=active - both + _size(ends_out.values()),
@@ -42,12 +41,12 @@ def count_config(path: str, tokens: int | None = None) -> Count:
     )
 
 
-def _used(model: Any, file: Path) -> Used:
-    return {
-        id(weight): (top_k(model.config, bank.experts, file), bank.experts)
-        for bank in banks(model)
-        for weight in bank.weights
-    }
+def _used(model: Any, path: Path) -> Used:
+    used: Used = {}
+    for bank in banks(model):
+        share = top_k(model.config, bank.experts, path), bank.experts
+        used |= {id(weight): share for weight in bank.weights}
+    return used
 
 
 def _input_embedding(model: Any) -> dict[int, nn.Parameter]:

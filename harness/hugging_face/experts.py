@@ -40,7 +40,8 @@ def banks(model: nn.Module) -> Iterator[Bank]:
         if "expert" not in words or "shared" in name:
             continue
         if isinstance(module, nn.ModuleList | nn.ModuleDict):
-            yield Bank(name, len(module), tuple(module.parameters()))
+            with_weights = sum(any(True for _ in child.parameters()) for child in module.children())  # no dropout
+            yield Bank(name, with_weights, tuple(module.parameters()))
             continue
         stacked = [weight for weight in module.parameters(recurse=False) if weight.ndim == 3]
         if stacked:
