@@ -246,6 +246,25 @@ def test_experts_of_which_nothing_says_how_many_a_token_uses(tmp_path: Path, mon
     fails(saved(tmp_path, switch(8)), "8 experts a layer", "expected: num_experts_per_tok")
 
 
+def test_experts_that_are_not_found_are_not_taken_for_a_dense_model(tmp_path: Path) -> None:
+    """Doge's experts are rows of two tables."""
+    config = hf.DogeConfig(num_hidden_layers=1, num_experts=16, num_experts_per_tok=4, is_moe=True)
+    fails(saved(tmp_path, config), "num_experts is 16", "no experts are found", "stacked weights")
+
+
+def test_what_a_checkpoint_brings_along_is_neither_needed_nor_run(tmp_path: Path) -> None:
+    """DeepSeek's own file names code of its repository, and weights in 8 bits."""
+    config, depth = hf.DeepseekV3Config(), 4
+    extra = {
+        "auto_map": {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"},
+        "quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]},
+        "architectures": ["DeepseekV3ForCausalLM"],
+        "torch_dtype": "bfloat16",
+    }
+    counted = count_config(saved(tmp_path, config, num_hidden_layers=depth, **extra))
+    assert numbers(counted) == numbers(count(shallow(published("deepseek-v3"), depth)))
+
+
 def test_attention_that_cannot_be_counted_without_data(tmp_path: Path) -> None:
     fails(saved(tmp_path, switch(8)), "needs data", "leave --tokens out", tokens=10)
     mixed = hf.Qwen3NextConfig(num_hidden_layers=4, num_experts=8, num_experts_per_tok=2)

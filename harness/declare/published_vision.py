@@ -49,6 +49,14 @@ _FAMILIES = {
 }
 
 
+_NOTES = {
+    "vit": "",
+    "soft": "no expert is idle, since every token has its part in every slot",
+    "expert_choice": "active are as many experts as choose a token on average; FLOPs are those of one-hot dispatch",
+    "token_choice": "FLOPs are those of one-hot dispatch to a fixed capacity, empty places included",
+}
+
+
 def vision_model(name: str) -> Architecture | None:
     """Return the Vision Transformer of that name, or None where it is none."""
     for family, pattern in _FAMILIES.items():
@@ -57,7 +65,8 @@ def vision_model(name: str) -> Architecture | None:
             size, patch = next(size for size in SIZES if size.lower() == said["size"]), int(said["patch"])
             ffn = FeedForward(d_ff=SIZES[size].d_ff, gated=False, biases=True)
             possible = IMAGE % patch == 0 and int(said.get("top_k", 1)) <= int(said.get("experts", 1))
-            return _vit(name, size, patch, ffn, _experts(family, ffn, said)) if possible else None
+            model = _vit(name, size, patch, ffn, _experts(family, ffn, said))
+            return replace(model, note=_NOTES[family]) if possible else None
     return None
 
 

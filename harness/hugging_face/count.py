@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from harness.declare.counts import CannotCount, Count
-from harness.hugging_face.experts import banks, top_k
+from harness.hugging_face.experts import banks, check_dense, top_k
 from harness.hugging_face.flops import attention_flops, image_flops, matrix_flops
 from harness.hugging_face.load import load
 
@@ -42,8 +42,10 @@ def count_config(path: Path, tokens: int | None = None) -> Count:
 
 
 def _used(model: Any, path: Path) -> Used:
-    used: Used = {}
-    for bank in banks(model):
+    found, used = list(banks(model)), Used()
+    if not found:
+        check_dense(model.config, path)
+    for bank in found:
         share = top_k(model.config, bank.experts, path), bank.experts
         used |= {id(weight): share for weight in bank.weights}
     return used

@@ -54,9 +54,9 @@ def _class(transformers: Any, config: Any) -> Any:
         named = getattr(transformers, str(name), None)
         if isinstance(named, type) and issubclass(named, transformers.PreTrainedModel):
             return named
-    pair = bool(config.is_encoder_decoder)
-    usual = ("SEQ_TO_SEQ_CAUSAL_LM", "SPEECH_SEQ_2_SEQ") if pair else ("CAUSAL_LM", "IMAGE_CLASSIFICATION", "MASKED_LM")
-    for task in usual:
+    pair = ("SEQ_TO_SEQ_CAUSAL_LM", "SPEECH_SEQ_2_SEQ")
+    single = ("IMAGE_TEXT_TO_TEXT", "CAUSAL_LM", "IMAGE_CLASSIFICATION", "MASKED_LM")
+    for task in pair if config.is_encoder_decoder else single:
         mapping = getattr(transformers, f"MODEL_FOR_{task}_MAPPING")
         if type(config) in mapping:
             return mapping[type(config)]
