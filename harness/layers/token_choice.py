@@ -116,7 +116,7 @@ class TokenChoice(Layer):
         """Return the tokens in order of service: by how probable the best expert of each is; None: by position."""
         if self.case.drop != "priority":
             return None
-        priority = scored.probabilities.detach().amax(-1)  # [T]
+        priority = self.gate.probabilities(scored.scores.detach()).amax(-1)  # [T]
         order = routing.service(priority, groups) if self.replay_order is None else self.replay_order
         self.tap("priority", priority)
         self.tap("order", order)
