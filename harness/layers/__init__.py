@@ -36,18 +36,21 @@ def build(case: Case, *, seed: int = 0, device: str = "cpu") -> Layer:
     kind = torch.device(device).type
     if reason := costs.unsupported(case, kind):
         raise Unsupported(reason)
-    layer = KINDS[case.layer](case, costs.resolve_backend(case, kind), device)
+    backend = costs.resolve_backend(case, kind)
+    layer = KINDS[case.layer](case, backend, device)
+    layer.adopt(case, backend)
     if device != "meta":
         layer.initialise(torch.Generator(device).manual_seed(seed))
     return layer
 
 
 def reference_of(layer: Layer) -> Layer:
-    """Return the float64 reference of `layer`: the plain backend with the same weights, on the same device.
+    """Return the float64 reference of `layer`: the plain backend with the same weights and mode, on the same device.
 
     The weights are a copy, but those of a layer that is float64 already are its own.
     """
     case = replace(layer.case, dtype="float64", backend="reference")
     reference = build(case, device="meta")
     reference.load_state_dict({name: w.double() for name, w in layer.state_dict().items()}, assign=True)
+    reference.train(layer.training)
     return reference

@@ -8,7 +8,10 @@ import torch
 from torch import Tensor
 
 from harness.case import Case
-from harness.layers.interface import Layer, torch_dtype
+from harness.layers.interface import Layer, parts, torch_dtype
+
+LEARNING_RATE = 0.0
+"""Of all that a training step changes: a layer that learned would be another one in each visit."""
 
 
 @dataclass(slots=True)
@@ -25,15 +28,21 @@ class Subject:
     """AdamW over the layer's weights in `train`."""
 
     def run(self) -> Tensor:
-        """Do the case's pass once and return the output; gradients of an earlier pass are dropped first."""
+        """Do the case's pass once and return the output; gradients of an earlier pass are dropped first.
+
+        A load-balance loss is added to the objective; the loss-free one moves its bias after the optimizer's step.
+        """
         if not self.case.trains:
             with torch.no_grad():
                 return self.forward(self.x)
         self.drop_gradients()
         y = self.forward(self.x)
-        torch.autograd.backward(y, self.upstream)
+        losses = [part.auxiliary for part in parts(self.layer) if part.auxiliary is not None]
+        torch.autograd.backward([y, *losses], [self.upstream, *(torch.ones_like(loss) for loss in losses)])
         if self.optimizer is not None:
             self.optimizer.step()
+            for part in parts(self.layer):
+                part.after_step(LEARNING_RATE)
         return y
 
     def forward(self, x: Tensor) -> Tensor:
@@ -43,8 +52,10 @@ class Subject:
         return y
 
     def drop_gradients(self) -> None:
-        """Give the memory of all gradients back."""
+        """Give the memory of all gradients back, and of what would lead to them."""
         self.x.grad = None
+        for part in parts(self.layer):
+            part.auxiliary = None
         for weight in self.layer.parameters():
             weight.grad = None
 
@@ -52,16 +63,17 @@ class Subject:
 def make_subject(case: Case, layer: Layer, *, seed: int = 0) -> Subject:
     """Return the subject of `case` on a built `layer`, which other cases may share.
 
-    Input and upstream gradient are standard normal and the same for every layer of that shape. AdamW runs with a
-    learning rate of zero: its work is the same, and the shared weights stay what they are, bit for bit.
+    Input and upstream gradient are standard normal and the same for every layer of that shape. AdamW and the loss-free
+    balance run with a rate of zero: their work is the same, and what cases share stays what it is, bit for bit.
     """
+    layer.train(case.trains)
     for weight in layer.parameters():
         weight.requires_grad_(case.trains)
     x = normal(case, layer, seed).requires_grad_(case.trains)
     upstream = normal(case, layer, seed + 1)
     optimizer = None
     if case.pass_ == "train":
-        optimizer = torch.optim.AdamW(layer.parameters(), lr=0.0, fused=True)
+        optimizer = torch.optim.AdamW(layer.parameters(), lr=LEARNING_RATE, fused=True)
     return Subject(case, layer, x, upstream, optimizer)
 
 
