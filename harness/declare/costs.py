@@ -71,7 +71,7 @@ def cost(case: Case, device: str = "cpu") -> Cost:
         executed = 3 * executed - (dispatch if backend == "onehot" else 0)
     weights, item = _params(case, n), case.itemsize
     kept = saved(case, n, backend) if case.trains else None
-    predicted = peak(case, n, backend, weights)
+    predicted = peak(case, n, backend, weights, device)
     state = 2 * weights * item if case.pass_ == "train" else 0
     upstream = n.T * n.D * item if case.trains else 0
     return Cost(

@@ -6,24 +6,29 @@ rows and the weights' gradients are left out, so that a peak is near, not exact.
 
 from __future__ import annotations
 
+import math
+
 from harness.case import Case
 from harness.declare.costs_saved import INDEX, hidden_kept, saved, wide
 from harness.declare.letters import Letters
 
+FEW_ROWS = 64
+"""Rows an expert, on average, below which more calls cost more on a CPU than the cache saves (measured)."""
 
-def peak(case: Case, n: Letters, backend: str, weights: int) -> int:
+
+def peak(case: Case, n: Letters, backend: str, weights: int, device: str = "cpu") -> int:
     """Return the bytes that the allocator's peak rises above weights and input in one pass, gradients included."""
-    return _forward(case, n, backend) if case.pass_ == "forward" else _backward(case, n, backend, weights)
+    return _forward(case, n, backend, device) if case.pass_ == "forward" else _backward(case, n, backend, weights)
 
 
-def _forward(case: Case, n: Letters, backend: str) -> int:
+def _forward(case: Case, n: Letters, backend: str, device: str) -> int:
     """Return the fullest of: the router, a dense FFN, the experts, and the sum of what they return."""
     item, rows = case.itemsize, n.R * n.D * case.itemsize
     if case.layer == "dense":
         return n.T * _ffn(case, n, n.F, backend) * item
     y = n.T * n.D * item
     live = _router(case, n, backend)
-    experts = rows + _bank(case, n, backend) * item
+    experts = rows + _bank(case, n, backend, device) * item
     combine = rows + y
     if case.layer == "soft":
         entering = y + (2 * n.D * n.S + n.T * n.S) * item  # normalised tokens, Phi twice, logits
@@ -62,10 +67,13 @@ def _ffn(case: Case, n: Letters, F: int, backend: str) -> int:
     return max(3 * F, F + n.D) if case.gated else F + n.D
 
 
-def _bank(case: Case, n: Letters, backend: str) -> int:
+def _bank(case: Case, n: Letters, backend: str, device: str) -> int:
     """Return the numbers that a bank of experts holds at its fullest, besides the rows that come in."""
     if backend == "reference":  # one expert at a time; the outputs gather
         return n.R * n.D + n.R // n.E * _ffn(case, n, n.F, backend)
+    dropless_on_cpu = backend == "grouped" and not n.C and device != "cuda"
+    if dropless_on_cpu and one_by_one(case.gated, case.itemsize, n.R, n.E):
+        return n.R * n.D + _busiest(n) * (3 if case.gated else 1) * n.F
     if backend == "batched" and case.layer == "token_choice":  # a copy of the weights for each row
         return n.R * (n.D * (n.H + n.F) + n.H + n.F)
     if backend == "grouped" and not n.C and not case.gated:  # biases are looked up for each row
@@ -96,3 +104,18 @@ def _backward(case: Case, n: Letters, backend: str, weights: int) -> int:
     at_gate = live - moved + second + around
     at_first = live - moved - hidden + second + first + n.R * n.H * item + rows
     return max(at_second, at_gate, at_first, at_end)
+
+
+def _busiest(n: Letters) -> int:
+    """Return the rows of the busiest expert of a random router: nearly the largest of E Poisson loads of mean R / E."""
+    mean = n.R / n.E
+    return round(mean + math.sqrt(mean * math.log(n.E)))
+
+
+def one_by_one(gated: bool, itemsize: int, rows: int, experts: int) -> bool:
+    """Return whether `grouped` runs a dropless forward pass on a CPU expert by expert: where that is faster.
+
+    It spares the lookup of biases, and a float32 expert's hidden rows stay in the cache between its two products. With
+    few rows, or in bfloat16, whose products are done in no time, the more calls cost more than that.
+    """
+    return not gated or (itemsize >= 4 and rows >= FEW_ROWS * experts)

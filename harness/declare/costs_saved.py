@@ -95,7 +95,7 @@ def _moves_saved(case: Case, n: Letters, backend: str) -> int:
     if case.layer == "expert_choice":
         if backend == "reference":
             return 2 * outputs + n.R * item
-        return outputs + n.R * (item + 2 * INDEX) + 3 * n.T * INDEX
+        return outputs + 2 * n.R * (item + INDEX) + n.T * INDEX  # gates in both orders, and where each token's start
     assigned = n.K * n.T
     if backend == "batched":  # the copies of the weights; for one expert a token, the rows are the tokens themselves
         copies = n.R * n.D * (n.H + n.F) * item
@@ -106,7 +106,7 @@ def _moves_saved(case: Case, n: Letters, backend: str) -> int:
         return min(assigned, n.R) * 3 * INDEX + assigned * (n.D + 1) * item
     if backend == "onehot":
         return outputs + assigned * (1 + INDEX) + 2 * n.T * n.E * n.C * item
-    moved = outputs + n.R * INDEX + assigned * (INDEX + item) + 3 * n.T * INDEX
+    moved = outputs + n.R * INDEX + assigned * (INDEX + item)
     if n.C:
-        return moved + assigned  # which were kept
+        return moved + assigned * (1 + item)  # which were kept, as truths and as weights
     return moved + 4 * n.E + (0 if case.gated else n.R * INDEX)  # ends, and whose bias a row gets

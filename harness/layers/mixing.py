@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.layers import routing
+from harness.layers import moves, routing
 from harness.layers.experts import Ffn
 from harness.layers.interface import Layer
 
@@ -125,12 +125,13 @@ def grouped(layer: Layer, ffn: Ffn, tokens: Tensor, routed: Routed) -> Tensor:
         return slotted(layer, ffn, tokens, routed)
     with layer.phase("dispatch"):
         to = routing.sort(routed.choice, len(ffn.w1))
-        rows = routing.dispatch(tokens, to.token)  # [K T, D]
+        back = moves.Back(to.row)
+        rows = moves.dispatch(tokens, to.token, back)  # [K T, D]
     with layer.phase("experts"):
         rows = ffn.grouped(rows, to.expert, to.ends)
     with layer.phase("combine"):
         _show_outputs(layer, lambda: rows.detach()[to.row], None)
-        return routing.combine(rows, to.row, routed.gates)
+        return moves.combine(rows, to.token, back, routed.gates)
 
 
 def slotted(layer: Layer, ffn: Ffn, tokens: Tensor, routed: Routed) -> Tensor:
@@ -139,12 +140,13 @@ def slotted(layer: Layer, ffn: Ffn, tokens: Tensor, routed: Routed) -> Tensor:
     E = len(ffn.w1)
     with layer.phase("dispatch"):
         to = routing.slot(routed.choice, E, routed.groups, routed.room, routed.order)
-        rows = routing.dispatch(tokens, to.token).view(E, routed.groups * routed.room, -1)  # [E, G C, D]
+        back = moves.Back(to.row)
+        rows = moves.dispatch(tokens, to.token, back, to.kept).view(E, routed.groups * routed.room, -1)  # [E, G C, D]
     with layer.phase("experts"):
         rows = ffn.batched(rows).flatten(0, 1)  # [E G C, D]
     with layer.phase("combine"):
         _show_outputs(layer, lambda: rows.detach()[to.row], to.kept)
-        return routing.combine(rows, to.row, routed.gates * to.kept)
+        return moves.combine(rows, to.token, back, routed.gates * to.kept)
 
 
 MIXES: dict[str, Mix] = {

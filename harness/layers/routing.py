@@ -122,27 +122,3 @@ def _inverse(order: Tensor, like: Tensor) -> Tensor:
 
 def _range(count: int, like: Tensor) -> Tensor:
     return torch.arange(count, device=like.device)
-
-
-def dispatch(tokens: Tensor, source: Tensor) -> Tensor:
-    """Return the rows `tokens[source]` [R, D]; the gradient is summed in a fixed order, without atomics."""
-    return F.embedding(source, tokens)
-
-
-def combine(rows: Tensor, row: Tensor, gates: Tensor) -> Tensor:
-    """Return for each token the sum of its `row`s [T, K] of `rows` [R, D], each times its gate [T, K]: [T, D].
-
-    One fused gather, product and sum in the order of K: no atomics (`index_add_` adds in any order on CUDA), and no
-    [T, K, D] in between.
-    """
-    return F.embedding_bag(row, rows, per_sample_weights=gates, mode="sum")
-
-
-def combine_ragged(rows: Tensor, token: Tensor, gates: Tensor, tokens: int) -> Tensor:
-    """Return for each of `tokens` tokens the sum of the rows [R, D] that `token` [R] says are its, times their gates.
-
-    Sorted by token first, so that each sums its rows in a fixed order; a token without rows gets exactly 0.
-    """
-    owner, order = token.sort(stable=True)
-    starts = torch.searchsorted(owner, _range(tokens, token))  # [T]
-    return F.embedding_bag(order, rows, starts, per_sample_weights=gates[order], mode="sum")
