@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from harness.case import Case, usual_gate
 from harness.declare.costs_peak import peak
 from harness.declare.costs_saved import saved
-from harness.declare.letters import Letters, capacity, letters
+from harness.declare.letters import COMBINES, DISPATCHES, Letters, capacity, letters
 
 __all__ = ["BACKENDS", "BEST", "Cost", "capacity", "cost", "resolve_backend", "unsupported"]
 
@@ -121,12 +121,15 @@ def unsupported(case: Case, device: str = "cpu") -> str | None:
 
 
 def _not_yet(case: Case) -> str | None:
-    """Return which part of `case` is not built yet."""
-    if case.layer == "dense_moe":
-        return "dense_moe is not implemented yet"
+    """Return which part of `case` is not built yet, or has no meaning."""
+    if case.mixing == "identity" and case.total_slots < case.tokens:
+        return (
+            f"identity gives each token a slot of its own, and {case.total_slots} slots a sequence (experts * slots) "
+            f"are fewer than {case.tokens} tokens"
+        )
     if case.gate not in (None, usual_gate(case.top_k)):
         return f'gate = "{case.gate}" is not implemented yet'
-    for axis, usual in (("noise", "none"), ("drop", "position"), ("balance", "none"), ("mixing", "soft")):
+    for axis, usual in (("noise", "none"), ("drop", "position"), ("balance", "none")):
         if getattr(case, axis) not in (None, usual):
             return f'{axis} = "{getattr(case, axis)}" is not implemented yet'
     return None
@@ -152,9 +155,10 @@ def _params(case: Case, n: Letters) -> int:
         return ffn
     if case.layer == "token_choice":
         return n.D * n.E + n.E * ffn + _shared_params(case, n)
-    if case.layer == "expert_choice":
+    if case.layer in ("expert_choice", "dense_moe"):
         return n.D * n.E + n.E * ffn
-    return n.D * n.S + 1 + n.E * ffn  # soft: Phi and the router's scale
+    router = n.D * n.S + 1 if case.mixing in DISPATCHES | COMBINES else 0  # soft: Phi and the router's scale
+    return router + n.E * ffn
 
 
 def _shared_params(case: Case, n: Letters) -> int:
@@ -165,7 +169,8 @@ def _params_active(case: Case, n: Letters) -> int:
     """Return the parameters that one token uses.
 
     Token choice: router, K experts, shared experts. Expert choice: router, and as many experts as choose a token on
-    average, which is the capacity factor. Soft MoE: all, since every token takes part in every slot. Dense: all.
+    average, which is the capacity factor. Soft MoE: all, since every token takes part in every slot. Dense mixture:
+    all, since every expert sees every token. Dense: all.
     """
     ffn = _ffn_params(case, n.D, n.F)
     if case.layer == "token_choice":
@@ -187,8 +192,11 @@ def _forward_flops(case: Case, n: Letters, backend: str) -> tuple[int, int, int,
         return 0, 0, experts, 0
     if case.layer == "soft":
         mix = 2 * n.T * n.S * n.D
-        return mix, mix, experts, mix
+        dispatch, combine = (mix if case.mixing in learned else 0 for learned in (DISPATCHES, COMBINES))
+        return max(dispatch, combine), dispatch, experts, combine
     router = 2 * n.T * n.D * n.E
+    if case.layer == "dense_moe":  # fused: the gates' product with the second biases
+        return router, 0, experts, 2 * n.T * n.E * n.D if backend == "fused" and not case.gated else 0
     if n.Fs:
         experts += n.T * _row_flops(n, n.Fs)
     mix = 2 * n.T * n.E * n.C * n.D if backend == "onehot" else 0

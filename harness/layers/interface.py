@@ -59,7 +59,11 @@ class Layer(nn.Module):
         """Routing decisions that stand in for the layer's own, shaped like the tap `choice`; None: its own."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the layer's output [B, m, D] for `x` [B, m, D], without the residual."""
+        """Return the layer's output [B, m, D] for `x` [B, m, D], without the residual.
+
+        A kind whose tokens see each other also takes `mask` [B, m] bool, False where a token is padding: no other token
+        then depends on it, and its own output is 0.
+        """
         raise NotImplementedError
 
     def phase(self, name: Phase) -> AbstractContextManager[None]:
