@@ -102,8 +102,6 @@ def unsupported(case: Case, device: str = "cpu") -> str | None:
         return f"there is no layer of kind {case.layer!r}; there are {', '.join(BACKENDS)}"
     if case.scope != "layer":
         return f'scope = "{case.scope}" is not implemented yet; use scope = "layer"'
-    if case.compile:
-        return "compile = true is not implemented yet; leave it out"
     if case.routing not in (None, "learned"):
         return f'routing = "{case.routing}" is not implemented yet; use routing = "learned"'
     if reason := _not_yet(case):
