@@ -45,6 +45,7 @@ _ALL = [
     Metric("latency_ms", "ms", "lower", "Time of one pass: cold cache on CUDA, as it comes on CPU."),
     Metric("latency_hot_ms", "ms", "lower", "Time of one pass back to back, caches warm (CUDA)."),
     Metric("host_ms", "ms", "lower", "Time the host spends to launch one pass."),
+    Metric("compile_ms", "ms", "lower", "Time that torch.compile takes before the first result, caches cold."),
     Metric("tokens_per_s", "tokens/s", "higher", "Tokens through the layer per second."),
     Metric("params", "", None, "Trainable numbers in the layer.", True),
     Metric("params_active", "", None, "Parameters that one token uses.", True),

@@ -27,6 +27,11 @@ def dense(**changes: Any) -> Case:
     return replace(_BASE, **changes)
 
 
+def dense_moe(**changes: Any) -> Case:
+    """The dense mixture of 4 experts."""
+    return _vary("mixture", "dense_moe", {"experts": 4, **changes})
+
+
 def token_choice(**changes: Any) -> Case:
     """Top-2 of 4 experts, dropless unless `capacity_factor` says otherwise."""
     own: dict[str, Any] = {"experts": 4, "top_k": 2, "group": "batch", "routing": "learned", "shared_experts": 0}
@@ -50,6 +55,7 @@ def families(**changes: Any) -> list[Case]:
     """One case of each family, token choice both dropless and with capacity."""
     return [
         dense(**changes),
+        dense_moe(**changes),
         token_choice(**changes),
         token_choice(variant="capacity", capacity_factor=1.0, **changes),
         expert_choice(**changes),

@@ -7,6 +7,7 @@ from collections import Counter
 import torch
 from torch import Tensor
 
+from harness.layers.dense_moe import DenseMoe
 from harness.layers.expert_choice import ExpertChoice
 from harness.layers.experts import Ffn
 from harness.layers.noise import standard_normal
@@ -58,6 +59,23 @@ def priority(name: str, h: Tensor) -> float:
     return float(shares.max() / shares.sum())
 
 
+def dense_moe(layer: DenseMoe, x: Tensor) -> Tensor:
+    """Token by token and expert by expert, each with its own weights."""
+    return torch.stack([torch.stack([_mixture(layer, v) for v in sequence]) for sequence in x.double()])
+
+
+def _mixture(layer: DenseMoe, v: Tensor) -> Tensor:
+    E, F, gated = layer.experts, layer.case.d_ff, layer.case.gated
+    p = torch.exp(v @ layer.router.double())
+    y = torch.zeros_like(v)
+    for e in range(E):
+        own, behind = slice(e * F, (e + 1) * F), slice((E + e) * F, (E + e + 1) * F)
+        hidden = v @ layer.w1.double()[:, own] + (0 if layer.b1 is None else layer.b1.double()[own])
+        hidden = activation(layer.case.activation, hidden) * (v @ layer.w1.double()[:, behind] if gated else 1)
+        y = y + p[e] / p.sum() * (hidden @ layer.w2[e].double() + (0 if layer.b2 is None else layer.b2[e].double()))
+    return y
+
+
 def token_choice(layer: TokenChoice, x: Tensor, room: int | None, by_sequence: bool) -> Tensor:
     """Token by token: its best experts, its gates, and its place in their queues."""
     x = x.double()
@@ -89,22 +107,39 @@ def expert_choice(layer: ExpertChoice, x: Tensor, room: int, by_sequence: bool) 
     for group in groups:
         scores = {at: torch.softmax(x[at] @ layer.router.double(), 0) for at in group}
         for expert in range(layer.experts):
-            for at in sorted(group, key=lambda at: -float(scores[at][expert]))[:room]:
+            for at in sorted(group, key=lambda at: -float(scores[at][expert].detach()))[:room]:
                 y[at] += scores[at][expert] * ffn(layer.ffn, x[at], expert)
     return y
 
 
 def soft(layer: Soft, x: Tensor) -> Tensor:
-    """Algorithms 1 and 2 of Puigcerver et al. 2023, einsum by einsum, one sequence at a time."""
-    phi = layer.phi.double().unflatten(1, (layer.experts, layer.slots))  # type: ignore[no-untyped-call]  # [d, n, p]
-    phi = layer.scale.double() * phi / (phi.square().sum(0).sqrt() + 1e-6)
+    """Algorithms 1 and 2 of Puigcerver et al. 2023, einsum by einsum, one sequence at a time, and its ablations."""
     y = []
     for tokens in x.double():  # [m, d]
-        unit = tokens / (tokens.square().sum(1, keepdim=True).sqrt() + 1e-6)
-        logits = torch.einsum("md,dnp->mnp", unit, phi)
-        dispatch = torch.exp(logits) / torch.exp(logits).sum(0)
-        combine = torch.exp(logits) / torch.exp(logits).sum((1, 2), keepdim=True)
+        dispatch, combine = soft_weights(layer, tokens)
         slots = torch.einsum("md,mnp->npd", tokens, dispatch)
         outs = torch.stack([torch.stack([ffn(layer.ffn, v, n) for v in own]) for n, own in enumerate(slots)])
         y.append(torch.einsum("npd,mnp->md", outs, combine))
     return torch.stack(y)
+
+
+def soft_weights(layer: Soft, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """Dispatch and combine weights [m, n, p] of one sequence."""
+    m, n, p = len(tokens), layer.experts, layer.slots
+    dispatch, combine = tokens.new_full((m, n, p), 1 / m), tokens.new_full((m, n, p), 1 / (n * p))
+    if layer.mixing == "identity":
+        dispatch = torch.zeros_like(dispatch)
+        for i in range(m):
+            dispatch[i, i % n, i // n] = 1
+        return dispatch, dispatch
+    if layer.phi is None or layer.scale is None:
+        return dispatch, combine
+    phi = layer.phi.double().unflatten(1, (n, p))  # type: ignore[no-untyped-call]  # [d, n, p]
+    phi = layer.scale.double() * phi / (phi.square().sum(0).sqrt() + 1e-6)
+    unit = tokens / (tokens.square().sum(1, keepdim=True).sqrt() + 1e-6)
+    weights = torch.exp(torch.einsum("md,dnp->mnp", unit, phi))
+    if layer.mixing != "soft_combine":
+        dispatch = weights / weights.sum(0)
+    if layer.mixing != "soft_dispatch":
+        combine = weights / weights.sum((1, 2), keepdim=True)
+    return dispatch, combine

@@ -23,7 +23,7 @@ from harness.layers.interface import Phase, observing, torch_dtype
 from harness.probes.flop_formulas import FORMULAS, count_flops, grouped_mm_flops
 from harness.probes.rows import Taps
 from harness.probes.subject import Subject, make_subject
-from tests.cases import dense, expert_choice, families, soft, token_choice
+from tests.cases import dense, dense_moe, expert_choice, families, soft, token_choice
 from tests.test_layers import any_case
 
 
@@ -112,6 +112,22 @@ def test_active_parameters_by_their_conventions() -> None:
     assert cost(expert_choice(capacity_factor=1.5)).params_active == router + ffn * 3 // 2
     assert cost(soft()).params_active == cost(soft()).params
     assert cost(dense()).params_active == ffn
+    assert cost(dense_moe()).params_active == cost(dense_moe()).params == router + 4 * ffn
+
+
+@pytest.mark.parametrize(
+    ("mixing", "products", "router"),
+    [("soft", 3, True), ("soft_dispatch", 2, True), ("soft_combine", 2, True), ("uniform", 0, False),
+     ("identity", 0, False)],
+)  # fmt: skip
+def test_an_ablation_costs_what_it_runs(mixing: str, products: int, router: bool) -> None:
+    """Each learned mixing takes one product, and both need the router's; the experts see the same slots."""
+    case = soft(mixing=mixing, slots=4)
+    forms, whole = cost(case), cost(soft(slots=4))
+    one = 2 * 2 * 16 * 16 * 32
+    assert forms.flops_executed == forms.flops_model == forms.phases["experts"] + products * one
+    assert forms.phases["experts"] == whole.phases["experts"]
+    assert whole.params - forms.params == (0 if router else 32 * 16 + 1)
 
 
 def test_traffic_counts_what_is_touched_once() -> None:
@@ -139,7 +155,8 @@ def test_what_must_fit_is_weights_input_state_and_peak() -> None:
     [
         (dense(layer="mystery"), "no layer of kind 'mystery'"),
         (dense(scope="block"), 'scope = "block" is not implemented'),
-        (dense(compile=True), "compile = true"),
+        (soft(mixing="identity"), "4 slots a sequence (experts * slots) are fewer than 16 tokens"),
+        (soft(mixing="identity", slots=4), None),
         (token_choice(routing="zipf:1.2"), 'routing = "zipf:1.2"'),
         (soft(backend="grouped"), "soft has no backend 'grouped'"),
         (token_choice(top_k=5), "top_k = 5 is above experts = 4"),

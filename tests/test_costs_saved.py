@@ -10,12 +10,12 @@ import pytest
 
 from harness.case import Case
 from harness.declare.costs import BACKENDS, cost, unsupported
-from harness.declare.point import BalanceName, NoiseName
+from harness.declare.point import BalanceName, MixingName, NoiseName
 from harness.layers import build
 from harness.layers.gates import GATES
 from harness.probes.memory import saved_bytes
 from harness.probes.subject import make_subject
-from tests.cases import dense, expert_choice, families, soft, token_choice
+from tests.cases import dense, dense_moe, expert_choice, families, soft, token_choice
 
 
 def memory_cases() -> list[Case]:
@@ -30,6 +30,7 @@ def memory_cases() -> list[Case]:
                 cases.append(token_choice(backend=backend, capacity_factor=factor, top_k=top_k, group=group, **own))
         cases += [expert_choice(backend=b, capacity_factor=2.0, group=group, **own) for b in BACKENDS["expert_choice"]]
         cases += [soft(backend=b, slots=8, **own) for b in BACKENDS["soft"]]
+        cases += [dense_moe(backend=b, **own) for b in BACKENDS["dense_moe"]]
         cases += [dense(backend=b, **own) for b in BACKENDS["dense"]]
     return [case for case in dict.fromkeys(cases) if unsupported(case) is None]
 
@@ -77,3 +78,16 @@ def test_saved_bytes_follow_the_router(dtype: str) -> None:
             assert 0.9 * predicted < measured <= predicted, case.id
         else:
             assert measured == predicted, case.id
+
+
+@pytest.mark.parametrize("backend", BACKENDS["soft"])
+@pytest.mark.parametrize("mixing", get_args(MixingName))
+@pytest.mark.parametrize(("batch", "slots"), [(1, 4), (3, 10), (3, 11), (3, 1)])
+def test_saved_bytes_of_every_mixing_are_exact(mixing: str, backend: str, batch: int, slots: int) -> None:
+    """One slot an expert and one sequence are views where more are copies; 40 tokens fill 4 times 10 slots exactly."""
+    shape: dict[str, Any] = {"d_model": 48, "d_ff": 192, "tokens": 40, "pass_": "forward_backward", "batch": batch}
+    experts = 40 if slots == 1 else 4
+    for dtype in ("float32", "bfloat16"):
+        case = soft(backend=backend, mixing=mixing, experts=experts, slots=slots, dtype=dtype, **shape)
+        if unsupported(case) is None:
+            assert saved_bytes(make_subject(case, build(case))) == cost(case).memory_saved, case.id

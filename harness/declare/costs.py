@@ -14,7 +14,7 @@ from harness.case import Case
 from harness.declare import token_choice
 from harness.declare.costs_peak import peak
 from harness.declare.costs_saved import saved
-from harness.declare.letters import Letters, capacity, letters
+from harness.declare.letters import COMBINES, DISPATCHES, Letters, capacity, letters
 
 __all__ = ["BACKENDS", "BEST", "Cost", "capacity", "cost", "resolve_backend", "unsupported"]
 
@@ -101,28 +101,19 @@ def unsupported(case: Case, device: str = "cpu") -> str | None:
         return f"there is no layer of kind {case.layer!r}; there are {', '.join(BACKENDS)}"
     if case.scope != "layer":
         return f'scope = "{case.scope}" is not implemented yet; use scope = "layer"'
-    if case.compile:
-        return "compile = true is not implemented yet; leave it out"
     if case.routing not in (None, "learned"):
         return f'routing = "{case.routing}" is not implemented yet; use routing = "learned"'
-    if reason := _not_yet(case):
-        return reason
+    if case.mixing == "identity" and case.total_slots < case.tokens:
+        return (
+            f"identity gives each token a slot of its own, and {case.total_slots} slots a sequence (experts * slots) "
+            f"are fewer than {case.tokens} tokens"
+        )
     backend = resolve_backend(case, device)
     if backend not in BACKENDS[case.layer]:
         return f"{case.layer} has no backend {backend!r}; it has {', '.join(BACKENDS[case.layer])}"
     if case.experts is not None and (case.top_k or 0) > case.experts:
         return f"top_k = {case.top_k} is above experts = {case.experts}"
     return token_choice.unsupported(case, backend) if case.layer == "token_choice" else None
-
-
-def _not_yet(case: Case) -> str | None:
-    """Return which part of `case` is not built yet."""
-    if case.layer == "dense_moe":
-        return "dense_moe is not implemented yet"
-    for axis, usual in (("mixing", "soft"),):
-        if getattr(case, axis) not in (None, usual):
-            return f'{axis} = "{getattr(case, axis)}" is not implemented yet'
-    return None
 
 
 def _ffn_params(case: Case, D: int, F: int) -> int:
@@ -136,9 +127,10 @@ def _params(case: Case, n: Letters) -> int:
         return ffn
     if case.layer == "token_choice":
         return token_choice.router_params(case, n) + n.E * ffn + _shared_params(case, n)
-    if case.layer == "expert_choice":
+    if case.layer in ("expert_choice", "dense_moe"):
         return n.D * n.E + n.E * ffn
-    return n.D * n.S + 1 + n.E * ffn  # soft: Phi and the router's scale
+    router = n.D * n.S + 1 if case.mixing in DISPATCHES | COMBINES else 0  # soft: Phi and the router's scale
+    return router + n.E * ffn
 
 
 def _shared_params(case: Case, n: Letters) -> int:
@@ -149,7 +141,8 @@ def _params_active(case: Case, n: Letters) -> int:
     """Return the parameters that one token uses.
 
     Token choice: router, K experts, shared experts. Expert choice: router, and as many experts as choose a token on
-    average, which is the capacity factor. Soft MoE: all, since every token takes part in every slot. Dense: all.
+    average, which is the capacity factor. Soft MoE: all, since every token takes part in every slot. Dense mixture:
+    all, since every expert sees every token. Dense: all.
     """
     ffn = _ffn_params(case, n.D, n.F)
     if case.layer == "token_choice":
@@ -171,8 +164,11 @@ def _forward_flops(case: Case, n: Letters, backend: str) -> tuple[int, int, int,
         return 0, 0, experts, 0
     if case.layer == "soft":
         mix = 2 * n.T * n.S * n.D
-        return mix, mix, experts, mix
+        dispatch, combine = (mix if case.mixing in learned else 0 for learned in (DISPATCHES, COMBINES))
+        return max(dispatch, combine), dispatch, experts, combine
     router = token_choice.router_flops(case, n)
+    if case.layer == "dense_moe":  # fused: the gates' product with the second biases
+        return router, 0, experts, 2 * n.T * n.E * n.D if backend == "fused" and not case.gated else 0
     if n.Fs:
         experts += n.T * _row_flops(n, n.Fs)
     mix = 2 * n.T * n.E * n.C * n.D if backend == "onehot" else 0

@@ -16,7 +16,7 @@ from harness.declare.match import Match
 from harness.declare.point import Point, Product, Strict
 from harness.declare.presets import PresetName
 
-ProbeName = Literal["flops", "latency", "memory", "determinism", "routing", "phases"]
+ProbeName = Literal["flops", "latency", "memory", "determinism", "routing", "phases", "compile"]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 """A text that says something."""
 

@@ -13,8 +13,12 @@ from harness.declare.planned import Plan, PlannedCase
 
 CHECK = "check"
 """The visit that comes first for every case: its output against the float64 reference."""
-PROBES = ("flops", "memory", "determinism", "routing", "phases")
-"""Probes that a case is visited for once, in this order; `latency` comes in rounds after them."""
+PROBES = ("flops", "memory", "determinism", "routing", "phases", "compile")
+"""Probes that a case is visited for once, in this order; `latency` comes in rounds after them. `compile` is for
+compiled cases alone."""
+COMPILE_SECONDS = 240.0
+"""What a visit of a compiled case may take beside its own time: two or three compilations (both modes of gradients, the
+sequence alone and in its batch), each of up to a minute or so."""
 
 CACHE_BYTES = 4 << 30
 """Weights that a worker keeps between visits, by default."""
@@ -48,16 +52,21 @@ def visits(plan: Plan, cache_bytes: int = CACHE_BYTES) -> list[Visit]:
     cases = [planned for planned in plan.cases if planned.runs]
     visited: list[Visit] = []
     for group in _groups(cases, cache_bytes):
-        keys = [planned.case.key for planned in group]
-        for key, probe, round_ in _group_visits(plan, keys, len(visited)):
+        for key, probe, round_ in _group_visits(plan, [planned.case for planned in group], len(visited)):
             visited.append(Visit(len(visited), key, probe, round_))
     return visited
 
 
-def _group_visits(plan: Plan, keys: list[str], start: int) -> Iterator[tuple[str, str, int | None]]:
-    measure = plan.suite.measure
+def seconds_allowed(case: Case, timeout: float) -> float:
+    """Return after how many seconds a visit to `case` is given up, where the suite says `timeout`."""
+    return timeout + (COMPILE_SECONDS if case.compile else 0.0)
+
+
+def _group_visits(plan: Plan, cases: list[Case], start: int) -> Iterator[tuple[str, str, int | None]]:
+    measure, keys = plan.suite.measure, [case.key for case in cases]
     single = [CHECK, *(probe for probe in PROBES if probe in measure.probes)]
-    yield from ((key, probe, None) for key in keys for probe in single)
+    for case, key in zip(cases, keys, strict=True):
+        yield from ((key, probe, None) for probe in single if probe != "compile" or case.compile)
     if "latency" not in measure.probes:
         return
     for round_ in range(measure.rounds):

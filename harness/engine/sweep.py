@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.declare.planned import Plan
-from harness.declare.visits import Visit, visits
+from harness.declare.visits import Visit, seconds_allowed, visits
 from harness.devices.ceilings import Ceilings
 from harness.devices.names import Detected
 from harness.engine.fold import AnyRecord, Circumstances, fold
@@ -120,7 +120,7 @@ class Sweep:
     def _visit(self, visit: Visit) -> Line:
         case = self._cases[visit.key].case
         request = Request(visit.index, case.variant, case.as_dict(), visit.probe, self._settings())
-        return _line(visit, case.id, self._keeper.ask(request, self._measure.timeout))
+        return _line(visit, case.id, self._keeper.ask(request, seconds_allowed(case, self._measure.timeout)))
 
     def _settings(self) -> dict[str, float | int]:
         return {name: getattr(self._measure, name) for name in ("seconds_per_visit", "min_samples", "seed")}

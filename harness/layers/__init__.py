@@ -9,6 +9,7 @@ import torch
 from harness.case import Case
 from harness.declare import costs
 from harness.layers.dense import Dense
+from harness.layers.dense_moe import DenseMoe
 from harness.layers.expert_choice import ExpertChoice
 from harness.layers.interface import Layer, Unsupported
 from harness.layers.soft import Soft
@@ -16,10 +17,11 @@ from harness.layers.token_choice import TokenChoice
 
 __all__ = ["KINDS", "build", "reference_of"]
 
-Kind = type[Dense] | type[TokenChoice] | type[ExpertChoice] | type[Soft]
+Kind = type[Dense] | type[DenseMoe] | type[TokenChoice] | type[ExpertChoice] | type[Soft]
 
 KINDS: dict[str, Kind] = {
     "dense": Dense,
+    "dense_moe": DenseMoe,
     "token_choice": TokenChoice,
     "expert_choice": ExpertChoice,
     "soft": Soft,

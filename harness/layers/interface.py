@@ -66,7 +66,11 @@ class Layer(nn.Module):
         """What the last forward pass in training adds to the objective, weighted; None: nothing."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the layer's output [B, m, D] for `x` [B, m, D], without the residual."""
+        """Return the layer's output [B, m, D] for `x` [B, m, D], without the residual.
+
+        A kind whose tokens see each other also takes `mask` [B, m] bool, False where a token is padding: no other token
+        then depends on it, and its own output is 0.
+        """
         raise NotImplementedError
 
     def adopt(self, case: Case, backend: str) -> None:

@@ -40,6 +40,8 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
     """Return an empty outcome, or an incorrect one that says what is wrong; with notes on flipped choices."""
     with observing(subject.layer, taps := Taps()):
         y = subject.run().detach()
+    if subject.compiled is not None:  # what was observed is the eager layer
+        y = subject.run().detach()
     subject.drop_gradients()
     if not bool(torch.isfinite(y).all()):
         return Outcome(incorrect="the output holds NaN or infinity")

@@ -53,7 +53,7 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
     values: dict[str, Measured] = {}
     counts: dict[str, int] = {}
     with torch.no_grad(), evaluating(subject.layer):
-        scene = _Scene(subject.layer, *_inputs(subject, settings.seed))
+        scene = _Scene(subject.layer, subject.forward, *_inputs(subject, settings.seed))
         for axis in AXES:
             share, worst, rows = scene.compare(axis)
             values[f"det_{axis}"], values[f"det_{axis}_max_rel"] = share, worst
@@ -73,21 +73,19 @@ def _inputs(subject: Subject, seed: int) -> tuple[Tensor, Tensor]:
 class _Scene:
     """A layer, a batch and its companions; what several axes need is computed once."""
 
-    def __init__(self, layer: Layer, x: Tensor, others: Tensor) -> None:
-        self.layer, self.x, self.others = layer, x, others
+    def __init__(self, layer: Layer, forward: Callable[[Tensor], Tensor], x: Tensor, others: Tensor) -> None:
+        self.layer, self.forward, self.x, self.others = layer, forward, x, others
         self.taps = Taps()
         with observing(layer, self.taps):
-            self.full = self.forward(x)  # [B, m, D]
+            self.full = forward(x)  # [B, m, D]
+        if layer.case.compile:  # what was observed is the eager layer
+            self.full = forward(x)
 
     @cached_property
     def in_float64(self) -> _Scene:
         """The same scene, played by the reference."""
-        return _Scene(reference_of(self.layer), self.x.double(), self.others.double())
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.layer(x)
-        assert isinstance(y, Tensor)
-        return y
+        reference = reference_of(self.layer)
+        return _Scene(reference, reference, self.x.double(), self.others.double())
 
     def compare(self, axis: str) -> tuple[float, float, int]:
         """Return the share of rows bit-equal, the largest change in eps, and the number of rows compared."""

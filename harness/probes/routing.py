@@ -38,8 +38,9 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
         "load_cv": float(load.std(correction=0) / load.mean()),
         "load_max_over_mean": float(load.max() / load.mean()),
         "distinct_experts": int((load > 0).sum()),
-        "router_entropy": _entropy(taps.seen["logits"]),
     }
+    if "logits" in taps.seen:
+        values["router_entropy"] = _entropy(taps.seen["logits"])
     if "kept" in taps.seen:
         values["drop_rate"] = float((~taps.seen["kept"]).double().mean())
     values |= {metric: float(taps.seen[tap]) for metric, tap in BALANCE.items() if tap in taps.seen}

@@ -1,14 +1,20 @@
-"""Subject: a built layer with the input that it is measured on, and its pass as a call without arguments."""
+"""Subject: a built layer with the input that it is measured on, and its pass as a call without arguments.
+
+Where the case says `compile`, the pass runs the compiled function: its outputs are what check and determinism judge,
+its time and its memory what is measured. An observer looks at the eager layer, and a replay is forced on it: taps and
+phases have no place inside fused kernels. AdamW runs as it does elsewhere; the layer alone is compiled.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from harness.case import Case
 from harness.layers.interface import Layer, parts, torch_dtype
+from harness.probes.compiled import Compiled
 
 LEARNING_RATE = 0.0
 """Of all that a training step changes: a layer that learned would be another one in each visit."""
@@ -26,6 +32,13 @@ class Subject:
     """Gradient of the output [B, m, D]; unused in `forward`."""
     optimizer: torch.optim.Optimizer | None = field(default=None)
     """AdamW over the layer's weights in `train`."""
+    compiled: Compiled | None = None
+    """The layer under torch.compile, where the case says so."""
+
+    @property
+    def eager(self) -> Subject:
+        """The same subject without torch.compile."""
+        return replace(self, compiled=None)
 
     def run(self) -> Tensor:
         """Do the case's pass once and return the output; gradients of an earlier pass are dropped first.
@@ -47,7 +60,8 @@ class Subject:
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the layer's output for `x` [.., m, D]."""
-        y = self.layer(x)
+        looked_at = self.layer.observer is not None or self.layer.replay is not None
+        y = self.layer(x) if self.compiled is None or looked_at else self.compiled(x)
         assert isinstance(y, Tensor)
         return y
 
@@ -74,7 +88,7 @@ def make_subject(case: Case, layer: Layer, *, seed: int = 0) -> Subject:
     optimizer = None
     if case.pass_ == "train":
         optimizer = torch.optim.AdamW(layer.parameters(), lr=LEARNING_RATE, fused=True)
-    return Subject(case, layer, x, upstream, optimizer)
+    return Subject(case, layer, x, upstream, optimizer, Compiled(layer) if case.compile else None)
 
 
 def normal(case: Case, layer: Layer, seed: int, *, batch: int | None = None) -> Tensor:
