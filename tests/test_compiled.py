@@ -157,6 +157,15 @@ def test_what_cannot_be_compiled_is_unsupported(monkeypatch: pytest.MonkeyPatch)
             _subject(dense()).run()
 
 
+@pytest.mark.usefixtures("traced")
+def test_torchs_own_error_is_the_reason() -> None:
+    """Fake grouped_mm takes bfloat16 alone."""
+    ends = torch.tensor([8, 16], dtype=torch.int32)
+    subject = _subject(dense(), lambda _, x: torch._grouped_mm(x[0], x, offs=ends))
+    with pytest.raises(Unsupported, match="cannot compile this layer: Expected inputs of BF16 type"):
+        subject.run()
+
+
 SUITE = """
 title = "Compiled or not"
 [base]

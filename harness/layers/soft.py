@@ -108,8 +108,10 @@ class Soft(Layer):
             return into.transpose(1, 2) @ x
         if self.mixing == "identity":
             return self._in_turn(x)
-        mean = x.mean(1, keepdim=True) if mask is None else x.sum(1, keepdim=True) / mask.sum(1)[:, None, None]
-        return mean.expand(-1, S, -1)
+        if mask is None:
+            return x.mean(1, keepdim=True).expand(-1, S, -1)
+        count = mask.sum(1).clamp(min=1)[:, None, None]  # a sequence may be all padding
+        return (x.sum(1, keepdim=True) / count).expand(-1, S, -1)
 
     def _combine(self, rows: Tensor, out: Tensor | None, tokens: int) -> Tensor:
         """Return what the tokens of each sequence get [B, m, D] from the experts' outputs `rows` [B, S, D]."""

@@ -3,8 +3,9 @@
 The reference is the plain backend in float64 with the same weights (cast up, so exactly the same numbers). Routing is
 discrete: where two experts score within rounding of each other, both choices are right. So the layer's own choice is
 judged on its own (is it a best choice, to rounding, by the float64 scores?), then replayed in the reference, and the
-outputs must agree; the order of service by priority likewise. Method after SonicMoE's benchmark and flashinfer-bench:
-performance exists only if this passes.
+outputs must agree; the order of service by priority likewise. Of a compiled case the eager layer makes the choice, and
+the compiled output must agree with the reference that follows it: both take their logits from the same product. Method
+after SonicMoE's benchmark and flashinfer-bench: performance exists only if this passes.
 """
 
 from __future__ import annotations

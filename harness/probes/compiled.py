@@ -11,6 +11,7 @@ Shapes are static (`dynamic=False`), and the layer must be one graph; where it c
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FunctionType
@@ -21,6 +22,7 @@ from torch import Tensor
 from harness.layers.interface import Layer, Unsupported
 
 _NUMBER = itertools.count()
+_QUOTED = re.compile(r"got \w+\((['\"])(.*?)\1\)")
 REASON_LENGTH = 200
 """Characters of torch's reason that a remark holds."""
 
@@ -91,9 +93,11 @@ def _why_not(error: Exception) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Return the first lines of torch's message that say something, as one."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    text = " ".join(itertools.takewhile(bool, lines))
+    """Return the error inside torch's message, where it quotes one, else its first lines as one."""
+    if quoted := _QUOTED.search(str(error)):
+        text = quoted[2]
+    else:
+        text = " ".join(itertools.takewhile(bool, (line.strip() for line in str(error).splitlines())))
     return text if len(text) <= REASON_LENGTH else text[: REASON_LENGTH - 1] + "…"
 
 

@@ -122,6 +122,12 @@ def suite_argument(run: Run) -> str:
     return after[0] if after and not after[0].startswith("-") else run.file.suite.name
 
 
+def _compiling(result: Result) -> tuple[str, ...]:
+    """Return what is to say of a compiled case: a column for it would be empty in nearly every report."""
+    milliseconds = result.number("compile_ms")
+    return () if milliseconds is None else (f"torch.compile takes {show('compile_ms', milliseconds)}, caches cold",)
+
+
 def _row(context: Context, result: Result) -> Row:
     case = result.case
     interval = result.interval("latency_ms")
@@ -136,7 +142,7 @@ def _row(context: Context, result: Result) -> Row:
         status=result.status,
         word=KINDS.get(result.status, result.status),
         reason=result.reason,
-        notes=result.notes,
+        notes=(*result.notes, *_compiling(result)),
         filters={
             "variant": case.variant,
             "size": size,
