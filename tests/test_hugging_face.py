@@ -191,6 +191,13 @@ def test_flops_are_not_made_up_where_not_all_input_is_text(kind: str, tmp_path: 
     assert counted.params > 0
 
 
+def test_a_model_without_an_input_embedding_counts(tmp_path: Path) -> None:
+    """ResNet-50 (He et al. 2016): 23,508,032 and a classifier."""
+    counted = count_config(saved(tmp_path, hf.ResNetConfig()))
+    assert counted.params_non_embedding == 23_508_032
+    assert counted.params == counted.params_active_no_input_embedding == 23_508_032 + 2 * 2048 + 2
+
+
 def test_the_class_that_the_file_names_is_built(tmp_path: Path) -> None:
     config = hf.MistralConfig(num_hidden_layers=1)
     whole = count_config(saved(tmp_path, config, architectures=["MistralForCausalLM"]))
@@ -224,6 +231,7 @@ def fails(path: Path, *words: str, tokens: int | None = None) -> None:
         ('{"model_type": "mixtral", "num_experts_per_tok": 9}', ("num_experts_per_tok is 9", "from 1 to 8")),
         ('{"model_type": "mixtral", "num_experts_per_tok": 0}', ("num_experts_per_tok is 0", "from 1 to 8")),
         ('{"model_type": "banana", "auto_map": {"AutoConfig": "evil.Config"}}', ("code that a repository brings",)),
+        ('{"model_type": "mixtral", "num_hidden_layers": 1000000000}', ("num_hidden_layers is", "at most 100,000")),
         ("[" * 100_000, ("nested too deeply",)),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",

@@ -53,12 +53,21 @@ def _used(model: Any, path: Path) -> Used:
 
 def _input_embedding(model: Any) -> dict[int, nn.Parameter]:
     """Return what turns input into tokens, by id: the library's input embedding, and positions of any kind."""
-    found = list(model.get_input_embeddings().parameters())
+    found = _declared_input(model)
     for name, module in model.named_modules():
         if isinstance(module, nn.Embedding) and "relative" not in name:
-            found.append(module.weight)
+            found += module.parameters()
     found += [weight for name, weight in model.named_parameters() if name.endswith("position_embeddings")]
     return {id(weight): weight for weight in found}
+
+
+def _declared_input(model: Any) -> list[nn.Parameter]:
+    """Return the weights of what the library calls the input embedding: nothing for convolutions and most of speech."""
+    try:
+        module = model.get_input_embeddings()
+    except NotImplementedError:
+        return []
+    return list(module.parameters()) if isinstance(module, nn.Module) else []
 
 
 def _output_embedding(model: Any) -> dict[int, nn.Parameter]:

@@ -8,6 +8,9 @@ from pathlib import Path
 from harness.declare.counts import CannotCount
 from harness.declare.faults import shown
 
+MOST = 100_000
+"""Layers, or experts of a layer, from which on building them all takes longer than anybody waits."""
+
 
 def config_file(name: str) -> Path:
     """Return the path of the config.json that `name`, a file or a folder, means.
@@ -32,4 +35,7 @@ def config_file(name: str) -> Path:
         found = f"model_type is {shown(kind)}" if isinstance(data, dict) else f"it holds {shown(data)}"
         expected = 'an object with "model_type": "mixtral" or another type that transformers knows'
         raise CannotCount(f"{path}: no model is described here: {found}\n    expected: {expected}")
+    for key, value in data.items():
+        if key.endswith(("layers", "experts")) and isinstance(value, int) and value > MOST:
+            raise CannotCount(f"{path}: {key} is {shown(value)}\n    expected: at most {MOST:,}")
     return path

@@ -60,4 +60,6 @@ def _class(transformers: Any, config: Any) -> Any:
         mapping = getattr(transformers, f"MODEL_FOR_{task}_MAPPING")
         if type(config) in mapping:
             return mapping[type(config)]
+    if type(config) not in transformers.MODEL_MAPPING:
+        raise TypeError(f"no architectures are named, and {type(config).__name__} has no usual one")
     return transformers.MODEL_MAPPING[type(config)]
