@@ -23,6 +23,10 @@ class Unsupported(Exception):
     """A layer or backend cannot do this case; the message says why, in words for the report."""
 
 
+class NoReference(Exception):
+    """A black box that cannot be copied, cast to float64 and run so; the message says why."""
+
+
 class Observer(Protocol):
     """Sees a layer's phases begin and end, and the tensors that it shows at its taps."""
 
@@ -46,6 +50,9 @@ class Layer(nn.Module):
     [E] assignments that each expert was given before any drop, `expert_output`.
     """
 
+    counted = True
+    """Whether torch's FLOP counter sees what the layer multiplies; kernels of somebody's own are invisible to it."""
+
     def __init__(self, case: Case, backend: str) -> None:
         super().__init__()
         self.case = case
@@ -57,6 +64,15 @@ class Layer(nn.Module):
         """Set by a probe for the length of one measurement; None in the timed loop."""
         self.replay: Tensor | None = None
         """Routing decisions that stand in for the layer's own, shaped like the tap `choice`; None: its own."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the layer lives."""
+        return next(self.parameters()).device
+
+    def reference_weights(self) -> dict[str, Tensor]:
+        """Return the weights under the names, and in the shapes, of this kind's reference."""
+        return self.state_dict()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the layer's output [B, m, D] for `x` [B, m, D], without the residual."""
