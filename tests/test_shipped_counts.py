@@ -16,9 +16,8 @@ from harness.probes.flop_formulas import count_flops
 from harness.probes.flops import uncounted
 from harness.probes.subject import make_subject
 
-
 COUNTED_TOKENS = 1024
-"""Longer sequences take minutes to count, and multiply the same shapes; layers that are not ours have no closed form."""
+"""Longer sequences take minutes to count, and multiply the same shapes. Plug-ins have no closed form."""
 
 
 def _by_layer(planned: PlannedCase) -> str:

@@ -51,8 +51,8 @@ class Adapter:
     """Whether torch's counter sees its products; kernels of its own are invisible to it."""
     aligned: int = 1
     """Bytes that a row of its operands must be a multiple of."""
-    several: bool = False
-    """Needs top_k of 2 or more."""
+    normalises_one: bool = True
+    """Whether the gate of a single choice is renormalised too, which makes it 1."""
 
 
 _TRANSFORMERS = _extra("transformers", "transformers")
@@ -61,7 +61,9 @@ ADAPTERS: dict[str, Adapter] = {
     "transformers-eager": Adapter(_TRANSFORMERS),
     "transformers-batched": Adapter(_TRANSFORMERS),
     "transformers-grouped": Adapter(_TRANSFORMERS, aligned=16),
-    "megablocks": Adapter(_extra("megablocks", "megablocks"), dtypes=_HALF, cuda=True, counted=False, aligned=256),
+    "megablocks": Adapter(
+        _extra("megablocks", "megablocks"), dtypes=("bfloat16",), cuda=True, counted=False, aligned=16
+    ),
     "sonicmoe": Adapter(
         _extra("sonicmoe", "sonic-moe"),
         gates=("renormalised", "topk_softmax"),
@@ -74,7 +76,9 @@ ADAPTERS: dict[str, Adapter] = {
     "scattermoe": Adapter(
         Package("scattermoe", "git+https://github.com/shawntan/scattermoe"), cuda=True, counted=False
     ),
-    "tutel": Adapter(Package("tutel", "git+https://github.com/microsoft/tutel"), cuda=True, counted=False),
+    "tutel": Adapter(
+        Package("tutel", "git+https://github.com/microsoft/tutel"), cuda=True, counted=False, normalises_one=False
+    ),
 }
 """Every adapter that is a backend of token choice, by name."""
 
@@ -101,6 +105,8 @@ def _mathematics(case: Case, backend: str, adapter: Adapter) -> str | None:
         return f"{backend} has no shared experts"
     if case.gate not in adapter.gates:
         return f'{backend} has no gate = "{case.gate}"; it has {", ".join(adapter.gates)}'
+    if case.top_k == 1 and case.gate != "softmax" and not adapter.normalises_one:
+        return f'{backend} does not renormalise a single gate: use gate = "softmax"'
     for axis, usual in (("noise", "none"), ("balance", "none"), ("routing", "learned")):
         if (said := getattr(case, axis)) not in (None, usual):
             return f'{backend} has a router of its own, without {axis} = "{said}"'

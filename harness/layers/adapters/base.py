@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,14 +17,17 @@ from torch import Tensor, nn
 from harness.case import Case
 from harness.declare.adapters import ADAPTERS
 from harness.layers.experts import normal_
-from harness.layers.interface import Layer, Phase
+from harness.layers.interface import Layer, Observer
 
 
 class Adapter(Layer):
     """A foreign token-choice layer. Taps: logits and scores [T, E], choice [T, K], load [E]; phases where it has parts.
 
-    Ours are `router` [D, E], `ffn.w1` [E, D, 2 F] (gate first, then up) and `ffn.w2` [E, F, D].
+    `block` is the foreign module. Our weights are `router` [D, E], `ffn.w1` [E, D, 2 F] (gate, then up) and `ffn.w2`
+    [E, F, D].
     """
+
+    block: Any
 
     def __init__(self, case: Case, backend: str, device: str = "cpu") -> None:
         super().__init__(case, backend)
@@ -54,6 +58,23 @@ class Adapter(Layer):
                 for part, drawn in zip(parts, torch.split(whole, [part.shape[-1] for part in parts], -1), strict=True):
                     part.copy_(drawn)
 
+    def parts(self) -> tuple[nn.Module, nn.Module]:
+        """Return the block's router and its experts, which are marked as phases while somebody looks."""
+        raise NotImplementedError
+
+    def decided(self, out: Any) -> tuple[Tensor, Tensor]:
+        """Return logits [T, E] and choice [T, K] from what the router gave."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [B, m, D] for `x` [B, m, D]: the block's own forward, with hooks only while somebody looks."""
+        if self.observer is None:
+            y: Tensor = self.block(x)
+        else:
+            with self._watched(self.observer, *self.parts()):
+                y = self.block(x)
+        return y
+
     def show(self, logits: Tensor, choice: Tensor) -> None:
         """Tap what the foreign router decided: `logits` [T, E] and its `choice` [T, K]."""
         self.tap("logits", logits)
@@ -62,22 +83,16 @@ class Adapter(Layer):
         self.tap("load", torch.nn.functional.one_hot(choice, self.experts).sum((0, 1)))
 
     @contextmanager
-    def watched(self, **parts: nn.Module) -> Iterator[None]:
-        """Mark each call of these modules of the block, given by phase, for the length of the context."""
-        handles = []
-        for phase, module in parts.items():
-            handles.append(module.register_forward_pre_hook(lambda *_, phase=phase: self._enter(phase)))
-            handles.append(module.register_forward_hook(lambda *_, phase=phase: self._leave(phase)))
+    def _watched(self, observer: Observer, router: nn.Module, experts: nn.Module) -> Iterator[None]:
+        handles = [
+            router.register_forward_pre_hook(lambda *_: observer.enter("router")),
+            router.register_forward_hook(lambda *_: observer.leave("router")),
+            router.register_forward_hook(lambda *call: self.show(*self.decided(call[-1]))),
+            experts.register_forward_pre_hook(lambda *_: observer.enter("experts")),
+            experts.register_forward_hook(lambda *_: observer.leave("experts")),
+        ]
         try:
             yield
         finally:
             for handle in handles:
                 handle.remove()
-
-    def _enter(self, phase: Phase) -> None:
-        assert self.observer is not None
-        self.observer.enter(phase)
-
-    def _leave(self, phase: Phase) -> None:
-        assert self.observer is not None
-        self.observer.leave(phase)

@@ -16,7 +16,7 @@ from importlib import metadata
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers.models.mixtral.configuration_mixtral import MixtralConfig
 from transformers.models.mixtral.modeling_mixtral import MixtralSparseMoeBlock
 from transformers.models.qwen3_moe.configuration_qwen3_moe import Qwen3MoeConfig
@@ -40,7 +40,7 @@ class TransformersBlock(Adapter):
     def __init__(self, case: Case, backend: str, device: str = "cpu") -> None:
         super().__init__(case, backend)
         with torch.device(device):
-            self.block: Any = _block(case, IMPLEMENTATIONS[backend]).to(torch_dtype(case))
+            self.block = _block(case, IMPLEMENTATIONS[backend]).to(torch_dtype(case))
         self.remarks.append(
             f"the layer is {type(self.block).__name__} of transformers {metadata.version('transformers')}"
         )
@@ -54,18 +54,13 @@ class TransformersBlock(Adapter):
             "ffn.w2": (experts.down_proj.transpose(1, 2),),
         }
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return [B, m, D] for `x` [B, m, D]; the block's own forward, with hooks only while somebody looks."""
-        if self.observer is None:
-            y: Tensor = self.block(x)
-            return y
-        seen = self.block.gate.register_forward_hook(lambda *call: self.show(call[-1][0], call[-1][2]))
-        try:
-            with self.watched(router=self.block.gate, experts=self.block.experts):
-                y = self.block(x)
-        finally:
-            seen.remove()
-        return y
+    def parts(self) -> tuple[nn.Module, nn.Module]:
+        """Return the router, and the experts with what moves tokens to them and back."""
+        return self.block.gate, self.block.experts
+
+    def decided(self, out: Any) -> tuple[Tensor, Tensor]:
+        """Return the logits and the choice; the gates stand between them."""
+        return out[0], out[2]
 
 
 def _block(case: Case, implementation: str) -> Any:
