@@ -141,7 +141,8 @@ def test_a_name_that_can_be_no_layer_is_a_fault() -> None:
 def test_every_axis_reaches_a_plug_in_and_none_is_needed(package: Path) -> None:
     (bare,) = planned(variant("single:build")).cases
     assert (bare.case.experts, bare.case.top_k, bare.case.slots, bare.case.gate) == (None, None, None, None)
-    axes: dict[str, Any] = {"experts": 8, "top_k": 2, "slots": 3, "capacity_factor": 1.5, "group": "sequence", "mixing": "uniform"}
+    axes: dict[str, Any] = {"experts": 8, "top_k": 2, "slots": 3, "capacity_factor": 1.5, "group": "sequence"}
+    axes |= {"mixing": "uniform", "shared_experts": 1}
     (full,) = planned(variant("single:build", **axes)).cases
     assert {axis: getattr(full.case, axis) for axis in axes} == axes
 
