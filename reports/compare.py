@@ -82,8 +82,14 @@ def rivals(context: Context, leader: Comparison, rows: Iterable[Comparison]) -> 
 
 
 def nearest(result: Result, others: Iterable[Result], budget: str = "flops") -> Result | None:
-    """Return the one of `others` whose budget (`flops` or `params`) is nearest to that of `result`."""
+    """Return the one of `others` whose budget (`flops` or `params`) is nearest to that of `result`.
+
+    Of a layer whose FLOPs nobody knows it is the first of them, and the comparison says so.
+    """
+    others = list(others)
     known = [(abs(math.log(distance)), other) for other in others if (distance := budget_ratio(result, other, budget))]
+    if not known and budget == "flops" and not result.flops:
+        return next(iter(others), None)
     return min(known, key=lambda pair: pair[0])[1] if known else None
 
 

@@ -113,7 +113,7 @@ class Result:
     notes: tuple[str, ...]
     backend: str | None
     flops: int | None
-    """Model FLOPs of the case's pass, from the closed form."""
+    """Model FLOPs of the case's pass, from the closed form; of a plug-in, which has none, what the counter saw."""
     params: int | None
     match: Match | None
 
@@ -274,19 +274,24 @@ def _result(planned: Planned, record: OkRecord | FailedRecord | None) -> Result:
         status, reason = record.status, record.reason
     elif planned.unsupported is not None:
         status, reason = "unsupported", planned.unsupported
+    metrics = record.metrics if isinstance(record, OkRecord) else {}
     return Result(
         case=Case.from_dict(planned.variant, planned.case),
         id=planned.id,
         key=planned.key,
         status=status,
         reason=reason,
-        metrics=record.metrics if isinstance(record, OkRecord) else {},
+        metrics=metrics,
         notes=tuple(record.notes) if record else (),
         backend=record.backend if record else None,
-        flops=planned.flops_model,
-        params=planned.params,
+        flops=planned.flops_model if planned.flops_model is not None else _whole(metrics.get("flops_counted")),
+        params=planned.params if planned.params is not None else _whole(metrics.get("params")),
         match=planned.match,
     )
+
+
+def _whole(value: Value | None) -> int | None:
+    return None if value is None else int(value.value)
 
 
 def _one_line(error: BaseException) -> str:

@@ -55,8 +55,8 @@ def test_one_dense_case_for_each_distinct_width() -> None:
     for planned in dense:
         assert planned.match is not None
         assert (planned.match.to, planned.match.on) == ("top-2", "flops")
-        goals = {other.cost.flops_model for other in top if other.case.batch == planned.case.batch}
-        assert min(abs(planned.cost.flops_model / goal - planned.match.ratio) for goal in goals) < 1e-12
+        goals = {cost(other.case).flops_model for other in top if other.case.batch == planned.case.batch}
+        assert min(abs(cost(planned.case).flops_model / goal - planned.match.ratio) for goal in goals) < 1e-12
         assert planned.match.ratio == pytest.approx(1, abs=0.005)
 
 

@@ -93,7 +93,7 @@ def test_layers_that_do_not_fit_are_visited_in_groups_of_equal_work(planned: Pla
 
 
 def test_exactly_enough_room_is_enough(planned: Plan) -> None:
-    weights = {build_key(case.case): case.cost.weight_bytes for case in planned.cases if case.runs}
+    weights = {build_key(case.case): case.weight_bytes for case in planned.cases if case.runs}
     assert len(weights) == 6
     room = sum(weights.values())
     assert visits(planned, cache_bytes=room) == visits(planned)

@@ -18,6 +18,10 @@ ROWS = 200
 """A longer table is no longer read: the rest is counted, and `--all` or `--json` prints it."""
 
 
+WIDTHS = (8, 8, 12, 12, 10, 9)
+"""Characters of the columns of numbers."""
+
+
 def plan(
     suite: SuiteArgument,
     set_: SetOption = None,
@@ -34,14 +38,19 @@ def plan(
 
         document(plan_document(planned))
         return
+    from harness.declare.plugins import code_named
+
     _table(planned, len(planned.cases) if all_ else ROWS)
+    if code := code_named((case.case.layer for case in planned.cases), planned.suite.path.parent):
+        note("This suite names code, which `harness run` imports and runs: " + "; ".join(code))
     if all(case.seconds is None for case in planned.cases):
         note("No expected times: this device's ceilings are not measured yet. `harness doctor` measures them.")
 
 
 def _table(planned: Plan, rows: int) -> None:
 
-    out(f"{'params':>8} {'active':>8} {'model':>12} {'executed':>12} {'bytes':>10} {'expected':>9}  case")
+    titles = ("params", "active", "model", "executed", "bytes", "expected")
+    out(" ".join(f"{title:>{width}}" for title, width in zip(titles, WIDTHS, strict=True)) + "  case")
     for case in planned.cases[:rows]:
         out(_row(case))
     if len(planned.cases) > rows:
@@ -56,11 +65,11 @@ def _table(planned: Plan, rows: int) -> None:
 def _row(planned: PlannedCase) -> str:
     from harness.metrics import show, show_bytes
 
-    cost = planned.cost
     expected = "–" if planned.seconds is None else f"{planned.seconds * 1e3:.3g} ms"
     remark = planned.unsupported or ("does not fit" if planned.fits is False else "")
-    return (
-        f"{show('params', cost.params):>8} {show('params_active', cost.params_active):>8} "
-        f"{show('flops_model', cost.flops_model):>12} {show('flops_executed', cost.flops_executed):>12} "
-        f"{show_bytes(cost.bytes):>10} {expected:>9}  {planned.case.id}" + (f"  ({remark})" if remark else "")
-    )
+    names = ("params", "params_active", "flops_model", "flops_executed")
+    cost = planned.cost  # None for a plug-in
+    numbers = [*(show(name, None if cost is None else getattr(cost, name)) for name in names)]
+    numbers += ["–" if cost is None else show_bytes(cost.bytes), expected]
+    cells = " ".join(f"{number:>{width}}" for number, width in zip(numbers, WIDTHS, strict=True))
+    return f"{cells}  {planned.case.id}" + (f"  ({remark})" if remark else "")

@@ -114,7 +114,7 @@ def _begun(folder: Path, *, given: bool) -> Wanted:
     try:
         document = read_document(folder)
         stored = document["suite"]
-        suite = parse_suite(stored["source"], f"{stored['name']}.toml")
+        suite = parse_suite(stored["source"], stored.get("file") or f"{stored['name']}.toml")
     except (RunFolderError, SuiteError) as error:
         fail(Exit.USAGE, str(error))
     kind, threads = document["device"]["kind"], document.get("threads", 0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from harness.case import DEFAULT_TOKENS
 
 LayerKind = Literal["dense", "dense_moe", "token_choice", "expert_choice", "soft"]
+KINDS: tuple[str, ...] = get_args(LayerKind)
+"""The kinds of layer that are ours; every other name is a plug-in's."""
 
 AXES = (
     "size", "d_model", "d_ff", "heads", "experts", "top_k", "slots", "capacity_factor", "group", "batch", "tokens",
@@ -78,3 +80,16 @@ the usual one for top_k.
 
 GATED_NAMES = {"swiglu": "silu", "geglu": "gelu", "reglu": "relu"}
 """Activations that are the name of a gated FFN (Shazeer 2020), and the function in it."""
+
+
+def axes_of(layer: str) -> frozenset[str]:
+    """Return the axes that `layer` has; a plug-in has them all, and those that nobody says are None in its cases."""
+    return HAS.get(layer, _EVERY)
+
+
+def start_of(layer: str) -> dict[str, Any]:
+    """Return where the axes of `layer` start."""
+    return START.get(layer, _START)
+
+
+_EVERY = frozenset(AXES)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from harness.declare.axes import AXES, COUNTED, GATED_NAMES, HAS
+from harness.declare.axes import AXES, COUNTED, GATED_NAMES, HAS, KINDS, axes_of
 from harness.declare.dimensions import RangeError, given, values_of
 from harness.declare.expressions import Expression, ExpressionError
 from harness.declare.faults import listed, nearest, shown
 from harness.declare.findings import Findings
 from harness.declare.format import Suite, Sweep, Variant
 from harness.declare.lines import Path
+from harness.declare.plugins import is_plugin
 from harness.declare.point import Point, Product
 from harness.metrics import METRICS
 
@@ -98,7 +99,7 @@ def _check_linked(group: Product, path: Path, beside: dict[str, Any], findings: 
 
 def _check_owners(settings: Point | Sweep, path: Path, kinds: set[Any], findings: Findings) -> None:
     """Note each axis of `[base]` or `[sweep]` that no layer of the suite has."""
-    had = {axis for kind in kinds for axis in HAS[kind]}
+    had = {axis for kind in kinds for axis in axes_of(kind)}
     tables: list[tuple[Point | Product, Path]] = [(settings, path)]
     if isinstance(settings, Sweep):
         tables += [(group, (*path, "linked", n)) for n, group in enumerate(settings.linked)]
@@ -125,8 +126,8 @@ def _check_variant(variant: Variant, findings: Findings) -> None:
     tables: list[tuple[Point | Product, Path]] = [(variant, path), (variant.sweep, sweep_path), *linked]
     for table, at in tables:
         for axis, _ in given(table):
-            if axis not in HAS[variant.layer]:
-                own = [name for name in AXES if name in HAS[variant.layer]]
+            if axis not in axes_of(variant.layer):
+                own = [name for name in AXES if name in axes_of(variant.layer)]
                 findings.add((*at, axis), f"{variant.layer} has no axis {axis}", listed(own), nearest(axis, own))
             elif axis == "d_ff" and variant.match:
                 findings.add((*at, axis), "match solves d_ff", "either match or d_ff")
@@ -142,11 +143,15 @@ def _check_matches(suite: Suite, names: list[str], findings: Findings) -> None:
             continue
         path, to = (*variant.path, "match", "to"), variant.match.to
         others = [name for name in names if name != variant.name]
+        unpriced = next((v for v in suite.variants if v.name in (variant.name, to) and is_plugin(v.layer)), None)
         if to == variant.name:
             findings.add(path, "a variant cannot match itself", listed(others) if others else "another variant")
         elif to not in names:
             expected = listed(others or ["another variant"])
             findings.add(path, f"there is no variant {to!r}", expected, nearest(to, others))
+        elif unpriced:
+            message = f"{unpriced.name} cannot be matched: the cost of {unpriced.layer} is not known before it runs"
+            findings.add(path, message, f"a layer of kind {listed(KINDS)}, on both sides")
         elif circle := _circle(variant.name, target):
             findings.add(path, f"the matches go in a circle: {' -> '.join(circle)}", "a variant that is not matched")
 
@@ -167,9 +172,9 @@ def _check_expressions(suite: Suite, findings: Findings) -> None:
             findings.condition(("select", key, position), text, CASE_NAMES)
     for variant in suite.variants:
         for at, expression in _derived(variant):
-            missing = [name for name in expression.names if name not in HAS[variant.layer] or name not in COUNTED]
+            missing = [name for name in expression.names if name not in axes_of(variant.layer) or name not in COUNTED]
             if missing:
-                own = [name for name in AXES if name in HAS[variant.layer] & COUNTED]
+                own = [name for name in AXES if name in axes_of(variant.layer) & COUNTED]
                 message = f"{variant.layer} has no axis {missing[0]}, which {expression.text!r} needs"
                 findings.add(at, message, listed(own), nearest(missing[0], own))
 

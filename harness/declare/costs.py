@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.case import Case
-from harness.declare import token_choice
+from harness.declare import adapters, token_choice
 from harness.declare.costs_peak import peak
 from harness.declare.costs_saved import saved
 from harness.declare.letters import COMBINES, DISPATCHES, Letters, capacity, letters
@@ -55,14 +55,15 @@ class Cost:
     memory_saved: int | None
     """Bytes kept for the backward pass, weights and input left out; None where there is none."""
     memory_predicted: int
-    """Bytes that the allocator's peak rises above weights and input in one pass, gradients included."""
+    """Bytes that the allocator's peak rises above weights and input in one pass, gradients included. For an adapter it
+    is that of our backend which multiplies the same rows: an estimate, that no record holds."""
     memory_needed: int
     """Bytes that must fit: weights, input, optimizer state, and the predicted peak with the gradients in it."""
 
 
 def cost(case: Case, device: str = "cpu") -> Cost:
     """Return the closed-form cost of `case`'s pass on a `device` (cpu, cuda); FLOPs, bytes and parameters."""
-    n, backend = letters(case), resolve_backend(case, device)
+    n, backend = letters(case), priced_as(resolve_backend(case, device))
     router, dispatch, experts, combine = _forward_flops(case, n, backend)
     model = _model_flops(case, n)
     executed = router + dispatch + experts + combine
@@ -74,6 +75,7 @@ def cost(case: Case, device: str = "cpu") -> Cost:
     predicted = peak(case, n, backend, weights, device)
     state = 2 * weights * item if case.pass_ == "train" else 0
     upstream = n.T * n.D * item if case.trains else 0
+    beyond = adapters.gathered_bytes(case, case.backend)
     return Cost(
         params=weights,
         params_active=_params_active(case, n),
@@ -84,7 +86,7 @@ def cost(case: Case, device: str = "cpu") -> Cost:
         weight_bytes=weights * item,
         memory_saved=kept,
         memory_predicted=predicted,
-        memory_needed=weights * item + n.T * n.D * item + upstream + state + predicted,
+        memory_needed=weights * item + n.T * n.D * item + upstream + state + predicted + beyond,
     )
 
 
@@ -93,6 +95,11 @@ def resolve_backend(case: Case, device: str = "cpu") -> str:
     if case.backend != "best":
         return case.backend
     return token_choice.best(case, device) if case.layer == "token_choice" else BEST[case.layer]
+
+
+def priced_as(backend: str) -> str:
+    """Return `backend`, or for an adapter the one of ours that multiplies the same rows."""
+    return adapters.ADAPTERS[backend].like if backend in adapters.ADAPTERS else backend
 
 
 def unsupported(case: Case, device: str = "cpu") -> str | None:
@@ -109,8 +116,14 @@ def unsupported(case: Case, device: str = "cpu") -> str | None:
             f"are fewer than {case.tokens} tokens"
         )
     backend = resolve_backend(case, device)
+    if backend in adapters.ADAPTERS:
+        return adapters.unsupported(case, backend, device)
     if backend not in BACKENDS[case.layer]:
         return f"{case.layer} has no backend {backend!r}; it has {', '.join(BACKENDS[case.layer])}"
+    return _backend_cannot(case, backend)
+
+
+def _backend_cannot(case: Case, backend: str) -> str | None:
     if case.experts is not None and (case.top_k or 0) > case.experts:
         return f"top_k = {case.top_k} is above experts = {case.experts}"
     return token_choice.unsupported(case, backend) if case.layer == "token_choice" else None

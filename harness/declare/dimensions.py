@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.declare.axes import AXES, COUNTED, HAS
+from harness.declare.axes import AXES, COUNTED, axes_of
 from harness.declare.expressions import Expression
 from harness.declare.faults import Place
 from harness.declare.format import Suite, Sweep, Variant
@@ -68,7 +68,7 @@ def dimensions(suite: Suite, variant: Variant, overrides: Sequence[Dimension] = 
         taken |= {other for axis, other in (("size", "d_model"), ("d_model", "size")) if axis in taken}
         kept = (dimension.only(set(dimension.axes) - taken) for dimension in chosen)
         chosen = [dimension for dimension in kept if dimension] + list(level)
-    applied = (dimension.only(HAS[variant.layer]) for dimension in chosen)
+    applied = (dimension.only(axes_of(variant.layer)) for dimension in chosen)
     return sorted((dimension for dimension in applied if dimension), key=lambda found: AXES.index(found.axes[0]))
 
 

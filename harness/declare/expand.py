@@ -10,7 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from harness.case import Case, usual_gate
-from harness.declare.axes import COUNTED, GATED_NAMES, START
+from harness.declare.axes import COUNTED, GATED_NAMES, KINDS, start_of
 from harness.declare.catalogue import SIZES
 from harness.declare.dimensions import Dimension, dimensions
 from harness.declare.expressions import Expression, ExpressionError
@@ -72,7 +72,7 @@ def _lacking(variant: Variant, said: set[str]) -> Iterator[tuple[str, str]]:
         yield "d_model", f"d_model and d_ff, or size = {listed(repr(size) for size in SIZES)} in [base]"
     elif not said & {"size", "d_ff"} and not variant.match:
         yield "d_ff", 'd_ff, such as d_ff = "4 * d_model", or a size in place of d_model'
-    if variant.layer != "dense" and "experts" not in said:
+    if variant.layer in KINDS and variant.layer != "dense" and "experts" not in said:
         yield "experts", "experts = 8, or a sweep over experts"
 
 
@@ -101,7 +101,7 @@ class _Expansion:
     def points(self, product: list[Dimension]) -> Points:
         """Return the product as cases, each once: axes that do not apply have collapsed."""
         axes = [axis for dimension in product for axis in dimension.axes]
-        start = START[self.variant.layer]
+        start = start_of(self.variant.layer)
         cases: dict[Case, None] = {}
         impossible: dict[Case, list[Fault]] = {}
         for rows in itertools.product(*(dimension.rows for dimension in product)):

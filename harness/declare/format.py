@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, PrivateAttr, StringConstraints
 
 from harness.case import Case
-from harness.declare.axes import LayerKind
 from harness.declare.faults import Place
+from harness.declare.layer_names import LayerName
 from harness.declare.lines import Path
 from harness.declare.match import Match
 from harness.declare.point import Point, Product, Strict
@@ -49,8 +49,8 @@ class Variant(Point):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)
     """What the report calls it, and the first part of its cases' ids."""
-    layer: LayerKind
-    """Kind of layer."""
+    layer: LayerName
+    """Kind of layer, a plug-in's name, or your own code: `mypackage.mymodule:build` (docs/plugins.md)."""
     preset: PresetName | None = None
     """A published recipe of token choice, by name: where this variant starts, after `[base]` and `[sweep]`."""
     sweep: Sweep = Sweep()

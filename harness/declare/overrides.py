@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Sequence
 from typing import Any
 
-from harness.declare.axes import AXES, HAS
+from harness.declare.axes import AXES, axes_of
 from harness.declare.checks import check_settings
 from harness.declare.dimensions import Dimension, product_dimensions
 from harness.declare.faults import Fault, SuiteError, listed, nearest
@@ -57,7 +57,7 @@ def _item(text: str) -> Any:
 def _product(suite: Suite, text: str, said: set[str], findings: Findings) -> Dimension | None:
     """Return the one dimension of `axis=value`; note the fault and return None where it is not that."""
     axis, equals, value = (part.strip() for part in text.partition("="))
-    had = [name for name in AXES if any(name in HAS[variant.layer] for variant in suite.variants)]
+    had = [name for name in AXES if any(name in axes_of(variant.layer) for variant in suite.variants)]
     if axis not in AXES:
         findings.add((), f"there is no axis {axis!r}", listed(had), nearest(axis, had))
     elif not (equals and value):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from harness.case import Case
+from harness.declare import plugins
 from harness.declare.costs import unsupported
 from harness.declare.dimensions import Dimension
 from harness.declare.draw import Drawn, draw
@@ -23,6 +25,9 @@ __all__ = ["Match", "Plan", "PlannedCase", "Visit", "plan", "plan_document", "vi
 
 SCHEMA = 1
 """Version of the document that `harness plan --json` prints."""
+
+PRICES = ("params", "params_active", "flops_model", "flops_executed", "bytes")
+"""What the document says of a case's cost."""
 
 
 def plan(
@@ -45,7 +50,12 @@ def plan(
         message = f"{shown(select)} holds for no case"
         raise SuiteError([Fault(COMMAND_LINE, None, "", message, f"one that is true of some case of {suite.name}")])
     memory = ceilings.memory_bytes if memory_bytes is None and ceilings else memory_bytes
-    cases = [_priced(case, match, ceilings, memory, device) for case, match in drawn.items()]
+    cases = [
+        _unpriced(case, suite.path.parent)
+        if plugins.is_plugin(case.layer)
+        else _priced(case, match, ceilings, memory, device)
+        for case, match in drawn.items()
+    ]
     return Plan(suite, cases, tuple(overrides), select)
 
 
@@ -83,8 +93,16 @@ def _priced(case: Case, match: Match | None, ceilings: Ceilings | None, memory: 
     return PlannedCase(case, cost, seconds, fits, unsupported(case, device), match)
 
 
+def _unpriced(case: Case, folder: Path) -> PlannedCase:
+    """Return the plan of a plug-in's case: what it costs shows when it runs."""
+    return PlannedCase(case, None, None, None, plugins.unsupported(case, folder), None)
+
+
 def plan_document(plan: Plan) -> dict[str, Any]:
-    """Return what `harness plan --json` prints; FLOPs are those of the case's pass, 2 per multiply-add."""
+    """Return what `harness plan --json` prints; FLOPs are those of the case's pass, 2 per multiply-add.
+
+    What a plug-in costs is null: it has no closed form.
+    """
     return {"schema": SCHEMA, "suite": plan.suite.name, "cases": [_document(planned) for planned in plan.cases]}
 
 
@@ -95,11 +113,7 @@ def _document(planned: PlannedCase) -> dict[str, Any]:
         "key": case.key,
         "variant": case.variant,
         "case": case.as_dict(),
-        "params": cost.params,
-        "params_active": cost.params_active,
-        "flops_model": cost.flops_model,
-        "flops_executed": cost.flops_executed,
-        "bytes": cost.bytes,
+        **{name: None if cost is None else getattr(cost, name) for name in PRICES},
         "seconds": planned.seconds,
         "fits": planned.fits,
     }

@@ -15,7 +15,8 @@ class PlannedCase:
     """One case, and what it will take."""
 
     case: Case
-    cost: Cost
+    cost: Cost | None
+    """None for a plug-in: it has no closed form."""
     seconds: float | None
     """Roofline time of one pass on this device; None without ceilings for the dtype."""
     fits: bool | None
@@ -24,6 +25,11 @@ class PlannedCase:
     """Why it cannot run, in words."""
     match: Match | None
     """How it was made as costly as another variant."""
+
+    @property
+    def weight_bytes(self) -> int:
+        """What its layer takes on the worker's shelf; 0 where that is not known before it is built."""
+        return 0 if self.cost is None else self.cost.weight_bytes
 
     @property
     def runs(self) -> bool:

@@ -16,7 +16,11 @@ SMALLEST = 0.001
 SizeName = Literal["Ti", "S", "B", "L", "H"]
 DtypeName = Literal["float64", "float32", "bfloat16", "float16"]
 PassName = Literal["forward", "forward_backward", "train"]
-BackendName = Literal["best", "reference", "fused", "loop", "onehot", "batched", "grouped"]
+BackendName = Literal[
+    "best", "reference", "fused", "loop", "onehot", "batched", "grouped",
+    "transformers-eager", "transformers-batched", "transformers-grouped",
+    "megablocks", "sonicmoe", "scattermoe", "tutel",
+]  # fmt: skip
 ActivationName = Literal["gelu", "relu", "silu", "swiglu", "geglu", "reglu"]
 GateName = Literal["softmax", "renormalised", "topk_softmax", "sigmoid"]
 NoiseName = Literal["none", "shazeer", "vmoe"]

@@ -38,6 +38,7 @@ _EXPECTED = {
     "string_too_long": "a text of at most {max_length} characters",
 }
 _PATTERNS = {
+    "layer": "a module and a function in it, such as mypackage.mymodule:build",
     "name": "letters, digits, dots, dashes and underscores, beginning with a letter or digit",
     "routing": "learned, balanced, iid, hot, zipf:1.2 or replay:FILE",
 }

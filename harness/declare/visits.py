@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.case import PASSES, Case
 from harness.declare.planned import Plan, PlannedCase
+from harness.declare.plugins import is_plugin
 
 CHECK = "check"
 """The visit that comes first for every case: its output against the float64 reference."""
@@ -38,8 +39,11 @@ class Visit:
 
 
 def build_key(case: Case) -> Case:
-    """Return what the cases that share one built layer have in common: all but the input and the pass."""
-    return replace(case, batch=1, tokens=1, pass_=PASSES[0])
+    """Return what the cases that share one built layer have in common: all but the input and the pass.
+
+    A plug-in is built for its case alone: it may look at all of it.
+    """
+    return case if is_plugin(case.layer) else replace(case, batch=1, tokens=1, pass_=PASSES[0])
 
 
 def visits(plan: Plan, cache_bytes: int = CACHE_BYTES) -> list[Visit]:
@@ -82,7 +86,7 @@ def _groups(cases: list[PlannedCase], cache_bytes: int) -> list[list[PlannedCase
     group. Where they do not, a random order over everything would build a layer anew for almost every visit; so the
     rounds then go over what can be compared at equal work: one width, one input, one pass.
     """
-    weights = {build_key(planned.case): planned.cost.weight_bytes for planned in cases}
+    weights = {build_key(planned.case): planned.weight_bytes for planned in cases}
     if sum(weights.values()) <= cache_bytes:
         return [cases]
     groups: dict[tuple[Any, ...], list[PlannedCase]] = defaultdict(list)

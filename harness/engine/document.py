@@ -19,6 +19,8 @@ class _Measure(_Shape):
 
 class _Suite(_Shape):
     name: str
+    file: str | None = None
+    """Where the suite was read from: its own code is looked for beside it."""
     source: str
     """The TOML text."""
     overrides: list[str]

@@ -13,6 +13,7 @@ from statistics import median
 from typing import TypedDict
 
 from harness.case import Case
+from harness.declare.adapters import ADAPTERS
 from harness.declare.planned import PlannedCase
 from harness.devices.ceilings import Ceilings
 from harness.engine.journal import Line
@@ -49,7 +50,7 @@ def fold(planned: PlannedCase, lines: Sequence[Line], where: Circumstances) -> A
     metrics = _closed_forms(planned) | _measured(lines, where.rounds)
     notes = _notes(lines)
     if "latency_ms" in metrics:
-        metrics |= _rates(planned, metrics["latency_ms"], where.ceilings)
+        metrics |= _rates(planned, metrics, where.ceilings)
         if "hfu" in metrics and float(metrics["hfu"].value) > 1:
             notes.append("hfu is above 1: this device's measured ceilings are too low; measure them again (doctor)")
     if where.visits is not None and len(lines) < where.visits:
@@ -87,6 +88,7 @@ def _not_tried(planned: PlannedCase, lines: Sequence[Line], where: Circumstances
     if planned.unsupported is not None:
         return _failed(planned.case, "unsupported", planned.unsupported)
     if planned.fits is False:
+        assert planned.cost is not None  # only what has a price is known not to fit
         has = "less" if where.memory_bytes is None else show_bytes(where.memory_bytes)
         needs = show_bytes(planned.cost.memory_needed)
         return _failed(planned.case, "skipped", f"does not fit: needs {needs}, the device has {has}")
@@ -94,8 +96,13 @@ def _not_tried(planned: PlannedCase, lines: Sequence[Line], where: Circumstances
 
 
 def _closed_forms(planned: PlannedCase) -> dict[str, Value]:
+    """Return what is known before anything runs: of a plug-in nothing, of an adapter all but the memory."""
+    if planned.cost is None:
+        return {}
     names = ("params", "params_active", "flops_model", "flops_executed")
     forms = {name: Value(value=getattr(planned.cost, name)) for name in names}
+    if planned.case.backend in ADAPTERS:
+        return forms
     return forms | {"memory_predicted_bytes": Value(value=planned.cost.memory_predicted)}
 
 
@@ -130,19 +137,24 @@ def _over_rounds(samples: dict[int, list[float]], rounds: int) -> Value:
     )
 
 
-def _rates(planned: PlannedCase, latency: Value, ceilings: Ceilings | None) -> dict[str, Value]:
-    """Return what follows from the time: tokens and FLOPs per second, and their shares of the ceilings."""
-    case, cost = planned.case, planned.cost
-    rates = {
-        "tokens_per_s": _per_second(latency, case.sequence_tokens),
-        "tflops": _per_second(latency, cost.flops_executed / 1e12),
-    }
+def _rates(planned: PlannedCase, metrics: dict[str, Value], ceilings: Ceilings | None) -> dict[str, Value]:
+    """Return what follows from the time: tokens and FLOPs per second, and their shares of the ceilings.
+
+    The FLOPs that run are those of the closed form, which the counter agrees with; a plug-in's are the counter's.
+    """
+    case, cost, latency = planned.case, planned.cost, metrics["latency_ms"]
+    rates = {"tokens_per_s": _per_second(latency, case.sequence_tokens)}
+    run = metrics.get("flops_executed") or metrics.get("flops_counted")
+    if run is None:
+        return rates
+    rates["tflops"] = _per_second(latency, float(run.value) / 1e12)
     peak = ceilings.flops_per_s.get(case.dtype) if ceilings is not None else None
     if ceilings is not None and peak:
-        roofline = ceilings.seconds(cost.flops_executed, cost.bytes, case.dtype) or 0.0
-        rates["mfu"] = _per_second(latency, cost.flops_model / peak)
-        rates["hfu"] = _per_second(latency, cost.flops_executed / peak)
-        rates["roofline_fraction"] = _per_second(latency, roofline)
+        rates["hfu"] = _per_second(latency, float(run.value) / peak)
+        if cost is not None:
+            roofline = ceilings.seconds(cost.flops_executed, cost.bytes, case.dtype) or 0.0
+            rates["mfu"] = _per_second(latency, cost.flops_model / peak)
+            rates["roofline_fraction"] = _per_second(latency, roofline)
     return rates
 
 

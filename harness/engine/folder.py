@@ -13,6 +13,7 @@ from typing import Any
 from harness.case import Case
 from harness.declare.costs import cost
 from harness.declare.planned import PlannedCase
+from harness.declare.plugins import is_plugin
 from harness.devices.ceilings import Ceilings
 from harness.engine.document import fault
 from harness.engine.fold import AnyRecord, Circumstances, fold_all
@@ -156,7 +157,7 @@ def _planned(entry: dict[str, Any]) -> PlannedCase:
     case = Case.from_dict(entry["variant"], entry["case"])
     return PlannedCase(
         case=case,
-        cost=cost(case),
+        cost=None if is_plugin(case.layer) else cost(case),
         seconds=entry.get("seconds"),
         fits=entry.get("fits"),
         unsupported=entry.get("unsupported"),

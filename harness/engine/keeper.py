@@ -36,11 +36,12 @@ class WorkerOptions:
     program: tuple[str, ...] | None = None
     """Another program than this interpreter's worker: anything that speaks the protocol."""
 
-    def command(self, device_kind: str) -> list[str]:
-        """Return the worker's command line."""
+    def command(self, device_kind: str, import_from: Sequence[str] = ()) -> list[str]:
+        """Return the worker's command line; `import_from` are folders of a suite's own code."""
         program = self.program or (sys.executable, "-m", "harness.engine.worker")
         arguments = ("--device", device_kind, "--threads", str(self.threads), "--cache-bytes", str(self.cache_bytes))
-        return [*program, *arguments]
+        folders = (word for folder in import_from for word in ("--import-from", folder))
+        return [*program, *arguments, *folders]
 
 
 @dataclass(frozen=True, slots=True)

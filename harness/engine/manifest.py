@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from harness.declare.axes import AXES, HAS
+from harness.declare.axes import AXES, axes_of
 from harness.declare.plan import plan_document
 from harness.declare.planned import Plan
 from harness.devices.ceilings import Ceilings
@@ -43,6 +43,7 @@ def suite_document(plan: Plan) -> dict[str, Any]:
     suite = plan.suite
     return {
         "name": suite.name,
+        "file": str(suite.path.absolute()),
         "title": suite.title,
         "text": suite.text,
         "headline": suite.headline,
@@ -76,7 +77,7 @@ def swept_axes(plan: Plan) -> dict[str, list[Any]]:
     axes: dict[str, list[Any]] = {}
     for axis in AXES:
         field = "pass_" if axis == "pass" else axis
-        having = [planned.case for planned in plan.cases if axis in HAS[planned.case.layer]]
+        having = [planned.case for planned in plan.cases if axis in axes_of(planned.case.layer)]
         values = dict.fromkeys(getattr(case, field) for case in having)
         if axis != "capacity_factor":
             values.pop(None, None)

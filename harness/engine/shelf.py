@@ -10,6 +10,7 @@ from torch import Tensor
 
 from harness.case import Case
 from harness.declare.costs import cost, resolve_backend
+from harness.declare.plugins import is_plugin
 from harness.declare.visits import build_key
 from harness.layers.interface import Layer
 from harness.probes.subject import Subject
@@ -68,12 +69,17 @@ class Shelf:
         key = _layer_key(case, seed)
         layer = self._layers.get(key)
         if layer is None:
-            num_bytes = cost(case).weight_bytes
-            for old in self._layers.make_room(num_bytes):  # before the build: old and new need not fit together
-                self._forget(old)
+            num_bytes = 0 if is_plugin(case.layer) else cost(case).weight_bytes  # a plug-in's shows when it is built
+            self._make_room(num_bytes)  # before the build: old and new need not fit together
             layer = self._build(case, seed)
+            num_bytes = num_bytes or _bytes(layer.parameters())
+            self._make_room(num_bytes)
             self._layers.put(key, layer, num_bytes)
         return layer
+
+    def _make_room(self, num_bytes: int) -> None:
+        for old in self._layers.make_room(num_bytes):
+            self._forget(old)
 
     def _forget(self, layer: Layer | None) -> None:
         """Drop the subjects of a layer that is no longer kept: they would keep it alive."""

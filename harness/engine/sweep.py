@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.declare.planned import Plan
+from harness.declare.plugins import names_code, search_folders
 from harness.declare.visits import Visit, seconds_allowed, visits
 from harness.devices.ceilings import Ceilings
 from harness.devices.names import Detected
@@ -56,7 +57,8 @@ class Sweep:
         self._device = device
         self._progress = progress
         self._stopped = stopped
-        self._keeper = Keeper(options.command(device.kind), folder / LOG, stopped, self._note_device)
+        command = options.command(device.kind, _code_folders(plan))
+        self._keeper = Keeper(command, folder / LOG, stopped, self._note_device)
         self._measure = plan.suite.measure
         self._cases = {planned.case.key: planned for planned in plan.cases}
         self._visits = visits(plan, options.cache_bytes)
@@ -154,6 +156,12 @@ class Sweep:
 
     def _count_lines(self) -> int:
         return sum(map(len, self._lines.values()))
+
+
+def _code_folders(plan: Plan) -> list[str]:
+    """Return where the worker finds the code that the suite names; nothing where it names none."""
+    named = any(names_code(planned.case.layer) for planned in plan.cases)
+    return search_folders(plan.suite.path.parent) if named else []
 
 
 def _line(visit: Visit, case_id: str, answer: Answer) -> Line:

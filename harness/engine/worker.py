@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve visits until stdin closes; return the exit code."""
     options = _parse(arguments)
     requests, answers = _take_pipes()
+    sys.path[:0] = options.import_from
     _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the runner decides
     try:
@@ -171,6 +172,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads of torch; 0 leaves the choice to torch")
     parser.add_argument("--cache-bytes", type=int, default=CACHE_BYTES, help="memory for built layers")
+    parser.add_argument("--import-from", action="append", default=[], help="folder of a suite's own code; repeatable")
     return parser.parse_args(arguments)
 
 

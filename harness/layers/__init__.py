@@ -8,10 +8,14 @@ import torch
 
 from harness.case import Case
 from harness.declare import costs
+from harness.declare.adapters import ADAPTERS
+from harness.declare.plugins import is_plugin
+from harness.layers.adapters import adapter
 from harness.layers.dense import Dense
 from harness.layers.dense_moe import DenseMoe
 from harness.layers.expert_choice import ExpertChoice
 from harness.layers.interface import Layer, Unsupported
+from harness.layers.plugins import BlackBox, build_plugin
 from harness.layers.soft import Soft
 from harness.layers.token_choice import TokenChoice
 
@@ -33,13 +37,16 @@ def build(case: Case, *, seed: int = 0, device: str = "cpu") -> Layer:
     """Return the layer of `case` with weights drawn from `seed`; raise Unsupported with the reason where there is none.
 
     Equal seeds give equal weights on one kind of device, whatever the backend, and but for rounding the dtype. On
-    `meta` nothing is drawn.
+    `meta` nothing is drawn. An adapter gets the weights of our layer; a plug-in draws its own.
     """
+    if is_plugin(case.layer):
+        return build_plugin(case, seed=seed, device=device)
     kind = torch.device(device).type
     if reason := costs.unsupported(case, kind):
         raise Unsupported(reason)
     backend = costs.resolve_backend(case, kind)
-    layer = KINDS[case.layer](case, backend, device)
+    kinds = adapter(backend) if backend in ADAPTERS else KINDS[case.layer]
+    layer = kinds(case, backend, device)
     layer.adopt(case, backend)
     if device != "meta":
         layer.initialise(torch.Generator(device).manual_seed(seed))
@@ -49,10 +56,13 @@ def build(case: Case, *, seed: int = 0, device: str = "cpu") -> Layer:
 def reference_of(layer: Layer) -> Layer:
     """Return the float64 reference of `layer`: the plain backend with the same weights and mode, on the same device.
 
-    The weights are a copy, but those of a layer that is float64 already are its own.
+    The weights are a copy, but those of a layer that is float64 already are its own. A black box has its own copy in
+    float64 for one; raise NoReference where there can be none.
     """
+    if isinstance(layer, BlackBox):
+        return layer.in_float64()
     case = replace(layer.case, dtype="float64", backend="reference")
     reference = build(case, device="meta")
-    reference.load_state_dict({name: w.double() for name, w in layer.state_dict().items()}, assign=True)
+    reference.load_state_dict({name: w.double() for name, w in layer.reference_weights().items()}, assign=True)
     reference.train(layer.training)
     return reference

@@ -23,6 +23,10 @@ class Unsupported(Exception):
     """A layer or backend cannot do this case; the message says why, in words for the report."""
 
 
+class NoReference(Exception):
+    """A black box that cannot be copied, cast to float64 and run so; the message says why."""
+
+
 class Observer(Protocol):
     """Sees a layer's phases begin and end, and the tensors that it shows at its taps."""
 
@@ -49,6 +53,9 @@ class Layer(nn.Module):
     A layer in training mode does what belongs to training alone, such as noise; in eval mode it does not.
     """
 
+    counted = True
+    """Whether torch's FLOP counter sees what the layer multiplies; kernels of somebody's own are invisible to it."""
+
     def __init__(self, case: Case, backend: str) -> None:
         super().__init__()
         self.case = case
@@ -64,6 +71,15 @@ class Layer(nn.Module):
         """The order of service that stands in for the layer's own, shaped like the tap `order`; None: its own."""
         self.auxiliary: Tensor | None = None
         """What the last forward pass in training adds to the objective, weighted; None: nothing."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the layer lives."""
+        return next(self.parameters()).device
+
+    def reference_weights(self) -> dict[str, Tensor]:
+        """Return the weights under the names, and in the shapes, of this kind's reference."""
+        return self.state_dict()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the layer's output [B, m, D] for `x` [B, m, D], without the residual.

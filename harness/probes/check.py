@@ -17,14 +17,15 @@ import torch
 from torch import Tensor
 
 from harness.case import Case
+from harness.declare.plugins import is_plugin
 from harness.devices.interface import Device
 from harness.layers import reference_of
-from harness.layers.interface import observing, replaying, torch_dtype
-from harness.probes.outcome import Outcome, Settings
+from harness.layers.interface import NoReference, observing, replaying, torch_dtype
+from harness.probes.outcome import Measured, Outcome, Settings
 from harness.probes.rows import Taps, scaled_error
 from harness.probes.subject import Subject
 
-METRICS: tuple[str, ...] = ()
+METRICS: tuple[str, ...] = ("params",)
 
 ROW_EPS, ALL_EPS = 32.0, 4.0
 """Error allowed in any row, and in root mean square over the output, in eps of the dtype: what a few roundings make.
@@ -38,7 +39,12 @@ LOGIT_ERROR_EPS = 32.0
 
 
 def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
-    """Return an empty outcome, or an incorrect one that says what is wrong; with notes on flipped choices."""
+    """Return an outcome without numbers, or an incorrect one that says what is wrong; with notes on flipped choices.
+
+    Of a black box, whose closed forms nobody knows, it counts the parameters.
+    """
+    if fault := _fault(subject):
+        return Outcome(incorrect=fault)
     with observing(subject.layer, taps := Taps()):
         y = subject.run().detach()
     if subject.compiled is not None:  # what was observed is the eager layer
@@ -46,9 +52,48 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
     subject.drop_gradients()
     if not bool(torch.isfinite(y).all()):
         return Outcome(incorrect="the output holds NaN or infinity")
-    if y.shape != subject.x.shape or y.dtype != subject.x.dtype:
-        return Outcome(incorrect=f"the output is {list(y.shape)} {y.dtype}, expected {list(subject.x.shape)}")
+    if is_plugin(subject.case.layer):
+        return _against_itself(subject, y)
     return _against_reference(subject, y, taps.seen)
+
+
+def _fault(subject: Subject) -> str | None:
+    """Return in what the layer's output is none for its input; seen before a backward pass stumbles over it."""
+    x, written = subject.x, subject.x._version
+    with torch.no_grad():
+        y: object = subject.layer(x)
+    if not isinstance(y, Tensor):
+        return f"the layer returned a {type(y).__name__}, expected a tensor {list(x.shape)}"
+    if y.shape != x.shape or y.dtype != x.dtype:
+        return f"the output is {list(y.shape)} {_name(y)}, expected {list(x.shape)} {_name(x)}"
+    return "the layer writes into its input" if x._version != written else None
+
+
+def _name(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _against_itself(subject: Subject, y: Tensor) -> Outcome:
+    """Return what is known of a black box: its parameters, and a note on how far it is from its own float64 copy.
+
+    A note only: rows that differ by more than rounding may be discrete choices that flipped, which is no error.
+    """
+    values: dict[str, Measured] = {"params": sum(weight.numel() for weight in subject.layer.parameters())}
+    try:
+        copy = reference_of(subject.layer)
+    except NoReference as error:
+        return Outcome(values, [f"the output was compared with nothing: {error}"])
+    with torch.no_grad():
+        expected = copy(subject.x.detach().double())
+    off = scaled_error(y, expected, torch.finfo(y.dtype).eps).flatten()
+    beyond = int((off > allowed(subject.case)[0]).sum())
+    notes = ["the output was compared with the layer's own copy in float64 alone, not with its mathematics"]
+    if beyond:
+        notes.append(
+            f"{beyond} of {len(off)} rows differ from that copy by more than rounding (by {off.max():.3g} eps): "
+            "choices that flipped, or random numbers, or errors; from outside these look alike"
+        )
+    return Outcome(values, notes)
 
 
 def _against_reference(subject: Subject, y: Tensor, seen: dict[str, Tensor]) -> Outcome:

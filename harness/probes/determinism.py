@@ -22,9 +22,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from harness.declare.plugins import is_plugin
 from harness.devices.interface import Device
 from harness.layers import reference_of
-from harness.layers.interface import Layer, evaluating, observing
+from harness.layers.interface import Layer, NoReference, evaluating, observing
 from harness.probes.outcome import Measured, Outcome, Settings
 from harness.probes.rows import Taps, equal_rows, scaled_change
 from harness.probes.subject import Subject, normal
@@ -58,8 +59,10 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
             share, worst, rows = scene.compare(axis)
             values[f"det_{axis}"], values[f"det_{axis}_max_rel"] = share, worst
             counts[f"det_{axis}"] = rows
-            values[f"det_{axis}_cause"] = "none" if share == 1.0 else _cause(scene, axis, worst)
-    return Outcome(values, n=counts)
+            cause = "none" if share == 1.0 else _cause(scene, axis, worst)
+            if cause is not None:
+                values[f"det_{axis}_cause"] = cause
+    return Outcome(values, _notes(scene, values), counts)
 
 
 def _inputs(subject: Subject, seed: int) -> tuple[Tensor, Tensor]:
@@ -82,10 +85,18 @@ class _Scene:
             self.full = forward(x)
 
     @cached_property
-    def in_float64(self) -> _Scene:
-        """The same scene, played by the reference."""
-        reference = reference_of(self.layer)
+    def in_float64(self) -> _Scene | None:
+        """The same scene, played by the reference; None for a black box that has no copy in float64."""
+        try:
+            reference = reference_of(self.layer)
+        except NoReference:
+            return None
         return _Scene(reference, reference, self.x.double(), self.others.double())
+
+    @cached_property
+    def is_random(self) -> bool:
+        """Whether the same input gives another output in float64 too: the layer draws random numbers."""
+        return self.in_float64 is not None and self.in_float64.compare("run")[1] > DESIGN_EPS
 
     def compare(self, axis: str) -> tuple[float, float, int]:
         """Return the share of rows bit-equal, the largest change in eps, and the number of rows compared."""
@@ -129,17 +140,31 @@ _PAIRS: dict[str, Callable[[_Scene], Pairs]] = {
 }
 
 
+def _notes(scene: _Scene, values: dict[str, Measured]) -> list[str]:
+    """Return what a reader of a black box's causes must know."""
+    causes = {values.get(f"det_{axis}_cause") for axis in AXES}
+    if None in causes and scene.in_float64 is None:
+        return ["why rows differ is not known: this layer has no copy in float64 to tell rounding from design"]
+    if None in causes:
+        return ["why rows differ is not known: the layer draws random numbers, and the same input gives other outputs"]
+    if "coupling" in causes and is_plugin(scene.layer.case.layer):
+        return ["coupling or drops: from outside, tokens that push each other out of an expert look like coupled ones"]
+    return []
+
+
 def _probed(batch: int) -> list[int]:
     """Return the sequences of a batch that are run alone."""
     count = min(PROBED, batch)
     return sorted({round(i * (batch - 1) / max(1, count - 1)) for i in range(count)})
 
 
-def _cause(scene: _Scene, axis: str, worst: float) -> str:
-    """Return why rows differ along `axis`, by at most `worst` eps."""
+def _cause(scene: _Scene, axis: str, worst: float) -> str | None:
+    """Return why rows differ along `axis`, by at most `worst` eps; None where it cannot be told."""
     half = scene.x.element_size() < torch.float32.itemsize
     if worst <= (HALF_ROUNDING_EPS if half else ROUNDING_EPS):
         return "rounding"
+    if scene.in_float64 is None or scene.is_random:
+        return None
     _, design, _ = scene.in_float64.compare(axis)
     if design > DESIGN_EPS:
         return "drop" if "kept" in scene.taps.seen else "coupling"

@@ -13,6 +13,7 @@ from collections import defaultdict
 import numpy as np
 import torch
 
+from harness.declare.plugins import is_plugin
 from harness.devices.interface import Device
 from harness.layers.interface import PHASES, Phase, observing
 from harness.probes.outcome import Measured, Outcome, Settings
@@ -26,6 +27,8 @@ PASSES = 5
 
 def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
     """Return each phase's share of the forward pass, without gradients; the five shares sum to 1."""
+    if is_plugin(subject.case.layer):
+        return Outcome(notes=["phases are not measured: this layer marks none"])
     with torch.no_grad():
         subject.forward(subject.x)
         rows = [_one_pass(subject, device) for _ in range(PASSES)]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from harness.declare.plugins import is_plugin
 from harness.devices.interface import Device
 from harness.layers.interface import observing
 from harness.probes.outcome import Measured, Outcome, Settings
@@ -31,6 +32,8 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
     """Return the load's shape, the share dropped, and the router's entropy; nothing for a layer without a router."""
     with torch.no_grad(), observing(subject.layer, taps := Taps()):
         subject.forward(subject.x)
+    if is_plugin(subject.case.layer):
+        return Outcome(notes=["routing is not measured: nobody can look into this layer's router from outside"])
     if "load" not in taps.seen:
         return Outcome(notes=["routing is not measured: this layer has no router"])
     load = taps.seen["load"].double().flatten()

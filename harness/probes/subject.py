@@ -93,7 +93,7 @@ def make_subject(case: Case, layer: Layer, *, seed: int = 0) -> Subject:
 
 def normal(case: Case, layer: Layer, seed: int, *, batch: int | None = None) -> Tensor:
     """Return standard normal numbers [B, m, D] in the case's dtype where the layer lives, the same for every layer."""
-    where = next(layer.parameters()).device
+    where = layer.device
     generator = torch.Generator(device=where).manual_seed(seed)
     shape = (batch or case.batch, case.tokens, case.d_model)
     return torch.randn(shape, generator=generator, device=where).to(torch_dtype(case))

@@ -177,7 +177,8 @@ def _filters(rows: tuple[Row, ...]) -> tuple[Filter, ...]:
 def _caption(run: Run) -> Sentence:
     return sentence(
         "Median over rounds; ± is half its 95 % interval. FLOPs are"
-        " the model’s, 2 a multiply-add, of the case’s pass; peak is the allocator’s, above weights and input. The same"
+        " the model’s, 2 a multiply-add, of the case’s pass (of a plug-in,"
+        " those that torch’s counter saw); peak is the allocator’s, above weights and input. The same"
         " rows as data: ",
         Span("records.jsonl", "code"),
         ", raw samples: ",

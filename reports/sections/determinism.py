@@ -28,6 +28,7 @@ CAUSES = {
     "routing_flip": ("fl", "routing flips"),
     "drop": ("dr", "drops"),
     "coupling": ("cp", "coupled"),
+    "unknown": ("un", "cause unknown"),
 }
 """Cause: the cell's class, and its word; from the mildest to what changes the result most."""
 _SEVERITY = list(CAUSES)
@@ -39,7 +40,7 @@ class Cell:
 
     axis: str
     kind: str
-    """eq, rd, fl, dr, cp; no where the axis was not measured."""
+    """eq, rd, fl, dr, cp; un where rows differ and nobody knows why; no where the axis was not measured."""
     word: str
     detail: str
     """Share of rows that stayed bit-equal and the largest error; empty where all are."""
@@ -154,7 +155,7 @@ def _cause(result: Result, axis: str) -> str:
     value = result.metrics.get(f"det_{axis}_cause")
     if value is not None and isinstance(value.value, str):
         return value.value
-    return "none" if result.number(f"det_{axis}") == 1 else "rounding"
+    return "none" if result.number(f"det_{axis}") == 1 else "unknown"
 
 
 def _detail(kind: str, share: float | None, max_rel: float | None) -> str:
@@ -170,7 +171,7 @@ def _finding(rows: list[Row]) -> Sentence:
     """Say who depends on its neighbours beyond rounding, or that nobody does."""
     beside = ("batch_size", "composition", "position")
     bound = [row.name for row in rows
-             if any(cell.axis in beside and cell.kind in ("cp", "dr", "fl") for cell in row.cells)]  # fmt: skip
+             if any(cell.axis in beside and cell.kind in ("cp", "dr", "fl", "un") for cell in row.cells)]  # fmt: skip
     bound = list(dict.fromkeys(bound))
     cells = [cell for row in rows for cell in row.cells if cell.kind != "no"]
     if not bound:
@@ -183,7 +184,7 @@ def _finding(rows: list[Row]) -> Sentence:
 
 def _caption(cells: list[Cell]) -> Sentence:
     counts = Counter(cell.kind for cell in cells)
-    words = {"rd": "rounding", "fl": "routing flips", "dr": "drops", "cp": "coupling"}
+    words = {"rd": "rounding", "fl": "routing flips", "dr": "drops", "cp": "coupling", "un": "an unknown cause"}
     listed = join([f"{counts['eq']} {'is' if counts['eq'] == 1 else 'are'} bit-equal"]
                   + [f"{counts[kind]} {'differs' if counts[kind] == 1 else 'differ'} by {word}"
                      for kind, word in words.items() if counts[kind]])  # fmt: skip

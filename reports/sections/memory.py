@@ -81,7 +81,8 @@ class Memory(Section):
 
 def build(context: Context) -> Memory:
     """Return the bars of one setting, and predicted beside measured for every case."""
-    measured = [result for result in context.results if result.number("memory_peak_bytes") is not None]
+    known = [result for result in context.results if result.number("memory_peak_bytes") is not None]
+    measured = [result for result in known if _held(result)]  # a plug-in may hold nothing at all
     lost = tuple(
         Lost(context.subject(result), result.reason or "out of memory")
         for result in context.results
@@ -89,7 +90,7 @@ def build(context: Context) -> Memory:
     )
     attention = f"! {len(lost)}" if lost else None
     if not measured:
-        why = context.why_without("memory", "memory")
+        why = "No layer of this run holds any memory." if known else context.why_without("memory", "memory")
         return Memory(attention=attention, finding=_lost_only(lost), missing=why, lost=lost)
     setting = max((setting_of(result.case) for result in measured), key=_weight)
     at = [result for result in measured if setting_of(result.case) == setting]
@@ -111,6 +112,10 @@ def build(context: Context) -> Memory:
         trains=setting.pass_ != "forward",
         pairs=pairs,
     )
+
+
+def _held(result: Result) -> float:
+    return (result.number("memory_peak_bytes") or 0.0) + (result.number("memory_weights_bytes") or 0.0)
 
 
 def _weight(setting: Setting) -> tuple[object, ...]:
