@@ -97,7 +97,7 @@ class TokenChoice(Layer):
         gates = self.gate.weigh(scored.scores.gather(-1, choice)).to(tokens.dtype)  # [T, K]
         if self.training:
             self._balance(scored, choice)
-        if self.observer is not None:
+        if self.watched:
             self._show(scored, ranked, choice)
         factor = self.case.capacity_factor
         if factor is None:
