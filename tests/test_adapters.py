@@ -88,7 +88,10 @@ def check_equal(layer: Layer) -> None:
         weight.requires_grad_()
     with replaying(reference, taps.seen["choice"]):
         wanted = gradients(reference, x.double(), upstream.double())
+    one = case.top_k == 1 and case.gate != "softmax"
     for name, value in gradients(layer, x, upstream).items():
+        if one and name == "router":
+            continue  # a single renormalised gate is 1: what the router's gradient holds is rounding alone
         in_row, in_all = errors(value, wanted[name], eps)
         row_limit, all_limit = allowed(case)
         # A row of a gradient whose own sum all but cancels has no scale of its own; in all is what tells.

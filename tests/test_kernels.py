@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from harness.layers import build
-from harness.layers.kernels import grouped_remark, has_grouped_kernel
+from harness.layers.kernels import LOOP_REMARK, grouped_remark, has_grouped_kernel
 from tests.cases import token_choice
 
 CUDA = torch.device("cuda", 0)
@@ -49,5 +49,5 @@ def test_a_cpu_is_asked_for_no_capability(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_layer_remarks_what_stands_in_for_its_kernel() -> None:
     assert "waits for the device" in build(token_choice(dtype="float64")).remarks[0]
     assert build(token_choice()).remarks == []
-    assert build(token_choice(dtype="float64", backend="loop")).remarks == []
+    assert build(token_choice(backend="loop")).remarks == [LOOP_REMARK]
     assert build(token_choice(dtype="float64", capacity_factor=1.0)).remarks == []  # batched products, no grouped ones

@@ -30,6 +30,9 @@ class NoReference(Exception):
 class Observer(Protocol):
     """Sees a layer's phases begin and end, and the tensors that it shows at its taps."""
 
+    looks: bool
+    """Whether it wants the tensors: for one that does not, such as a clock, a layer works none out."""
+
     def enter(self, phase: Phase) -> None:
         """Hear that a phase begins."""
 
@@ -101,9 +104,14 @@ class Layer(nn.Module):
         """Return a context that marks its body as one phase; costs one test while nobody looks."""
         return nullcontext() if self.observer is None else _observed(self.observer, name)
 
+    @property
+    def watched(self) -> bool:
+        """Whether somebody looks at the taps, so that what is shown there is worth working out."""
+        return self.observer is not None and self.observer.looks
+
     def tap(self, name: str, value: Tensor) -> None:
         """Show one tensor to whoever looks."""
-        if self.observer is not None:
+        if self.observer is not None and self.observer.looks:
             self.observer.tap(name, value)
 
 

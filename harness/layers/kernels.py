@@ -8,6 +8,8 @@ GROUPED_MAJORS = (9, 10)
 """CUDA compute capabilities, by major number, that torch's grouped_mm has a kernel for: Hopper and Blackwell's B200
 (ATen, GroupedBlas.cpp; torch 2.8 to 2.13). Elsewhere it copies the offsets to the host and loops over the groups."""
 
+LOOP_REMARK = "loop is the eager baseline: it asks the device which experts were hit, and waits for the answer"
+
 
 def has_grouped_kernel(dtype: torch.dtype, device: torch.device) -> bool:
     """Return whether torch's grouped_mm is one kernel, without a wait, for `dtype` on `device`."""

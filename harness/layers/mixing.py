@@ -68,7 +68,7 @@ def reference(layer: Layer, ffn: Ffn, tokens: Tensor, routed: Routed) -> Tensor:
 def loop(layer: Layer, ffn: Ffn, tokens: Tensor, routed: Routed) -> Tensor:
     """Dropless: each expert that was hit takes its tokens and adds what it makes of them; waits for the device."""
     y, alone, choice = torch.zeros_like(tokens), ffn.alone(), routed.choice
-    shown = None if layer.observer is None else tokens.new_zeros(*choice.shape, tokens.shape[1])  # [T, K, D]
+    shown = tokens.new_zeros(*choice.shape, tokens.shape[1]) if layer.watched else None  # [T, K, D]
     for expert in routing.load(choice, len(alone)).nonzero().flatten().tolist():
         with layer.phase("dispatch"):
             token, k = torch.nonzero(choice == expert, as_tuple=True)
@@ -161,7 +161,7 @@ MIXES: dict[str, Mix] = {
 
 def _show_outputs(layer: Layer, outputs: Callable[[], Tensor | None], kept: Tensor | None) -> None:
     """Show what each assignment's expert returned [T, K, D], ungated, and which were kept; worked out if one looks."""
-    if layer.observer is not None and (shown := outputs()) is not None:
+    if layer.watched and (shown := outputs()) is not None:
         kept = torch.ones(shown.shape[:2], dtype=torch.bool, device=shown.device) if kept is None else kept
         layer.tap("kept", kept)
         layer.tap("expert_output", shown * kept[..., None])

@@ -22,7 +22,7 @@ from harness.layers import losses, noise, routing
 from harness.layers.experts import Ffn, normal_
 from harness.layers.gates import GATES, Scored, wide, wide_type
 from harness.layers.interface import Layer, torch_dtype
-from harness.layers.kernels import grouped_remark
+from harness.layers.kernels import LOOP_REMARK, grouped_remark
 from harness.layers.mixing import MIXES, Routed
 
 
@@ -65,10 +65,12 @@ class TokenChoice(Layer):
             self.bias.zero_()
 
     def adopt(self, case: Case, backend: str) -> None:
-        """Serve `case` by `backend`, and remark where that is not the kernel that its name promises."""
+        """Serve `case` by `backend`, and remark where that waits for the device."""
         super().adopt(case, backend)
-        remark = grouped_remark(torch_dtype(case), self.router.device) if backend == "grouped" else None
-        self.remarks = [remark] if remark and case.capacity_factor is None else []
+        remark = LOOP_REMARK if backend == "loop" else None
+        if backend == "grouped" and case.capacity_factor is None:
+            remark = grouped_remark(torch_dtype(case), self.router.device)
+        self.remarks = [remark] if remark else []
 
     def forward(self, x: Tensor) -> Tensor:
         """Return [B, m, D] for `x` [B, m, D]."""
@@ -95,7 +97,7 @@ class TokenChoice(Layer):
         gates = self.gate.weigh(scored.scores.gather(-1, choice)).to(tokens.dtype)  # [T, K]
         if self.training:
             self._balance(scored, choice)
-        if self.observer is not None:
+        if self.watched:
             self._show(scored, ranked, choice)
         factor = self.case.capacity_factor
         if factor is None:

@@ -53,6 +53,8 @@ def _one_pass(subject: Subject, device: Device) -> dict[str, float]:
 class _PhaseClock:
     """An observer that reads the host's clock at each border, with the device drained."""
 
+    looks = False
+
     def __init__(self, device: Device) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
         self._device = device

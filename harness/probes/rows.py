@@ -11,6 +11,8 @@ from harness.layers.interface import Phase
 class Taps:
     """An observer that keeps what a layer shows at its taps, by name."""
 
+    looks = True
+
     def __init__(self) -> None:
         self.seen: dict[str, Tensor] = {}
 
