@@ -122,14 +122,15 @@ class Context:
     @cached_property
     def settings(self) -> list[Setting]:
         """All settings with a timed case, the one that the first screen speaks of first."""
-        groups: dict[Setting, set[str]] = {}
+        groups: dict[Setting, list[str]] = {}
         for result in self.timed or self.results:
-            groups.setdefault(setting_of(result.case), set()).add(self.identity[result.case.variant].family)
-        return sorted(groups, key=lambda s: (-len(groups[s]), *_importance(s)))
+            groups.setdefault(setting_of(result.case), []).append(self.identity[result.case.variant].family)
+        known = {setting: len({*families} - {"other"}) for setting, families in groups.items()}
+        return sorted(groups, key=lambda s: (-known[s], *_importance(s), -len(groups[s]), s.activation, s.gated))
 
     @property
     def headline(self) -> Setting | None:
-        """The setting of the first screen: most families, forward, largest batch, width and length."""
+        """The setting of the first screen: most families, forward, largest batch, width and length, most cases."""
         return self.settings[0] if self.settings else None
 
     @cached_property
@@ -230,6 +231,4 @@ def _importance(s: Setting) -> tuple[object, ...]:
         s.dtype,
         s.scope,
         s.compile,
-        s.activation,
-        s.gated,
     )

@@ -229,6 +229,56 @@ def test_cards_follow_the_suites_headline(quick: Review, tmp_path: Path) -> None
     assert [card.kind for card in without.cards] == ["ratio", "ratio", "ratio", "determinism"]
 
 
+def test_pairs_of_the_headline_are_compared_wherever_both_stand(tmp_path: Path) -> None:
+    """A variant that only one activation has: its card is of that setting, and the table has its rows."""
+    cases = [fake_run.make_case("top-2", "token_choice", experts=8, tokens=tokens) for tokens in (64, 196)]
+    cases += [replace(case, variant="rival", backend="reference") for case in cases[:1]]
+    suite = fake_run.run_file(cases)["suite"] | {"headline": ["rival / top-2"]}
+    made = review_of(tmp_path, cases, suite=suite)
+    assert [[name.text for name in card.title] for card in made.cards] == [["rival", "top-2"]]
+    (row,) = (row for block in made.ratios.blocks for row in block.rows)
+    assert (row.candidate.variant, row.reference.variant, row.setting.tokens) == ("rival", "top-2", 64)
+
+
+def test_a_layer_of_no_family_does_not_choose_the_first_screen(tmp_path: Path) -> None:
+    ours = [fake_run.make_case("top-2", "token_choice", experts=8, activation=act) for act in ("gelu", "silu")]
+    cases = [*ours, fake_run.make_case("dense", "dense", activation="silu"), replace(ours[0], variant="more")]
+
+    def edit(case: Case, record: dict[str, Any]) -> dict[str, Any]:
+        return record
+
+    made = Context(read_run(fake_run.write_run(tmp_path / "run", cases, edit=edit)))
+    assert made.headline is not None
+    assert made.headline.activation == "silu", "dense and sparse against sparse twice"
+
+
+def _boxed(case: Case, record: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of a black box: nothing that a closed form gives, no cause of what differs."""
+    if case.variant != "mine":
+        return record
+    forms = ("params_active", "flops_model", "flops_executed", "memory_predicted", "det_batch_size_cause")
+    return fake_run.without(record, *forms)
+
+
+def test_a_black_box_is_compared_by_what_was_counted(tmp_path: Path) -> None:
+    dense = fake_run.make_case("dense", "dense")
+    cases = [dense, replace(dense, variant="mine")]
+    planned = fake_run.run_file(cases)["cases"]
+    unpriced = dict.fromkeys(("params", "params_active", "flops_model", "flops_executed", "bytes", "seconds", "fits"))
+    box = {"layer": "mine:build"}
+    folder = fake_run.write_run(tmp_path / "run", cases, edit=_boxed)
+    document = json.loads((folder / "run.json").read_text())
+    document["cases"] = [planned[0], {**planned[1], **unpriced, "case": planned[1]["case"] | box}]
+    document["suite"]["variants"][1]["layer"] = "mine:build"
+    (folder / "run.json").write_text(json.dumps(document))
+    made = review(read_run(folder))
+    (row,) = made.ratios.blocks[0].rows
+    assert (row.candidate.variant, row.candidate.family, row.equal) == ("mine", "other", "FLOPs")
+    cells = {row.variant: row.cell("batch_size") for row in made.determinism.rows}
+    assert cells["mine"] is not None
+    assert (cells["mine"].kind, cells["mine"].word) == ("un", "cause unknown")
+
+
 @pytest.mark.parametrize(
     ("axis", "values", "sloped"),
     [

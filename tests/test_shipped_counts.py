@@ -16,7 +16,7 @@ from harness.probes.flop_formulas import count_flops
 from harness.probes.flops import uncounted
 from harness.probes.subject import make_subject
 
-COUNTED_TOKENS = 1024
+COUNTED_TOKENS = 256
 """Longer sequences take minutes to count, and multiply the same shapes. Plug-ins have no closed form."""
 
 

@@ -83,7 +83,7 @@ def build_plugin(case: Case, *, seed: int = 0, device: str = "cpu") -> BlackBox:
     if all(weight.dtype == torch.float32 for weight in module.parameters() if weight.is_floating_point()):
         module.to(torch_dtype(case))
     module.train(case.trains)
-    return BlackBox(case, target, module, where)
+    return BlackBox(case, case.layer, module, where)
 
 
 def _function(target: str) -> Any:

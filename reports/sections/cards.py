@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 
 from harness.judge.stats import Interval
 from harness.metrics import show_interval, show_ratio
-from reports.compare import Comparison, compare, distance, nearest
+from reports.compare import Comparison, compare, distance
 from reports.context import Context, Subject
 from reports.glyph import Glyph, Scale, glyph, ratio_scale
 from reports.sections.determinism import Determinism, invariant
 from reports.sections.memory import Bar, Memory
-from reports.sections.ratios import Ratios, against_dense
+from reports.sections.ratios import Ratios, against_dense, asked
 from reports.words import join
 
 CARDS = 4
@@ -71,19 +71,13 @@ def _chosen(context: Context, ratios: Ratios, memory: Memory, determinism: Deter
 
 
 def _pair(context: Context, candidate: str, reference: str) -> Comparison | None:
-    """Return the comparison of two variants at the first screen's setting whose budgets are nearest."""
-    if context.headline is None:
-        return None
-    at = context.at(context.headline)
-    others = [result for result in at if result.case.variant == reference]
-    rows = [
-        row
-        for result in at
-        if result.case.variant == candidate
-        and (other := nearest(result, others))
-        and (row := compare(context, result, other))
-    ]
-    return min(rows, key=distance) if rows else None
+    """Return the comparison of two variants whose budgets are nearest, at the first setting that has both."""
+    for setting in context.settings:
+        at = context.at(setting)
+        found = [(a, b) for name, a, b in asked(context, at) if name == f"{candidate} / {reference}"]
+        if rows := [row for a, b in found if (row := compare(context, a, b))]:
+            return min(rows, key=distance)
+    return None
 
 
 def _default(ratios: Ratios, memory: Memory, determinism: Determinism) -> list[Card]:

@@ -114,7 +114,30 @@ def pairs(context: Context, setting: Setting) -> list[tuple[str, Result, Result]
         alike = [other for other in sparse if other.case.experts == result.case.experts] or sparse
         if reference := nearest(result, alike):
             out.append(("Soft MoE against sparse MoE", result, reference))
+    known = {(a.id, b.id) for _, a, b in out}
+    out += [(_against(b), a, b) for _, a, b in asked(context, at) if (a.id, b.id) not in known]
     return out or _against_first(context, at)
+
+
+def asked(context: Context, at: list[Result]) -> list[tuple[str, Result, Result]]:
+    """Return (`candidate / reference`, candidate, reference) of the pairs of variants that the suite's headline names.
+
+    Each candidate of `at` is held against the reference with the nearest budget.
+    """
+    out = []
+    for text in context.run.file.suite.headline:
+        candidate, _, reference = (part.strip() for part in text.partition("/"))
+        others = [result for result in at if result.case.variant == reference]
+        out += [
+            (f"{candidate} / {reference}", result, other)
+            for result in at
+            if result.case.variant == candidate and (other := nearest(result, others))
+        ]
+    return out
+
+
+def _against(reference: Result) -> str:
+    return f"Against {reference.case.variant}"
 
 
 def _budget_of(result: Result) -> str:
