@@ -173,7 +173,6 @@ def test_what_must_fit_is_weights_input_state_and_peak() -> None:
     ("case", "words"),
     [
         (dense(layer="mystery"), "no layer of kind 'mystery'"),
-        (dense(scope="block"), 'scope = "block" is not implemented'),
         (dense(compile=True), "compile = true"),
         (token_choice(routing="zipf:1.2"), 'routing = "zipf:1.2"'),
         (soft(backend="grouped"), "soft has no backend 'grouped'"),

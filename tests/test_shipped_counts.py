@@ -30,7 +30,7 @@ def test_parameters_and_flops_are_exact(name: str) -> None:
         for planned in alike:
             assert planned.fits, f"{planned.case.id} does not fit here: count it on a machine where it does"
             layer = layer or build(planned.case)
-            layer.case = planned.case
+            layer.take(planned.case)
             assert sum(weight.numel() for weight in layer.parameters()) == planned.cost.params, planned.case.id
             subject = make_subject(planned.case, layer)
             assert uncounted(subject.run) == []

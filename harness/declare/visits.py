@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.case import PASSES, Case
 from harness.declare.planned import Plan, PlannedCase
+from harness.declare.scopes import has_positions
 
 CHECK = "check"
 """The visit that comes first for every case: its output against the float64 reference."""
@@ -34,8 +35,11 @@ class Visit:
 
 
 def build_key(case: Case) -> Case:
-    """Return what the cases that share one built layer have in common: all but the input and the pass."""
-    return replace(case, batch=1, tokens=1, pass_=PASSES[0])
+    """Return what the cases that share one built layer have in common: all but the input and the pass.
+
+    Positions belong to the layer: with learned or rotary ones, so do the tokens.
+    """
+    return replace(case, batch=1, tokens=case.tokens if has_positions(case) else 1, pass_=PASSES[0])
 
 
 def visits(plan: Plan, cache_bytes: int = CACHE_BYTES) -> list[Visit]:

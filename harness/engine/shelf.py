@@ -24,8 +24,9 @@ T = TypeVar("T")
 class Shelf:
     """Gives the subject of a case, from what stands ready where it can.
 
-    Cases of one variant that differ only in batch, tokens and pass share one layer. Those of two variants never do,
-    though they be alike: both sides of an A/A pair must bear the luck of their own allocation, as any two variants do.
+    Cases of one variant that differ only in batch, tokens and pass share one layer, or where it has positions, in batch
+    and pass. Those of two variants never do, though they be alike: both sides of an A/A pair must bear the luck of
+    their own allocation, as any two variants do.
 
     Args:
         build: Makes a case's layer on the device, with weights drawn from a seed.
@@ -127,9 +128,10 @@ def _layer_key(case: Case, seed: int) -> str:
 
 def _make_ready(subject: Subject) -> None:
     """Undo what another case left on the shared layer."""
-    subject.layer.case = subject.case
-    subject.layer.observer = None
-    subject.layer.replay = None
+    subject.layer.take(subject.case)
+    for part in subject.layer.parts:
+        part.observer = None
+        part.replay = None
     subject.drop_gradients()
     for weight in subject.layer.parameters():
         weight.requires_grad_(subject.case.trains)

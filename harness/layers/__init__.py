@@ -1,4 +1,4 @@
-"""Systems under test: one file a kind, built by `build`."""
+"""Systems under test: one file a kind, and what blocks and models are made of; `build` builds them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import torch
 
 from harness.case import Case
 from harness.declare import costs
+from harness.declare.scopes import layers_of, leaks
+from harness.layers.block import Block
 from harness.layers.dense import Dense
 from harness.layers.expert_choice import ExpertChoice
 from harness.layers.interface import Layer, Unsupported
+from harness.layers.model import Model
 from harness.layers.soft import Soft
 from harness.layers.token_choice import TokenChoice
 
@@ -26,6 +29,9 @@ KINDS: dict[str, Kind] = {
 }
 """Every kind of layer that a suite can name."""
 
+LEAK = "not causal: attention looks back only, but what the experts do with a token depends on later tokens too"
+"""What is said of a causal block or model whose layer `leaks`."""
+
 
 def build(case: Case, *, seed: int = 0, device: str = "cpu") -> Layer:
     """Return the layer of `case` with weights drawn from `seed`; raise Unsupported with the reason where there is none.
@@ -36,10 +42,23 @@ def build(case: Case, *, seed: int = 0, device: str = "cpu") -> Layer:
     kind = torch.device(device).type
     if reason := costs.unsupported(case, kind):
         raise Unsupported(reason)
-    layer = KINDS[case.layer](case, costs.resolve_backend(case, kind), device)
+    layer = _assemble(case, device)
+    if case.causal and leaks(case):
+        layer.remarks.append(LEAK)
     if device != "meta":
         layer.initialise(torch.Generator(device).manual_seed(seed))
     return layer
+
+
+def _assemble(case: Case, device: str) -> Layer:
+    """Return the layer of `case` with whatever its memory holds for weights."""
+    layers = [
+        KINDS[own.layer](own, costs.resolve_backend(own, torch.device(device).type), device) for own in layers_of(case)
+    ]
+    if case.scope == "layer":
+        return layers[0]
+    blocks = [Block(case, layer, device) for layer in layers]
+    return blocks[0] if case.scope == "block" else Model(case, blocks, device)
 
 
 def reference_of(layer: Layer) -> Layer:

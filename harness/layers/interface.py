@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.case import Case
+from harness.declare.scopes import layers_of
 
 Phase = Literal["router", "dispatch", "experts", "combine"]
 PHASES: tuple[Phase, ...] = ("router", "dispatch", "experts", "combine")
@@ -37,9 +38,11 @@ class Observer(Protocol):
 
 
 class Layer(nn.Module):
-    """One system under test: [B, m, D] to [B, m, D].
+    """One system under test: [B, m, D] to [B, m, D], or what `harness/declare/scopes.py` says of a whole model.
 
     All backends of one kind share parameter names and shapes, so that one's `state_dict` loads into another.
+
+    A block and a model are made of layers, their `parts`; phases, taps and replays are those of the parts.
 
     Taps, where a kind has the thing: `logits` [.., E or S], `choice` (integer routing decisions), `scores` (what
     `choice` is the top-k of, along its last dimension), `kept` (bool, like choice: not dropped by capacity), `load`
@@ -58,8 +61,24 @@ class Layer(nn.Module):
         self.replay: Tensor | None = None
         """Routing decisions that stand in for the layer's own, shaped like the tap `choice`; None: its own."""
 
+    @property
+    def parts(self) -> list[Layer]:
+        """The layers inside that mark phases and show taps, in the order in which a token meets them; alone: itself."""
+        return [self]
+
+    def take(self, case: Case) -> None:
+        """Become the layer of `case`, which differs from its own in the input and the pass alone."""
+        self.case = case
+        for part, own in zip(self.parts, layers_of(case), strict=True):
+            if part is not self:
+                part.take(own)
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw all weights anew."""
+        raise NotImplementedError
+
     def forward(self, x: Tensor) -> Tensor:
-        """Return the layer's output [B, m, D] for `x` [B, m, D], without the residual."""
+        """Return the layer's output [B, m, D] for `x` [B, m, D]; that of one layer is without the residual."""
         raise NotImplementedError
 
     def phase(self, name: Phase) -> AbstractContextManager[None]:
@@ -83,17 +102,20 @@ def _observed(observer: Observer, name: Phase) -> Iterator[None]:
 
 @contextmanager
 def observing(layer: Layer, observer: Observer) -> Iterator[None]:
-    """Let `observer` look at `layer` for the length of the block."""
-    before, layer.observer = layer.observer, observer
+    """Let `observer` look at all parts of `layer` for the length of the block."""
+    before = [(part, part.observer) for part in layer.parts]
+    for part, _ in before:
+        part.observer = observer
     try:
         yield
     finally:
-        layer.observer = before
+        for part, own in before:
+            part.observer = own
 
 
 @contextmanager
 def replaying(layer: Layer, choice: Tensor) -> Iterator[None]:
-    """Force `choice` (shaped like the tap of that name) on `layer` for the length of the block."""
+    """Force `choice` (shaped like the tap of that name) on one part, `layer`, for the length of the block."""
     before, layer.replay = layer.replay, choice
     try:
         yield

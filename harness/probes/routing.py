@@ -2,18 +2,20 @@
 
 For token choice the load of an expert is the assignments that it was given before any drop; a balanced random router
 has a coefficient of variation of about sqrt(E / (K T)), which is what any measured imbalance must be held against.
-Expert choice and Soft MoE load their experts equally by design; it is measured all the same.
+Expert choice and Soft MoE load their experts equally by design; it is measured all the same. Of a model, each is the
+mean over the layers that route (as Wang et al. 2024, arXiv 2408.15664, average the maximal violation, which is
+`load_max_over_mean` less 1); a note says which layer is the most uneven.
 """
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from harness.devices.interface import Device
-from harness.layers.interface import observing
 from harness.probes.outcome import Measured, Outcome, Settings
-from harness.probes.rows import Taps
+from harness.probes.rows import tapping
 from harness.probes.subject import Subject
 
 METRICS = ("load_cv", "load_max_over_mean", "drop_rate", "distinct_experts", "router_entropy")
@@ -21,20 +23,33 @@ METRICS = ("load_cv", "load_max_over_mean", "drop_rate", "distinct_experts", "ro
 
 def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
     """Return the load's shape, the share dropped, and the router's entropy; nothing for a layer without a router."""
-    with torch.no_grad(), observing(subject.layer, taps := Taps()):
+    with torch.no_grad(), tapping(subject.layer) as taps:
         subject.forward(subject.x)
-    if "load" not in taps.seen:
+    routed = {index: _of_layer(seen) for index, seen in enumerate(taps) if "load" in seen}
+    if not routed:
         return Outcome(notes=["routing is not measured: this layer has no router"])
-    load = taps.seen["load"].double().flatten()
+    if len(routed) == 1:
+        return Outcome(dict(next(iter(routed.values()))))
     values: dict[str, Measured] = {
+        name: float(np.mean([of_layer[name] for of_layer in routed.values()])) for name in next(iter(routed.values()))
+    }
+    worst = max(routed, key=lambda index: routed[index]["load_max_over_mean"])
+    busiest = routed[worst]["load_max_over_mean"]
+    note = f"routing is the mean over {len(routed)} layers; the most uneven, in block {worst + 1}, has {busiest:.2f}"
+    return Outcome(values, notes=[f"{note} times the mean load on one expert"])
+
+
+def _of_layer(seen: dict[str, Tensor]) -> dict[str, float]:
+    load = seen["load"].double().flatten()
+    values = {
         "load_cv": float(load.std(correction=0) / load.mean()),
         "load_max_over_mean": float(load.max() / load.mean()),
         "distinct_experts": int((load > 0).sum()),
-        "router_entropy": _entropy(taps.seen["logits"]),
+        "router_entropy": _entropy(seen["logits"]),
     }
-    if "kept" in taps.seen:
-        values["drop_rate"] = float((~taps.seen["kept"]).double().mean())
-    return Outcome(values)
+    if "kept" in seen:
+        values["drop_rate"] = float((~seen["kept"]).double().mean())
+    return values
 
 
 def _entropy(logits: Tensor) -> float:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from harness.case import Case
+from harness.declare.scopes import input_shape, output_shape, reads
 from harness.layers.interface import Layer, torch_dtype
 
 
@@ -18,9 +19,9 @@ class Subject:
     case: Case
     layer: Layer
     x: Tensor
-    """Input [B, m, D]; requires grad where the pass does."""
+    """Input, such as [B, m, D]; requires grad where the pass does, and it is no ids."""
     upstream: Tensor
-    """Gradient of the output [B, m, D]; unused in `forward`."""
+    """Gradient of the output, shaped like it; unused in `forward`."""
     optimizer: torch.optim.Optimizer | None = field(default=None)
     """AdamW over the layer's weights in `train`."""
 
@@ -37,7 +38,7 @@ class Subject:
         return y
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the layer's output for `x` [.., m, D]."""
+        """Return the layer's output for `x`, a batch of any size."""
         y = self.layer(x)
         assert isinstance(y, Tensor)
         return y
@@ -52,22 +53,38 @@ class Subject:
 def make_subject(case: Case, layer: Layer, *, seed: int = 0) -> Subject:
     """Return the subject of `case` on a built `layer`, which other cases may share.
 
-    Input and upstream gradient are standard normal and the same for every layer of that shape. AdamW runs with a
-    learning rate of zero: its work is the same, and the shared weights stay what they are, bit for bit.
+    Input and upstream gradient are standard normal (ids: even) and the same for every layer of that shape. AdamW runs
+    with a learning rate of zero: its work is the same, and the shared weights stay what they are, bit for bit.
     """
     for weight in layer.parameters():
         weight.requires_grad_(case.trains)
-    x = normal(case, layer, seed).requires_grad_(case.trains)
-    upstream = normal(case, layer, seed + 1)
+    x = draw_input(case, layer, seed)
+    x.requires_grad_(case.trains and x.is_floating_point())
+    upstream = normal(case, layer, seed + 1, output_shape(case))
     optimizer = None
     if case.pass_ == "train":
         optimizer = torch.optim.AdamW(layer.parameters(), lr=0.0, fused=True)
     return Subject(case, layer, x, upstream, optimizer)
 
 
-def normal(case: Case, layer: Layer, seed: int, *, batch: int | None = None) -> Tensor:
-    """Return standard normal numbers [B, m, D] in the case's dtype where the layer lives, the same for every layer."""
-    where = next(layer.parameters()).device
-    generator = torch.Generator(device=where).manual_seed(seed)
-    shape = (batch or case.batch, case.tokens, case.d_model)
+def draw_input(case: Case, layer: Layer, seed: int, *, batch: int | None = None) -> Tensor:
+    """Return what goes into `case` where `layer` lives, the same for every layer of that shape.
+
+    Hidden states [B, m, D] and patches [B, m, 3 P^2] are standard normal, ids [B, m] are drawn evenly.
+    """
+    shape = input_shape(replace(case, batch=batch or case.batch))
+    if reads(case) != "ids":
+        return normal(case, layer, seed, shape)
+    where, generator = _source(layer, seed)
+    return torch.randint(case.vocabulary or 1, shape, generator=generator, device=where)
+
+
+def normal(case: Case, layer: Layer, seed: int, shape: tuple[int, ...]) -> Tensor:
+    """Return standard normal numbers in the case's dtype where the layer lives."""
+    where, generator = _source(layer, seed)
     return torch.randn(shape, generator=generator, device=where).to(torch_dtype(case))
+
+
+def _source(layer: Layer, seed: int) -> tuple[torch.device, torch.Generator]:
+    where = next(layer.parameters()).device
+    return where, torch.Generator(device=where).manual_seed(seed)
