@@ -9,22 +9,17 @@ from __future__ import annotations
 from collections import Counter
 
 from harness.declare.architecture import Architecture, Attention, Experts, FeedForward, LatentAttention, Patches, Stack
-from harness.declare.counts_parameters import projections
+from harness.declare.counts_parameters import PARTS, projections
 from harness.declare.letters import room
-
-FLOP_PARTS = (
-    "input embedding", "attention projections", "attention scores", "dense FFN", "router", "dispatch", "experts",
-    "shared experts", "combine", "head",
-)  # fmt: skip
 
 
 def forward_flops(model: Architecture, tokens: int | None = None) -> dict[str, int]:
-    """Return the forward FLOPs of one sequence of `tokens` by part, in the order of FLOP_PARTS.
+    """Return the forward FLOPs of one sequence of `tokens` by part, in the order of PARTS.
 
     An image has its own number of tokens. An encoder-decoder reads `tokens` and writes as many.
     """
     m = tokens or own_tokens(model)
-    D, spent = model.d_model, Counter(dict.fromkeys(FLOP_PARTS, 0))
+    D, spent = model.d_model, Counter(dict.fromkeys(PARTS, 0))
     if isinstance(model.embedding, Patches):
         spent["input embedding"] = 2 * m * D * model.embedding.patch**2 * model.embedding.channels
     for stack in model.stacks:
@@ -44,7 +39,7 @@ def own_tokens(model: Architecture) -> int:
 def _stack_flops(stack: Stack, D: int, m: int) -> dict[str, int]:
     sparse, attentions = len(stack.expert_blocks), stack.depth * (2 if stack.cross_attention else 1)
     found = {
-        "attention projections": attentions * 2 * m * projections(stack.attention, D),
+        "attention": attentions * 2 * m * projections(stack.attention, D),
         "attention scores": attentions * 2 * m * m * _score_width(stack.attention),
     }
     if stack.ffn:

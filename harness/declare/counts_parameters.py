@@ -6,13 +6,15 @@ from collections import Counter
 
 from harness.declare.architecture import Architecture, Attention, Experts, FeedForward, LatentAttention, Patches, Stack
 
-PARAMETER_PARTS = (
-    "input embedding", "positions", "attention", "dense FFN", "router", "experts", "shared experts", "norms", "head",
+PARTS = (
+    "input embedding", "positions", "attention", "attention scores", "dense FFN", "router", "dispatch", "experts",
+    "shared experts", "combine", "norms", "head",
 )  # fmt: skip
+"""The parts of a model in the order in which data meets them; `attention` is its projections."""
 
 
 def parameters(model: Architecture) -> dict[str, int]:
-    """Return all parameters by part, in the order of PARAMETER_PARTS."""
+    """Return all parameters by part, in the order of PARTS."""
     return _parameters(model, active=False)
 
 
@@ -26,7 +28,7 @@ def active_parameters(model: Architecture) -> dict[str, int]:
 
 
 def _parameters(model: Architecture, *, active: bool) -> dict[str, int]:
-    D, found = model.d_model, Counter(dict.fromkeys(PARAMETER_PARTS, 0))
+    D, found = model.d_model, Counter(dict.fromkeys(PARTS, 0))
     match model.embedding:
         case Patches() as patches:
             found["input embedding"] = (patches.patch**2 * patches.channels + 1) * D
