@@ -9,6 +9,7 @@ from torch import Tensor
 
 from harness.layers.expert_choice import ExpertChoice
 from harness.layers.experts import Ffn
+from harness.layers.noise import standard_normal
 from harness.layers.soft import Soft
 from harness.layers.token_choice import TokenChoice
 
@@ -30,23 +31,50 @@ def ffn(bank: Ffn, v: Tensor, expert: int | None = None) -> Tensor:
     return activation(bank.activation, v @ w1 + b1) @ w2 + b2
 
 
+def logits(layer: TokenChoice, tokens: Tensor) -> Tensor:
+    """H(x)_e = (x W_g)_e + n softplus((x W_noise)_e), or x W_g + n / E; no n in eval mode."""
+    h = tokens @ layer.router.double()
+    n = standard_normal(h).double() if layer.training else torch.zeros_like(h)
+    if layer.noise_weight is not None:
+        return h + n * torch.log(1 + torch.exp(tokens @ layer.noise_weight.double()))
+    return h + n / layer.experts if layer.case.noise == "vmoe" else h
+
+
+def gates(name: str, h: Tensor, bias: Tensor, top_k: int) -> dict[int, float | Tensor]:
+    """The experts of one token with logits `h` [E], best first, and the gate of each."""
+    p = torch.exp(h) / torch.exp(h).sum()
+    s = 1 / (1 + torch.exp(-h))
+    ranked = (s if name == "sigmoid" else h if name == "topk_softmax" else p) + bias
+    best = sorted(range(len(h)), key=lambda e: -float(ranked[e]))[:top_k]
+    if name == "softmax":
+        return {e: p[e] for e in best}
+    weight = s if name == "sigmoid" else torch.exp(h)
+    return {e: weight[e] / sum(float(weight[other]) for other in best) for e in best}
+
+
+def priority(name: str, h: Tensor) -> float:
+    """How probable the best expert is."""
+    shares = 1 / (1 + torch.exp(-h)) if name == "sigmoid" else torch.exp(h)
+    return float(shares.max() / shares.sum())
+
+
 def token_choice(layer: TokenChoice, x: Tensor, room: int | None, by_sequence: bool) -> Tensor:
     """Token by token: its best experts, its gates, and its place in their queues."""
     x = x.double()
     y = torch.zeros_like(x)
+    h = logits(layer, x.flatten(0, 1)).view(*x.shape[:2], -1)
+    name, bias = str(layer.case.gate), torch.zeros(layer.experts) if layer.bias is None else layer.bias
     taken: Counter[tuple[int, int]] = Counter()
+    tokens = [(b, t) for b in range(x.shape[0]) for t in range(x.shape[1])]
+    if layer.case.drop == "priority":
+        tokens.sort(key=lambda at: -priority(name, h[at]))
     for k in range(layer.top_k):  # all first choices before all second ones
-        for b, sequence in enumerate(x):
-            for t, v in enumerate(sequence):
-                p = torch.exp(v @ layer.router.double())
-                p = p / p.sum()
-                best = sorted(range(layer.experts), key=lambda e: -float(p[e]))[: layer.top_k]
-                expert = best[k]
-                queue = (b if by_sequence else 0, expert)
-                taken[queue] += 1
-                if room is None or taken[queue] <= room:
-                    gate = p[expert] if layer.top_k == 1 else p[expert] / p[best].sum()
-                    y[b, t] += gate * ffn(layer.ffn, v, expert)
+        for b, t in tokens:
+            expert, gate = list(gates(name, h[b, t], bias, layer.top_k).items())[k]
+            queue = (b if by_sequence else 0, expert)
+            taken[queue] += 1
+            if room is None or taken[queue] <= room:
+                y[b, t] += gate * ffn(layer.ffn, x[b, t], expert)
     if layer.shared is not None:
         y += torch.stack([torch.stack([ffn(layer.shared, v) for v in sequence]) for sequence in x])
     return y

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -38,7 +39,7 @@ def test_parameters_and_flops_are_those_of_the_built_layer(case: Case) -> None:
         assert forms.flops_executed == count_flops(subject.run)
 
 
-@pytest.mark.parametrize("backend", ["reference", "best", "onehot"])
+@pytest.mark.parametrize("backend", ["reference", "best", "onehot", "loop", "batched"])
 def test_flops_by_phase_are_those_of_the_phases(backend: str) -> None:
     class ByPhase(Taps):
         now: str = "other"
@@ -178,8 +179,12 @@ def test_what_must_fit_is_weights_input_state_and_peak() -> None:
         (soft(backend="grouped"), "soft has no backend 'grouped'"),
         (token_choice(top_k=5), "top_k = 5 is above experts = 4"),
         (token_choice(backend="onehot"), "needs a capacity"),
-        (token_choice(d_model=36, dtype="bfloat16"), "d_model to be a multiple of 8 in bfloat16"),
-        (token_choice(d_model=36, dtype="float64"), None),
+        (token_choice(d_model=36, dtype="bfloat16", backend="grouped"), "d_model to be a multiple of 8 in bfloat16"),
+        (token_choice(d_model=36, dtype="float64", backend="grouped"), None),
+        (token_choice(backend="loop", capacity_factor=1.0), "the loop backend is dropless"),
+        (token_choice(backend="batched", capacity_factor=1.0), "the batched backend is dropless"),
+        (token_choice(balance="load"), 'give noise = "vmoe"'),
+        (token_choice(balance="load", noise="shazeer"), None),
         (token_choice(d_model=33, capacity_factor=1.0), None),
         *[(case, None) for case in families()],
     ],
@@ -190,9 +195,29 @@ def test_what_cannot_run_says_why(case: Case, words: str | None) -> None:
 
 
 def test_best_is_a_backend_of_its_kind() -> None:
-    for case in families():
-        assert resolve_backend(case) in BACKENDS[case.layer]
-        assert resolve_backend(replace(case, backend="reference")) == "reference"
+    for case, device in itertools.product(families(), ("cpu", "cuda")):
+        assert resolve_backend(case, device) in BACKENDS[case.layer]
+        assert unsupported(case, device) is None
+        assert resolve_backend(replace(case, backend="reference"), device) == "reference"
+
+
+def test_best_of_token_choice_follows_device_and_shape() -> None:
+    few, many = token_choice(batch=1, tokens=4, experts=8), token_choice(batch=1, tokens=5, experts=8)
+    assert [resolve_backend(case, "cuda") for case in (few, many)] == ["batched", "grouped"]
+    assert resolve_backend(few, "cpu") == "grouped"
+    assert resolve_backend(replace(few, capacity_factor=1.0), "cuda") == "grouped"
+    for device in ("cpu", "cuda"):
+        assert resolve_backend(replace(many, d_ff=66), device) == "loop"  # grouped_mm does not take it
+
+
+def test_learned_noise_is_a_second_router_while_it_trains() -> None:
+    router = 32 * 4
+    plain, noisy = token_choice(), token_choice(noise="shazeer")
+    assert cost(noisy).params - cost(plain).params == cost(noisy).params_active - cost(plain).params_active == router
+    assert cost(noisy).flops_model == cost(plain).flops_model
+    training = [cost(replace(case, pass_="train")).flops_model for case in (noisy, plain)]
+    assert training[0] - training[1] == 3 * 2 * 32 * router
+    assert cost(token_choice(noise="vmoe", pass_="train")).flops_model == training[1]
 
 
 def test_flops_of_a_layer_that_would_not_fit_are_counted_without_it() -> None:

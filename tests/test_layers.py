@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +18,7 @@ from harness.declare.costs import BACKENDS, capacity, unsupported
 from harness.layers import KINDS, build, reference_of
 from harness.layers.dense import Dense
 from harness.layers.expert_choice import ExpertChoice
+from harness.layers.gates import GATES
 from harness.layers.interface import Layer, Unsupported, observing, replaying, torch_dtype
 from harness.layers.soft import Soft
 from harness.layers.token_choice import TokenChoice
@@ -38,15 +41,19 @@ def _taps(layer: Layer, x: Tensor) -> dict[str, Tensor]:
     return taps.seen
 
 
-def _pass(layer: Layer, x: Tensor, choice: Tensor | None) -> dict[str, Tensor]:
-    """Return output and all gradients, by name, with the routing replayed where there is one."""
+def unlike(layer: Layer) -> Layer:
+    """Return `layer` with a selection bias that is not zero, where it has one."""
+    for bias in layer.buffers():
+        bias.copy_(0.1 * torch.randn(bias.shape, generator=torch.Generator().manual_seed(3)))
+    return layer
+
+
+def _pass(layer: Layer, x: Tensor, taps: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return output and all gradients, by name, with the routing of `taps` replayed where there is one."""
     x = x.clone().requires_grad_()
     upstream = torch.randn(x.shape, generator=torch.Generator().manual_seed(7)).to(x.dtype)
-    if choice is None:
+    with replaying(layer, taps["choice"], taps.get("order")) if "choice" in taps else nullcontext():
         y = layer(x)
-    else:
-        with replaying(layer, choice):
-            y = layer(x)
     names, weights = zip(*layer.named_parameters(), strict=True)
     grads = torch.autograd.grad(y, (x, *weights), upstream)
     return {"y": y.detach(), **dict(zip(("x", *names), grads, strict=True))}
@@ -79,34 +86,44 @@ def any_case(draw: st.DrawFn) -> Case:
         factor = draw(st.sampled_from([0.5, 1.0, 2.0]))
         experts += 1  # a single expert scores all tokens alike, and which of them it takes is anyone's choice
         return expert_choice(backend=backend, experts=experts, group=group, capacity_factor=factor, **shape)
-    factors = [0.5, 1.0, 1.25] + ([] if backend == "onehot" else [None])
+    return _any_token_choice(draw, experts, {"backend": backend, "group": group, **shape})
+
+
+def _any_token_choice(draw: st.DrawFn, experts: int, own: dict[str, Any]) -> Case:
+    top_k = draw(st.integers(1, experts))
+    factors: dict[str, list[float | None]] = {"onehot": [0.5, 1.0, 1.25], "loop": [None], "batched": [None]}
+    usual: list[float | None] = [0.5, 1.0, 1.25, None]
+    factor = draw(st.sampled_from(factors.get(own["backend"], usual)))
+    noise = draw(st.sampled_from(["none", "shazeer", "vmoe"]))
+    losses = ["none", "switch", "importance", "z", "bias"] + ([] if noise == "none" else ["load"])
     return token_choice(
-        backend=backend,
         experts=experts,
-        top_k=draw(st.integers(1, experts)),
-        group=group,
-        capacity_factor=draw(st.sampled_from(factors)),
+        top_k=top_k,
+        capacity_factor=factor,
         shared_experts=draw(st.integers(0, 2)),
-        **shape,
+        gate=draw(st.sampled_from(sorted(GATES) if top_k > 1 else ["softmax"])),  # the others are 1 for one expert
+        noise=noise,
+        drop=draw(st.sampled_from(["position", "priority"])) if factor else None,
+        balance=draw(st.sampled_from(losses)),
+        **own,
     )
 
 
 @settings(max_examples=80, deadline=None)
 @given(case=any_case(), dtype=st.sampled_from(["float32", "float64"]), seed=st.integers(0, 9))
 def test_every_backend_agrees_with_the_reference_in_output_and_gradients(case: Case, dtype: str, seed: int) -> None:
-    case = replace(case, dtype=dtype)
-    layer = build(case, seed=seed)
+    case = replace(case, dtype=dtype, pass_="forward_backward")
+    layer = unlike(build(case, seed=seed))
     x = _input(case, seed)
-    choice = _taps(layer, x).get("choice")
-    error, where = _worst(_pass(layer, x, None), _pass(reference_of(layer), x.double(), choice))
+    error, where = _worst(_pass(layer, x, {}), _pass(reference_of(layer), x.double(), _taps(layer, x)))
     assert error < (1e-3 if dtype == "float32" else 1e-10), where
 
 
 @settings(max_examples=40, deadline=None)
 @given(case=any_case(), seed=st.integers(0, 9))
 def test_every_backend_agrees_with_the_transcription(case: Case, seed: int) -> None:
-    case = replace(case, dtype="float64")
-    layer, x = build(case, seed=seed), _input(case, seed)
+    case = replace(case, dtype="float64", pass_="forward_backward")
+    layer, x = unlike(build(case, seed=seed)), _input(case, seed)
     sequences = case.group == "sequence"
     with torch.no_grad():
         got = layer(x)
@@ -131,10 +148,9 @@ def test_every_backend_agrees_with_the_transcription(case: Case, seed: int) -> N
 def test_half_precision_is_near_the_reference(case: Case, dtype: str, backend: str) -> None:
     case = replace(case, dtype=dtype, backend=backend)
     layer, x = build(case), _input(case)
-    choice = _taps(layer, x).get("choice")
     with torch.no_grad():
         got = layer(x)
-    expected = _pass(reference_of(layer), x.double(), choice)["y"]
+    expected = _pass(reference_of(layer), x.double(), _taps(layer, x))["y"]
     assert got.dtype == torch_dtype(case)
     assert float((got.double() - expected).norm() / expected.norm()) < 4 * torch.finfo(got.dtype).eps
 
@@ -195,7 +211,7 @@ def test_the_reference_is_the_layer_in_float64() -> None:
     ("case", "words"),
     [
         (token_choice(backend="onehot"), "needs a capacity"),
-        (token_choice(d_ff=66), "d_ff to be a multiple of 4 in float32, and 66 is not"),
+        (token_choice(d_ff=66, backend="grouped"), "d_ff to be a multiple of 4 in float32, and 66 is not"),
         (dense(backend="grouped"), "dense has no backend 'grouped'; it has reference, fused"),
     ],
 )

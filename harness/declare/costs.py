@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.case import Case, usual_gate
+from harness.case import Case
+from harness.declare import token_choice
 from harness.declare.costs_around import Inner, around, used_around
 from harness.declare.costs_around import peak as peak_around
 from harness.declare.costs_around import saved as saved_around
@@ -25,7 +26,7 @@ __all__ = ["BACKENDS", "BEST", "Cost", "capacity", "cost", "resolve_backend", "u
 BACKENDS: dict[str, tuple[str, ...]] = {
     "dense": ("reference", "fused"),
     "dense_moe": ("reference", "fused"),
-    "token_choice": ("reference", "onehot", "grouped"),
+    "token_choice": ("reference", "loop", "onehot", "batched", "grouped"),
     "expert_choice": ("reference", "batched"),
     "soft": ("reference", "batched"),
 }
@@ -34,16 +35,12 @@ BACKENDS: dict[str, tuple[str, ...]] = {
 BEST: dict[str, str] = {
     "dense": "fused",
     "dense_moe": "fused",
-    "token_choice": "grouped",
     "expert_choice": "batched",
     "soft": "batched",
 }
-"""What `backend = "best"` means."""
+"""What `backend = "best"` means; token choice picks by device and shape."""
 
 PHASES = ("router", "dispatch", "experts", "combine")
-
-GROUPED_ALIGNMENT = 16
-"""Bytes that every row of an operand of torch's grouped_mm must be a multiple of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +124,9 @@ def _layer_cost(case: Case, device: str) -> Cost:
 
 def resolve_backend(case: Case, device: str = "cpu") -> str:
     """Return the backend that `case` runs on: its own, or what `best` means for its kind and shape on `device`."""
-    return BEST[case.layer] if case.backend == "best" else case.backend
+    if case.backend != "best":
+        return case.backend
+    return token_choice.best(case, device) if case.layer == "token_choice" else BEST[case.layer]
 
 
 def unsupported(case: Case, device: str = "cpu") -> str | None:
@@ -147,31 +146,16 @@ def unsupported(case: Case, device: str = "cpu") -> str | None:
         return f"{case.layer} has no backend {backend!r}; it has {', '.join(BACKENDS[case.layer])}"
     if case.experts is not None and (case.top_k or 0) > case.experts:
         return f"top_k = {case.top_k} is above experts = {case.experts}"
-    if backend == "onehot" and case.capacity_factor is None:
-        return "one-hot dispatch needs a capacity: give capacity_factor, or use the grouped backend"
-    if backend == "grouped" and case.capacity_factor is None:
-        return _unaligned(case)
-    return None
+    return token_choice.unsupported(case, backend) if case.layer == "token_choice" else None
 
 
 def _not_yet(case: Case) -> str | None:
     """Return which part of `case` is not built yet."""
     if case.layer == "dense_moe":
         return "dense_moe is not implemented yet"
-    if case.gate not in (None, usual_gate(case.top_k)):
-        return f'gate = "{case.gate}" is not implemented yet'
-    for axis, usual in (("noise", "none"), ("drop", "position"), ("balance", "none"), ("mixing", "soft")):
+    for axis, usual in (("mixing", "soft"),):
         if getattr(case, axis) not in (None, usual):
             return f'{axis} = "{getattr(case, axis)}" is not implemented yet'
-    return None
-
-
-def _unaligned(case: Case) -> str | None:
-    """Return what keeps torch's grouped_mm from these widths; in float64, which it does not take, a loop stands in."""
-    multiple = GROUPED_ALIGNMENT // case.itemsize
-    for name, width in (("d_model", case.d_model), ("d_ff", case.d_ff)):
-        if case.dtype != "float64" and width % multiple:
-            return f"grouped_mm needs {name} to be a multiple of {multiple} in {case.dtype}, and {width} is not"
     return None
 
 
@@ -185,7 +169,7 @@ def _params(case: Case, n: Letters) -> int:
     if case.layer == "dense":
         return ffn
     if case.layer == "token_choice":
-        return n.D * n.E + n.E * ffn + _shared_params(case, n)
+        return token_choice.router_params(case, n) + n.E * ffn + _shared_params(case, n)
     if case.layer == "expert_choice":
         return n.D * n.E + n.E * ffn
     return n.D * n.S + 1 + n.E * ffn  # soft: Phi and the router's scale
@@ -203,7 +187,7 @@ def _params_active(case: Case, n: Letters) -> int:
     """
     ffn = _ffn_params(case, n.D, n.F)
     if case.layer == "token_choice":
-        return n.D * n.E + n.K * ffn + _shared_params(case, n)
+        return token_choice.router_params(case, n) + n.K * ffn + _shared_params(case, n)
     if case.layer == "expert_choice":
         return n.D * n.E + round(min(case.capacity_factor or 1.0, n.E) * ffn)
     return _params(case, n)
@@ -222,7 +206,7 @@ def _forward_flops(case: Case, n: Letters, backend: str) -> tuple[int, int, int,
     if case.layer == "soft":
         mix = 2 * n.T * n.S * n.D
         return mix, mix, experts, mix
-    router = 2 * n.T * n.D * n.E
+    router = token_choice.router_flops(case, n)
     if n.Fs:
         experts += n.T * _row_flops(n, n.Fs)
     mix = 2 * n.T * n.E * n.C * n.D if backend == "onehot" else 0
@@ -234,7 +218,7 @@ def _model_flops(case: Case, n: Letters) -> int:
     if case.layer != "token_choice":
         return sum(_forward_flops(case, n, "reference"))
     shared = n.T * _row_flops(n, n.Fs) if n.Fs else 0
-    return 2 * n.T * n.D * n.E + n.K * n.T * _row_flops(n, n.F) + shared
+    return token_choice.router_flops(case, n) + n.K * n.T * _row_flops(n, n.F) + shared
 
 
 def _used(case: Case, n: Letters, weights: int) -> int:

@@ -60,7 +60,7 @@ def around(case: Case) -> Around:
     held, spent = parameters(model), forward_flops(model, case.tokens)
     params = sum(held[part] for part in ("input embedding", "positions", "attention", "norms", "head"))
     scores = case.batch * spent["attention scores"]
-    flops = case.batch * sum(spent[part] for part in ("input embedding", "attention projections", "head")) + scores
+    flops = case.batch * sum(spent[part] for part in ("input embedding", "attention", "head")) + scores
     table = held["input embedding"] if reads(case) == "ids" else 0
     return Around(params, flops, scores // 2 if fused_attention(case) else 0, table)
 

@@ -29,6 +29,8 @@ def _forward(case: Case, n: Letters, backend: str) -> int:
         entering = y + (2 * n.D * n.S + n.T * n.S) * item  # normalised tokens, Phi twice, logits
         turned = 0 if n.S == n.E or n.B == 1 else rows  # more than one slot of more than one sequence: a copy
         return max(entering, live + experts + turned, live + combine + rows)
+    if backend == "loop":  # y, and one expert at a time
+        experts, combine = y + rows // n.E + n.R // n.E * _ffn(case, n, n.F, "reference") * item, y
     if backend == "reference":  # buffers, outputs, and the sum before and after it grows
         combine += rows + y + (rows if case.layer == "expert_choice" else 2 * rows // n.E)
     if backend == "onehot":
@@ -50,7 +52,7 @@ def _router(case: Case, n: Letters, backend: str) -> int:
     live = n.T * n.E * (item + wide(case)) + n.K * n.T * (item + 2 * INDEX)
     if backend == "onehot":
         return live + n.T * n.E * n.C * item
-    return live + 2 * n.R * INDEX
+    return live + (0 if backend in ("loop", "batched") else 2 * n.R * INDEX)
 
 
 def _ffn(case: Case, n: Letters, F: int, backend: str) -> int:
@@ -64,6 +66,8 @@ def _bank(case: Case, n: Letters, backend: str) -> int:
     """Return the numbers that a bank of experts holds at its fullest, besides the rows that come in."""
     if backend == "reference":  # one expert at a time; the outputs gather
         return n.R * n.D + n.R // n.E * _ffn(case, n, n.F, backend)
+    if backend == "batched" and case.layer == "token_choice":  # a copy of the weights for each row
+        return n.R * (n.D * (n.H + n.F) + n.H + n.F)
     if backend == "grouped" and not n.C and not case.gated:  # biases are looked up for each row
         return n.R * max(2 * n.F, n.F + 2 * n.D)
     return n.R * _ffn(case, n, n.F, backend)
@@ -78,9 +82,12 @@ def _backward(case: Case, n: Letters, backend: str, weights: int) -> int:
     mixing = n.T * n.S * item  # gradient of Soft MoE's combine weights
     live = y + saved(case, n, backend) + mixing
     at_end = weights * item + 2 * y
+    if backend == "batched" and case.layer == "token_choice":  # gradients of the copies, then of the weights
+        copies = n.R * n.D * item
+        return live + max(n.H, n.F) * copies + max(0, second - copies * n.H)
     if case.layer == "soft":  # norms and softmaxes
         at_end += 5 * y + 4 * n.T * n.S * item
-    if backend == "reference" and n.E:  # one expert at a time, and their gradients are stacked at the end
+    if backend in ("reference", "loop") and n.E:  # one expert at a time, and their gradients are stacked at the end
         return max(live + rows + (first + second) // n.E, at_end + max(first, second))
     moved = 0 if case.layer == "dense" else rows  # what combine kept, in whose place its gradient stands
     hidden = hidden_kept(case) * width

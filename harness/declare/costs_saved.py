@@ -11,11 +11,12 @@ from harness.declare.letters import Letters
 
 INDEX = 8
 """Bytes of an index: int64."""
+FLOAT32 = 4
 
 
 def saved(case: Case, n: Letters, backend: str) -> int:
     """Return the bytes that autograd keeps between forward and backward, weights and input left out."""
-    return _router_saved(case, n) + _rows_saved(case, n) + _moves_saved(case, n, backend)
+    return _router_saved(case, n, backend) + _rows_saved(case, n) + _moves_saved(case, n, backend)
 
 
 def wide(case: Case) -> int:
@@ -38,7 +39,7 @@ def _rows_saved(case: Case, n: Letters) -> int:
     return (own + n.T * hidden_kept(case) * n.Fs) * case.itemsize
 
 
-def _router_saved(case: Case, n: Letters) -> int:
+def _router_saved(case: Case, n: Letters, backend: str) -> int:
     item, at_least = case.itemsize, wide(case)
     if case.layer == "dense":
         return 0
@@ -48,8 +49,40 @@ def _router_saved(case: Case, n: Letters) -> int:
         return unit * item + weights
     if case.layer == "expert_choice":
         return n.T * n.E * at_least + n.R * INDEX
-    renormalised = n.T * (n.K + 1) * at_least if n.K > 1 else 0
-    return n.T * n.E * at_least + n.K * n.T * INDEX + renormalised
+    scores = n.T * n.E * at_least + n.K * n.T * INDEX
+    return scores + _gate_saved(case, n, backend) + _noise_saved(case, n) + _balance_saved(case, n)
+
+
+def _gate_saved(case: Case, n: Letters, backend: str) -> int:
+    """Return what weighing the chosen experts keeps, beside their scores."""
+    if case.gate in ("renormalised", "sigmoid"):
+        return n.T * (n.K + 1) * wide(case)
+    if case.gate == "topk_softmax":  # its result, which is what combine keeps where nothing comes between
+        shared = case.itemsize == wide(case) and (backend in ("reference", "batched") or not (n.C or backend == "loop"))
+        return 0 if shared else n.K * n.T * wide(case)
+    return 0
+
+
+def _noise_saved(case: Case, n: Letters) -> int:
+    """Return what learned noise keeps: the noise, and its width before softplus."""
+    return n.T * n.E * (FLOAT32 + wide(case)) if case.noise == "shazeer" else 0
+
+
+def _balance_saved(case: Case, n: Letters) -> int:
+    """Return what the balance loss of a training step keeps, by the expressions of `layers/losses.py`."""
+    at_least = wide(case)
+    shares = {"sigmoid": n.T, "topk_softmax": n.T * n.E}.get(case.gate or "", 0) * at_least
+    if case.balance == "switch":
+        return shares + n.E * FLOAT32
+    if case.balance == "importance":
+        return shares + (n.E + 3) * at_least
+    if case.balance == "z":  # topk_softmax keeps the logits anyway, where they are float32 as they come
+        kept = case.gate == "topk_softmax" and (case.itemsize == at_least or case.noise != "none")
+        return (n.T if kept else n.T * (n.E + 1)) * at_least
+    if case.balance == "load":
+        widths = 2 * n.T * n.E * at_least if case.noise == "shazeer" else FLOAT32
+        return n.K * n.T * INDEX + (n.T * n.E + n.E + 3) * at_least + widths
+    return 0
 
 
 def _moves_saved(case: Case, n: Letters, backend: str) -> int:
@@ -65,6 +98,11 @@ def _moves_saved(case: Case, n: Letters, backend: str) -> int:
             return 2 * outputs + n.R * item
         return outputs + n.R * (item + 2 * INDEX) + 3 * n.T * INDEX
     assigned = n.K * n.T
+    if backend == "batched":  # the copies of the weights; for one expert a token, the rows are the tokens themselves
+        copies = n.R * n.D * (n.H + n.F) * item
+        return copies + outputs + assigned * item - (n.T * n.D * item if n.K == 1 else 0)
+    if backend == "loop":  # the outputs, before and after their gates
+        return 2 * outputs + assigned * (item + 2 * INDEX)
     if backend == "reference":
         return min(assigned, n.R) * 3 * INDEX + assigned * (n.D + 1) * item
     if backend == "onehot":

@@ -8,7 +8,7 @@ import torch
 
 from harness.case import Case
 from harness.declare import costs
-from harness.declare.scopes import layers_of, leaks
+from harness.declare.scopes import layers_of
 from harness.layers.block import Block
 from harness.layers.dense import Dense
 from harness.layers.expert_choice import ExpertChoice
@@ -29,9 +29,6 @@ KINDS: dict[str, Kind] = {
 }
 """Every kind of layer that a suite can name."""
 
-LEAK = "not causal: attention looks back only, but what the experts do with a token depends on later tokens too"
-"""What is said of a causal block or model whose layer `leaks`."""
-
 
 def build(case: Case, *, seed: int = 0, device: str = "cpu") -> Layer:
     """Return the layer of `case` with weights drawn from `seed`; raise Unsupported with the reason where there is none.
@@ -43,8 +40,7 @@ def build(case: Case, *, seed: int = 0, device: str = "cpu") -> Layer:
     if reason := costs.unsupported(case, kind):
         raise Unsupported(reason)
     layer = _assemble(case, device)
-    if case.causal and leaks(case):
-        layer.remarks.append(LEAK)
+    layer.adopt(case, layer.backend)
     if device != "meta":
         layer.initialise(torch.Generator(device).manual_seed(seed))
     return layer
@@ -62,11 +58,12 @@ def _assemble(case: Case, device: str) -> Layer:
 
 
 def reference_of(layer: Layer) -> Layer:
-    """Return the float64 reference of `layer`: the plain backend with the same weights, on the same device.
+    """Return the float64 reference of `layer`: the plain backend with the same weights and mode, on the same device.
 
     The weights are a copy, but those of a layer that is float64 already are its own.
     """
     case = replace(layer.case, dtype="float64", backend="reference")
     reference = build(case, device="meta")
     reference.load_state_dict({name: w.double() for name, w in layer.state_dict().items()}, assign=True)
+    reference.train(layer.training)
     return reference

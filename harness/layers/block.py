@@ -14,11 +14,12 @@ from torch import Tensor
 
 from harness.case import Case
 from harness.layers.attention import Attention
+from harness.layers.compound import Compound
 from harness.layers.interface import Layer
 from harness.layers.linear import initialise_norm, norm
 
 
-class Block(Layer):
+class Block(Compound):
     """A block of `case` around the layer `ffn`, which is its only part."""
 
     def __init__(self, case: Case, ffn: Layer, device: str = "cpu") -> None:

@@ -62,8 +62,13 @@ class Ffn(nn.Module):
 
     def looped(self, rows: Sequence[Tensor]) -> list[Tensor]:
         """Return each expert's FFN of its rows, E of [any, D], one expert after another."""
-        weights = ([None] * len(rows) if w is None else w.unbind() for w in (self.w1, self.w2, self.b1, self.b2))
-        return [self._equation(own, *each) for own, *each in zip(rows, *weights, strict=True)]
+        return [expert(own) for expert, own in zip(self.alone(), rows, strict=True)]
+
+    def alone(self) -> list[Callable[[Tensor], Tensor]]:
+        """Return the experts one by one: E functions of rows [any, D]."""
+        count = len(self.w1)
+        weights = ([None] * count if w is None else w.unbind() for w in (self.w1, self.w2, self.b1, self.b2))
+        return [partial(self._equation, w1=w1, w2=w2, b1=b1, b2=b2) for w1, w2, b1, b2 in zip(*weights, strict=True)]
 
     def _equation(self, rows: Tensor, w1: Tensor, w2: Tensor, b1: Tensor | None, b2: Tensor | None) -> Tensor:
         act = ACTIVATIONS[self.activation]
@@ -84,6 +89,18 @@ class Ffn(nn.Module):
             return torch.bmm(self._activate(torch.bmm(rows, self.w1)), self.w2)
         hidden = self._activate(torch.baddbmm(self.b1[:, None], rows, self.w1))  # [E, R, F]
         return torch.baddbmm(self.b2[:, None], hidden, self.w2)
+
+    def gathered(self, rows: Tensor, expert: Tensor) -> Tensor:
+        """Return the FFN of `rows` [R, D] by their `expert` [R], each with its own copy of the weights, [R, D, H].
+
+        The copies are looked up, so that the gradients of one expert are summed in a fixed order on every device.
+        """
+        w1 = F.embedding(expert, self.w1.flatten(1)).view(-1, *self.w1.shape[1:])  # [R, D, H]
+        w2 = F.embedding(expert, self.w2.flatten(1)).view(-1, *self.w2.shape[1:])  # [R, F, D]
+        if self.b1 is None or self.b2 is None:
+            return torch.bmm(self._activate(torch.bmm(rows[:, None], w1)), w2)[:, 0]
+        hidden = torch.baddbmm(F.embedding(expert, self.b1)[:, None], rows[:, None], w1)  # [R, 1, F]
+        return torch.baddbmm(F.embedding(expert, self.b2)[:, None], self._activate(hidden), w2)[:, 0]
 
     def grouped(self, rows: Tensor, expert: Tensor, ends: Tensor) -> Tensor:
         """Return the FFN of `rows` [R, D], sorted by `expert` [R]; `ends` [E] int32 says where each expert's end.

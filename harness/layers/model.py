@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from harness.case import Case
 from harness.declare.scopes import patch_width, reads
 from harness.layers.block import Block
+from harness.layers.compound import Compound
 from harness.layers.experts import normal_
 from harness.layers.interface import Layer, torch_dtype
 from harness.layers.linear import Linear, initialise_norm, norm
@@ -26,7 +27,7 @@ POSITION_STD = 0.02
 """Of learned positions (Devlin et al. 2019, and so vmoe)."""
 
 
-class Model(Layer):
+class Model(Compound):
     """The model of `case` around its blocks: one part a block; its backend is that of the blocks with experts."""
 
     def __init__(self, case: Case, blocks: Sequence[Block], device: str = "cpu") -> None:

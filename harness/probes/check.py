@@ -3,8 +3,8 @@
 The reference is the plain backend in float64 with the same weights (cast up, so exactly the same numbers). Routing is
 discrete: where two experts score within rounding of each other, both choices are right. So the layer's own choice is
 judged on its own (is it a best choice, to rounding, by the float64 scores?), then replayed in the reference, and the
-outputs must agree; in a model each block's choice is judged and replayed. Method after SonicMoE's benchmark and
-flashinfer-bench: performance exists only if this passes.
+outputs must agree; the order of service by priority likewise. In a model each block's choice is judged and replayed.
+Method after SonicMoE's benchmark and flashinfer-bench: performance exists only if this passes.
 """
 
 from __future__ import annotations
@@ -48,21 +48,21 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
     shape, dtype = output_shape(subject.case), torch_dtype(subject.case)
     if tuple(y.shape) != shape or y.dtype != dtype:
         return Outcome(incorrect=f"the output is {list(y.shape)} {y.dtype}, expected {list(shape)} {dtype}")
-    return _against_reference(subject, y, [seen.get("choice") for seen in taps])
+    return _against_reference(subject, y, taps)
 
 
-def _against_reference(subject: Subject, y: Tensor, choices: Sequence[Tensor | None]) -> Outcome:
-    case, notes, eps = subject.case, [], torch.finfo(torch_dtype(subject.case)).eps
+def _against_reference(subject: Subject, y: Tensor, seen: Sequence[dict[str, Tensor]]) -> Outcome:
+    case, eps = subject.case, torch.finfo(torch_dtype(subject.case)).eps
     reference, x = reference_of(subject.layer), subject.x.detach()
-    with torch.no_grad(), tapping(reference) as taps, _replaying(reference, choices):
+    with torch.no_grad(), tapping(reference) as own, _replaying(reference, seen):
         expected = reference(x.double() if x.is_floating_point() else x)
-    chosen = [(seen["scores"], choice) for seen, choice in zip(taps, choices, strict=True) if choice is not None]
-    faults = [choice_fault(scores, choice, eps) for scores, choice in chosen]
-    worst, flipped = max((gap for gap, _ in faults), default=0.0), sum(count for _, count in faults)
-    if worst > LOGIT_ERROR_EPS:
-        return Outcome(incorrect=f"the router's choice is not the best: a chosen score lies {worst:.3g} eps below")
-    if flipped:
-        notes.append(f"{flipped} choices differ from float64's, each between scores equal to rounding")
+    flipped = 0
+    for shown, right in zip(seen, own, strict=True):
+        fault, differing = _routing_fault(subject, shown, right, eps)
+        if fault:
+            return Outcome(incorrect=fault)
+        flipped += differing
+    notes = [f"{flipped} choices differ from float64's, each between scores equal to rounding"] if flipped else []
     in_row, in_all = errors(y, expected, eps)
     row_limit, all_limit = allowed(case)
     if in_row > row_limit or in_all > all_limit:
@@ -73,14 +73,35 @@ def _against_reference(subject: Subject, y: Tensor, choices: Sequence[Tensor | N
     return Outcome(notes=notes)
 
 
+def _routing_fault(
+    subject: Subject, seen: dict[str, Tensor], right: dict[str, Tensor], eps: float
+) -> tuple[str | None, int]:
+    """Return what is wrong with what one part decided, by the float64 taps, and how many choices differ."""
+    flipped = 0
+    if "choice" in seen:
+        worst, flipped = choice_fault(right["scores"], seen["choice"], eps)
+        if worst > LOGIT_ERROR_EPS:
+            return f"the router's choice is not the best: a chosen score lies {worst:.3g} eps below", flipped
+    if "order" in seen:
+        worst = order_fault(right["priority"][seen["order"]].view(_groups(subject), -1), eps)
+        if worst > LOGIT_ERROR_EPS:
+            return f"tokens are not served by priority: one is {worst:.3g} eps above an earlier one", flipped
+    return None, flipped
+
+
 @contextmanager
-def _replaying(layer: Layer, choices: Sequence[Tensor | None]) -> Iterator[None]:
-    """Force each part's choice on it, where it has one."""
+def _replaying(layer: Layer, seen: Sequence[dict[str, Tensor]]) -> Iterator[None]:
+    """Force on each part what it was seen to decide."""
     with ExitStack() as stack:
-        for part, choice in zip(layer.parts, choices, strict=True):
-            if choice is not None:
-                stack.enter_context(replaying(part, choice))
+        for part, shown in zip(layer.parts, seen, strict=True):
+            if "choice" in shown:
+                stack.enter_context(replaying(part, shown["choice"], shown.get("order")))
         yield
+
+
+def _groups(subject: Subject) -> int:
+    """Return how many groups of tokens compete for capacity."""
+    return len(subject.x) if subject.case.group == "sequence" else 1
 
 
 def errors(y: Tensor, expected: Tensor, eps: float) -> tuple[float, float]:
@@ -116,3 +137,12 @@ def choice_fault(scores: Tensor, choice: Tensor, eps: float) -> tuple[float, int
     gap = (best.values[..., -1] - chosen).clamp(min=0) / (eps * scores.abs().amax(dim=-1))
     flipped = int((~(choice.unsqueeze(-1) == best.indices.unsqueeze(-2)).any(dim=-1)).sum())
     return float(gap.max()), flipped
+
+
+def order_fault(served: Tensor, eps: float) -> float:
+    """Return how far a token's priority rises above an earlier one's, in eps times the largest of its group.
+
+    `served` [G, n] are float64 priorities in the order of service; 0 where they fall all along.
+    """
+    rises = (served - served.cummin(dim=-1).values).amax(dim=-1)
+    return float((rises / (eps * served.amax(dim=-1))).max())

@@ -8,9 +8,10 @@ Each axis varies one thing and holds the rest (Thinking Machines 2025 and vLLM's
 - `composition`: other companions, at the same place in a batch of the same size. They are drawn around another mean,
   as the tokens of another text are, so that they load other experts.
 
-Rows (tokens, or what comes out of an image) are compared bit for bit, and by their largest error in eps of the row.
-The cause is settled by float64: a difference that stays there is none of rounding, it is the layer's design (capacity
-drops, coupling); one that goes away is a flipped routing choice or plain rounding. `docs/method.md` has the table.
+The layer is in eval mode: noise belongs to training. Rows (tokens, or what comes out of an image) are compared bit for
+bit, and by their largest error in eps of the row. The cause is settled by float64: a difference that stays there is
+none of rounding, it is the layer's design (capacity drops, coupling); one that goes away is a flipped routing choice or
+plain rounding. `docs/method.md` has the table.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from torch import Tensor
 
 from harness.devices.interface import Device
 from harness.layers import reference_of
-from harness.layers.interface import Layer
+from harness.layers.interface import Layer, evaluating
 from harness.probes.outcome import Measured, Outcome, Settings
 from harness.probes.rows import equal_rows, scaled_change, tapping
 from harness.probes.subject import Subject, draw_input
@@ -51,7 +52,7 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
     """Return for each axis the share of rows bit-equal, the largest change, and its cause; without gradients."""
     values: dict[str, Measured] = {}
     counts: dict[str, int] = {}
-    with torch.no_grad():
+    with torch.no_grad(), evaluating(subject.layer):
         scene = _Scene(subject.layer, *_inputs(subject, settings.seed))
         for axis in AXES:
             share, worst, rows = scene.compare(axis)

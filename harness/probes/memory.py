@@ -26,6 +26,7 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
     values: dict[str, Measured] = {"memory_weights_bytes": _bytes(subject.layer.parameters())}
     if subject.case.trains:
         values["memory_saved_bytes"] = saved_bytes(subject)
+        subject.drop_gradients()
     peak = device.peak(subject.run)
     subject.drop_gradients()
     values["memory_peak_bytes"] = peak.peak_bytes

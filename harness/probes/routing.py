@@ -2,8 +2,9 @@
 
 For token choice the load of an expert is the assignments that it was given before any drop; a balanced random router
 has a coefficient of variation of about sqrt(E / (K T)), which is what any measured imbalance must be held against.
-Expert choice and Soft MoE load their experts equally by design; it is measured all the same. Of a model, each is the
-mean over the layers that route (as Wang et al. 2024, arXiv 2408.15664, average the maximal violation, which is
+Expert choice and Soft MoE load their experts equally by design; it is measured all the same. The load-balance losses
+of token choice are those of `harness/layers/losses.py` on the timed input, without coefficients. Of a model, each is
+the mean over the layers that route (as Wang et al. 2024, arXiv 2408.15664, average the maximal violation, which is
 `load_max_over_mean` less 1); a note says which layer is the most uneven.
 """
 
@@ -18,7 +19,14 @@ from harness.probes.outcome import Measured, Outcome, Settings
 from harness.probes.rows import tapping
 from harness.probes.subject import Subject
 
-METRICS = ("load_cv", "load_max_over_mean", "drop_rate", "distinct_experts", "router_entropy")
+BALANCE = {
+    "balance_switch": "balance_switch",
+    "balance_importance": "balance_importance",
+    "balance_load": "balance_load",
+    "router_z": "balance_z",
+}
+"""Metric: the tap of the load-balance loss that it is, where the layer has one."""
+METRICS = ("load_cv", "load_max_over_mean", "drop_rate", "distinct_experts", "router_entropy", *BALANCE)
 
 
 def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
@@ -49,7 +57,7 @@ def _of_layer(seen: dict[str, Tensor]) -> dict[str, float]:
     }
     if "kept" in seen:
         values["drop_rate"] = float((~seen["kept"]).double().mean())
-    return values
+    return values | {metric: float(seen[tap]) for metric, tap in BALANCE.items() if tap in seen}
 
 
 def _entropy(logits: Tensor) -> float:

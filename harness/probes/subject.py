@@ -11,6 +11,9 @@ from harness.case import Case
 from harness.declare.scopes import input_shape, output_shape, reads
 from harness.layers.interface import Layer, torch_dtype
 
+LEARNING_RATE = 0.0
+"""Of all that a training step changes: a layer that learned would be another one in each visit."""
+
 
 @dataclass(slots=True)
 class Subject:
@@ -26,15 +29,21 @@ class Subject:
     """AdamW over the layer's weights in `train`."""
 
     def run(self) -> Tensor:
-        """Do the case's pass once and return the output; gradients of an earlier pass are dropped first."""
+        """Do the case's pass once and return the output; gradients of an earlier pass are dropped first.
+
+        A load-balance loss is added to the objective; the loss-free one moves its bias after the optimizer's step.
+        """
         if not self.case.trains:
             with torch.no_grad():
                 return self.forward(self.x)
         self.drop_gradients()
         y = self.forward(self.x)
-        torch.autograd.backward(y, self.upstream)
+        losses = [part.auxiliary for part in self.layer.parts if part.auxiliary is not None]
+        torch.autograd.backward([y, *losses], [self.upstream, *(torch.ones_like(loss) for loss in losses)])
         if self.optimizer is not None:
             self.optimizer.step()
+            for part in self.layer.parts:
+                part.after_step(LEARNING_RATE)
         return y
 
     def forward(self, x: Tensor) -> Tensor:
@@ -44,8 +53,10 @@ class Subject:
         return y
 
     def drop_gradients(self) -> None:
-        """Give the memory of all gradients back."""
+        """Give the memory of all gradients back, and of what would lead to them."""
         self.x.grad = None
+        for part in self.layer.parts:
+            part.auxiliary = None
         for weight in self.layer.parameters():
             weight.grad = None
 
@@ -53,9 +64,11 @@ class Subject:
 def make_subject(case: Case, layer: Layer, *, seed: int = 0) -> Subject:
     """Return the subject of `case` on a built `layer`, which other cases may share.
 
-    Input and upstream gradient are standard normal (ids: even) and the same for every layer of that shape. AdamW runs
-    with a learning rate of zero: its work is the same, and the shared weights stay what they are, bit for bit.
+    Input and upstream gradient are standard normal (ids: even) and the same for every layer of that shape. AdamW and
+    the loss-free balance run with a rate of zero: their work is the same, and what cases share stays what it is, bit
+    for bit.
     """
+    layer.train(case.trains)
     for weight in layer.parameters():
         weight.requires_grad_(case.trains)
     x = draw_input(case, layer, seed)
@@ -63,7 +76,7 @@ def make_subject(case: Case, layer: Layer, *, seed: int = 0) -> Subject:
     upstream = normal(case, layer, seed + 1, output_shape(case))
     optimizer = None
     if case.pass_ == "train":
-        optimizer = torch.optim.AdamW(layer.parameters(), lr=0.0, fused=True)
+        optimizer = torch.optim.AdamW(layer.parameters(), lr=LEARNING_RATE, fused=True)
     return Subject(case, layer, x, upstream, optimizer)
 
 
