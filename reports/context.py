@@ -28,6 +28,10 @@ class Setting:
     pass_: str
     size: str | None
     scope: str
+    causal: bool | None
+    depth: int | None
+    vocabulary: int | None
+    patch: int | None
     compile: bool
     activation: str
     gated: bool
@@ -189,7 +193,11 @@ _SETTING_WORDS: dict[str, Callable[[Setting], str]] = {
     "tokens": lambda s: count(s.tokens, "token"),
     "dtype": lambda s: s.dtype,
     "pass_": lambda s: PASS_WORDS.get(s.pass_, s.pass_),
-    "scope": lambda s: "" if s.scope == "layer" else f"whole {s.scope}",
+    "scope": lambda s: {"layer": "layer alone", "block": "one block"}.get(s.scope, f"whole {s.scope}"),
+    "causal": lambda s: "" if s.causal is None else "causal" if s.causal else "not causal",
+    "depth": lambda s: count(s.depth, "block") if s.depth else "",
+    "vocabulary": lambda s: f"vocabulary {s.vocabulary}" if s.vocabulary else "",
+    "patch": lambda s: f"patches of {s.patch}" if s.patch else "",
     "compile": lambda s: "compiled" if s.compile else "",
     "activation": lambda s: _GATED.get(s.activation, f"gated {s.activation}") if s.gated else s.activation,
 }
@@ -228,7 +236,11 @@ def _importance(s: Setting) -> tuple[object, ...]:
         -s.tokens,
         abs(s.tokens - DEFAULT_TOKENS),
         s.dtype,
-        s.scope,
+        ("model", "block").index(s.scope) if s.scope != "layer" else 2,
+        not s.causal,
+        s.depth or 0,
+        s.vocabulary or 0,
+        s.patch or 0,
         s.compile,
         s.activation,
         s.gated,

@@ -41,8 +41,6 @@ def norm(width: int, like: Case, device: str, *, bias: bool = True) -> Norm:
 
 def initialise_norm(norm: Norm, generator: torch.Generator) -> None:
     """Draw scales near 1 and biases near 0, so that a check sees one that was left out."""
-    normal_(norm.weight, BIAS_STD, generator)
-    with torch.no_grad():
-        norm.weight.add_(1.0)
+    normal_(norm.weight, BIAS_STD, generator, mean=1.0)
     if isinstance(norm, nn.LayerNorm) and norm.bias is not None:
         normal_(norm.bias, BIAS_STD, generator)

@@ -41,6 +41,8 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
     values: dict[str, Measured] = {
         name: float(np.mean([of_layer[name] for of_layer in routed.values()])) for name in next(iter(routed.values()))
     }
+    if not any(of_layer["load_cv"] for of_layer in routed.values()):
+        return Outcome(values, notes=[f"routing is the mean over {len(routed)} layers, each of them even"])
     worst = max(routed, key=lambda index: routed[index]["load_max_over_mean"])
     busiest = routed[worst]["load_max_over_mean"]
     note = f"routing is the mean over {len(routed)} layers; the most uneven, in block {worst + 1}, has {busiest:.2f}"
