@@ -48,7 +48,8 @@ def _placed(attention: Attention, rows: Tensor, name: str) -> Tensor:
     norm = getattr(attention, f"{name}_norm")
     if norm is not None:
         centred = rows - rows.mean(1, keepdim=True)
-        return centred / (centred.square().mean(1, keepdim=True) + 1e-6).sqrt() * norm.weight.double()
+        scaled: Tensor = centred / (centred.square().mean(1, keepdim=True) + 1e-6).sqrt() * norm.weight.double()
+        return scaled
     width = rows.shape[1]
     pairs = torch.complex(rows[:, : width // 2], rows[:, width // 2 :])
     frequency = 10_000.0 ** (-2 * torch.arange(width // 2, dtype=torch.float64) / width)
