@@ -97,9 +97,9 @@ class Context:
 
     @cached_property
     def varying(self) -> frozenset[str]:
-        """Fields of Setting that take more than one value in this run."""
+        """Fields of Setting that take more than one value in this run, where they apply."""
         settings = {setting_of(result.case) for result in self.results}
-        return frozenset(f.name for f in fields(Setting) if len({getattr(s, f.name) for s in settings}) > 1)
+        return frozenset(f.name for f in fields(Setting) if len({getattr(s, f.name) for s in settings} - {None}) > 1)
 
     @cached_property
     def own_axes(self) -> dict[str, tuple[str, ...]]:
@@ -194,7 +194,7 @@ _SETTING_WORDS: dict[str, Callable[[Setting], str]] = {
     "dtype": lambda s: s.dtype,
     "pass_": lambda s: PASS_WORDS.get(s.pass_, s.pass_),
     "scope": lambda s: {"layer": "layer alone", "block": "one block"}.get(s.scope, f"whole {s.scope}"),
-    "causal": lambda s: "" if s.causal is None else "causal" if s.causal else "not causal",
+    "causal": lambda s: "causal" if s.causal else "",
     "depth": lambda s: count(s.depth, "block") if s.depth else "",
     "vocabulary": lambda s: f"vocabulary {s.vocabulary}" if s.vocabulary else "",
     "patch": lambda s: f"patches of {s.patch}" if s.patch else "",
