@@ -20,7 +20,6 @@ from harness.declare.architecture import (
 )
 from harness.declare.costs import cost
 from harness.declare.counts import (
-    PARTS,
     CannotCount,
     active_parameters,
     by_part,
@@ -32,7 +31,7 @@ from harness.declare.counts import (
     unit_flops,
 )
 from harness.declare.counts_flops import experts_flops
-from harness.declare.counts_parameters import experts_parameters
+from harness.declare.counts_parameters import PARTS, experts_parameters
 from harness.declare.published import NAMES, published
 from tests.cases import dense, expert_choice, soft, token_choice
 

@@ -202,6 +202,7 @@ def test_any_size_patch_and_number_of_experts_has_a_name() -> None:
     [
         ("mixtral-8x7", "mixtral-8x7b"), ("Qwen3-30B", "qwen3-30b-a3b"), ("soft-moe-l61-128e", "soft-moe-l16-128e"),
         ("vit-l15", "vit-l16"), ("vit-s16-8e", "vit-s16"), ("token-choice-s16-2e-k4", None), ("banana", None),
+        ("token-choice-s16-2e-c0", None),
         ("", None), ("vit-l0", "vit-l"), ("switch-base-0e", "switch-base-"),
     ],
 )  # fmt: skip

@@ -60,9 +60,12 @@ def _counted(name: str, tokens: int | None) -> tuple[Count, Architecture | None]
 
     try:
         if name.endswith(".json") or "/" in name or "\\" in name:
-            from harness.hugging_face.count import count_config
+            from harness.hugging_face.file import config_file
 
-            return count_config(name, tokens), None
+            path = config_file(name)
+            from harness.hugging_face.count import count_config  # torch and transformers: seconds
+
+            return count_config(path, tokens), None
         architecture = published(name)
         return count(architecture, tokens), architecture
     except CannotCount as error:

@@ -47,6 +47,12 @@ _FAMILIES = {
     "expert_choice": re.compile(f"expert-choice-{_SIZE}{_EXPERTS}{_CAPACITY}"),
     "token_choice": re.compile(f"token-choice-{_SIZE}{_EXPERTS}{_TOP_K}{_CAPACITY}"),
 }
+_NOTES = {
+    "vit": "",
+    "soft": "no expert is idle, since every token has its part in every slot",
+    "expert_choice": "active are as many experts as choose a token on average; FLOPs are those of one-hot dispatch",
+    "token_choice": "FLOPs are those of one-hot dispatch to a fixed capacity, empty places included",
+}
 
 
 def vision_model(name: str) -> Architecture | None:
@@ -57,7 +63,9 @@ def vision_model(name: str) -> Architecture | None:
             size, patch = next(size for size in SIZES if size.lower() == said["size"]), int(said["patch"])
             ffn = FeedForward(d_ff=SIZES[size].d_ff, gated=False, biases=True)
             possible = IMAGE % patch == 0 and int(said.get("top_k", 1)) <= int(said.get("experts", 1))
-            return _vit(name, size, patch, ffn, _experts(family, ffn, said)) if possible else None
+            possible = possible and float(said.get("capacity", 1)) > 0
+            model = _vit(name, size, patch, ffn, _experts(family, ffn, said))
+            return replace(model, note=_NOTES[family]) if possible else None
     return None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from harness.declare.counts import CannotCount, Count
-from harness.hugging_face.experts import banks, top_k
+from harness.hugging_face.experts import banks, check_dense, top_k
 from harness.hugging_face.flops import attention_flops, image_flops, matrix_flops
 from harness.hugging_face.load import load
 
@@ -17,20 +17,19 @@ Used = dict[int, tuple[int, int]]
 """Experts' weights by id: how many experts one token uses, of how many."""
 
 
-def count_config(path: str, tokens: int | None = None) -> Count:
-    """Return the counts of the model that a config.json, or a folder with one in it, describes.
+def count_config(path: Path, tokens: int | None = None) -> Count:
+    """Return the counts of the model that the config.json at `path` describes.
 
     `tokens` is the context of a language model's attention. Raises CannotCount.
     """
-    file = Path(path) / "config.json" if Path(path).is_dir() else Path(path)
-    model = load(file)
-    used = _used(model, file)
+    model = load(path)
+    used = _used(model, path)
     ends_in, ends_out = _input_embedding(model), _output_embedding(model)
     both = _size((ends_in | ends_out).values())
     total, active = _size(model.parameters()), _active(model.parameters(), used)
     image = model.main_input_name == "pixel_values"
     return Count(
-        model=path,
+        model=str(path),
         params=total,
         params_active=active,
         params_active_no_input_embedding=active - both + _size(ends_out.values()),
@@ -42,22 +41,33 @@ def count_config(path: str, tokens: int | None = None) -> Count:
     )
 
 
-def _used(model: Any, file: Path) -> Used:
-    return {
-        id(weight): (top_k(model.config, bank.experts, file), bank.experts)
-        for bank in banks(model)
-        for weight in bank.weights
-    }
+def _used(model: Any, path: Path) -> Used:
+    found, used = list(banks(model)), Used()
+    if not found:
+        check_dense(model.config, path)
+    for bank in found:
+        share = top_k(model.config, bank.experts, path), bank.experts
+        used |= {id(weight): share for weight in bank.weights}
+    return used
 
 
 def _input_embedding(model: Any) -> dict[int, nn.Parameter]:
     """Return what turns input into tokens, by id: the library's input embedding, and positions of any kind."""
-    found = list(model.get_input_embeddings().parameters())
+    found = _declared_input(model)
     for name, module in model.named_modules():
         if isinstance(module, nn.Embedding) and "relative" not in name:
-            found.append(module.weight)
+            found += module.parameters()
     found += [weight for name, weight in model.named_parameters() if name.endswith("position_embeddings")]
     return {id(weight): weight for weight in found}
+
+
+def _declared_input(model: Any) -> list[nn.Parameter]:
+    """Return the weights of what the library calls the input embedding: nothing for convolutions and most of speech."""
+    try:
+        module = model.get_input_embeddings()
+    except NotImplementedError:
+        return []
+    return list(module.parameters()) if isinstance(module, nn.Module) else []
 
 
 def _output_embedding(model: Any) -> dict[int, nn.Parameter]:
