@@ -168,6 +168,7 @@ def test_best_is_a_backend_of_its_kind() -> None:
 def test_best_of_token_choice_follows_device_and_shape() -> None:
     few, many = token_choice(batch=1, tokens=4, experts=8), token_choice(batch=1, tokens=5, experts=8)
     assert [resolve_backend(case, "cuda") for case in (few, many)] == ["batched", "grouped"]
+    assert resolve_backend(replace(few, dtype="bfloat16"), "cuda") == "grouped"  # a kernel, on some
     assert resolve_backend(few, "cpu") == "grouped"
     assert resolve_backend(replace(few, capacity_factor=1.0), "cuda") == "grouped"
     for device in ("cpu", "cuda"):

@@ -20,6 +20,7 @@ from harness.layers.dense import Dense
 from harness.layers.expert_choice import ExpertChoice
 from harness.layers.gates import GATES
 from harness.layers.interface import Layer, Unsupported, observing, replaying, torch_dtype
+from harness.layers.kernels import has_grouped_kernel
 from harness.layers.soft import Soft
 from harness.layers.token_choice import TokenChoice
 from harness.probes.rows import Taps
@@ -27,7 +28,12 @@ from tests import oracles
 from tests.cases import dense, expert_choice, families, soft, token_choice
 
 ACTIVATIONS = [("gelu", False), ("relu", False), ("silu", False), ("silu", True), ("gelu", True)]
-FAST = [case for case in families() if case.backend == "best"]
+FAST = [
+    *families(),
+    token_choice(variant="few", backend="batched"),
+    token_choice(variant="noisy", noise="shazeer", gate="sigmoid", balance="switch"),
+    token_choice(variant="priority", capacity_factor=1.0, drop="priority"),
+]
 
 
 def _input(case: Case, seed: int = 0) -> Tensor:
@@ -192,11 +198,28 @@ def test_fast_backends_never_need_a_value_on_the_host(case: Case, pass_: str) ->
     In bfloat16, since that is all that torch's fake grouped_mm takes.
     """
     with FakeTensorMode():
-        layer = build(replace(case, dtype="bfloat16"))
+        layer = build(replace(case, dtype="bfloat16", pass_=pass_))
         y = layer(torch.empty(case.batch, case.tokens, case.d_model, dtype=torch.bfloat16, requires_grad=True))
         if pass_ == "forward_backward":
             y.sum().backward()
     assert y.shape == (case.batch, case.tokens, case.d_model)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device whose waits could be seen")
+@pytest.mark.parametrize("case", FAST, ids=lambda case: str(case.variant))
+def test_fast_backends_never_wait_for_a_gpu(case: Case) -> None:
+    """torch raises at every wait; grouped_mm is a kernel in bfloat16 on 9.x and 10.x alone."""
+    bfloat16 = replace(case, dtype="bfloat16", pass_="forward_backward")
+    if case.capacity_factor is None and not has_grouped_kernel(torch.bfloat16, torch.device("cuda")):
+        pytest.skip("torch's grouped_mm is a loop that waits on this GPU")
+    layer, x = build(bfloat16, device="cuda"), _input(bfloat16).cuda().requires_grad_()
+    layer(x)  # libraries may wait while they load
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        layer(x)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 def test_the_reference_is_the_layer_in_float64() -> None:

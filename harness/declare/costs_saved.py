@@ -11,7 +11,6 @@ from harness.declare.letters import Letters
 
 INDEX = 8
 """Bytes of an index: int64."""
-FLOAT32 = 4
 
 
 def saved(case: Case, n: Letters, backend: str) -> int:
@@ -65,7 +64,7 @@ def _gate_saved(case: Case, n: Letters, backend: str) -> int:
 
 def _noise_saved(case: Case, n: Letters) -> int:
     """Return what learned noise keeps: the noise, and its width before softplus."""
-    return n.T * n.E * (FLOAT32 + wide(case)) if case.noise == "shazeer" else 0
+    return 2 * n.T * n.E * wide(case) if case.noise == "shazeer" else 0
 
 
 def _balance_saved(case: Case, n: Letters) -> int:
@@ -73,14 +72,14 @@ def _balance_saved(case: Case, n: Letters) -> int:
     at_least = wide(case)
     shares = {"sigmoid": n.T, "topk_softmax": n.T * n.E}.get(case.gate or "", 0) * at_least
     if case.balance == "switch":
-        return shares + n.E * FLOAT32
+        return shares + n.E * at_least
     if case.balance == "importance":
         return shares + (n.E + 3) * at_least
     if case.balance == "z":  # topk_softmax keeps the logits anyway, where they are float32 as they come
         kept = case.gate == "topk_softmax" and (case.itemsize == at_least or case.noise != "none")
         return (n.T if kept else n.T * (n.E + 1)) * at_least
     if case.balance == "load":
-        widths = 2 * n.T * n.E * at_least if case.noise == "shazeer" else FLOAT32
+        widths = 2 * n.T * n.E * at_least if case.noise == "shazeer" else at_least
         return n.K * n.T * INDEX + (n.T * n.E + n.E + 3) * at_least + widths
     return 0
 

@@ -36,13 +36,18 @@ class Gate(NamedTuple):
     """Scores [T, E] to shares of 1 [T, E]: what a load-balance loss and a priority are taken of."""
 
 
+def wide_type(values: Tensor) -> torch.dtype:
+    """Return float32, or the type of `values` where that is wider."""
+    return torch.promote_types(values.dtype, torch.float32)
+
+
 def wide(values: Tensor) -> Tensor:
     """Return `values` in float32, or as they are where they are wider."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))
+    return values.to(wide_type(values))
 
 
 def _softmax(scores: Tensor) -> Tensor:
-    return scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))
+    return scores.softmax(-1, dtype=wide_type(scores))
 
 
 def _as_they_are(scores: Tensor) -> Tensor:

@@ -34,9 +34,10 @@ BIAS_RATE = 0.001
 
 def switch(scored: Scored, choice: Tensor) -> Tensor:
     """Return E sum_e f_e P_e; the gradient goes through P alone."""
-    experts = scored.logits.shape[-1]
-    share = routing.load(choice, experts) / choice.numel()
-    return experts * (share * scored.probabilities.mean(0)).sum()
+    probabilities = scored.probabilities
+    experts = probabilities.shape[-1]
+    share = routing.load(choice, experts).to(probabilities.dtype) / choice.numel()
+    return experts * (share * probabilities.mean(0)).sum()
 
 
 def importance(scored: Scored, choice: Tensor) -> Tensor:

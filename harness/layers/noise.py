@@ -16,18 +16,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.layers.gates import wide
+from harness.layers.gates import wide, wide_type
 
 SEED = 170106538
 """Of the noise: none that a suite is likely to give, since inputs and weights are drawn from those."""
 
 
 def standard_normal(like: Tensor) -> Tensor:
-    """Return the noise of every pass, float32, in the shape of `like` and where it lives."""
+    """Return the noise of every pass, in the shape of `like` and where it lives: float32, or as wide as `like`."""
     if like.device.type == "meta":
-        return torch.empty_like(like, dtype=torch.float32)
+        return wide(torch.empty_like(like))
     generator = torch.Generator(like.device).manual_seed(SEED)
-    return torch.randn(like.shape, generator=generator, device=like.device)
+    noise = torch.randn(like.shape, generator=generator, device=like.device, dtype=torch.float32)
+    return noise.to(wide_type(like))
 
 
 def _learned(tokens: Tensor, logits: Tensor, weight: Tensor | None) -> Tensor:
@@ -36,7 +37,7 @@ def _learned(tokens: Tensor, logits: Tensor, weight: Tensor | None) -> Tensor:
 
 
 def _one_over_experts(tokens: Tensor, logits: Tensor, weight: Tensor | None) -> Tensor:
-    return torch.full((), 1 / logits.shape[-1], dtype=torch.float32, device=logits.device)
+    return torch.full((1, 1), 1 / logits.shape[-1], dtype=wide_type(logits), device=logits.device)
 
 
 WIDTHS: dict[str | None, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = {

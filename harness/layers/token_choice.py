@@ -20,7 +20,7 @@ from harness.case import Case
 from harness.declare.letters import room
 from harness.layers import losses, noise, routing
 from harness.layers.experts import Ffn, normal_
-from harness.layers.gates import GATES, Scored, wide
+from harness.layers.gates import GATES, Scored, wide, wide_type
 from harness.layers.interface import Layer, torch_dtype
 from harness.layers.kernels import grouped_remark
 from harness.layers.mixing import MIXES, Routed
@@ -45,7 +45,7 @@ class TokenChoice(Layer):
         learned = case.noise == "shazeer"
         self.noise_weight = nn.Parameter(torch.empty(shape, dtype=dtype, device=device)) if learned else None
         biased = case.gate == "sigmoid" or case.balance == "bias"
-        bias = torch.zeros(case.experts, dtype=torch.promote_types(dtype, torch.float32), device=device)
+        bias = torch.zeros(case.experts, dtype=wide_type(self.router), device=device)
         self.bias: Tensor | None
         """What is added to the scores that select, and to nothing else; 0 until somebody sets it."""
         self.register_buffer("bias", bias if biased else None)
