@@ -28,6 +28,10 @@ class Setting:
     pass_: str
     size: str | None
     scope: str
+    causal: bool | None
+    depth: int | None
+    vocabulary: int | None
+    patch: int | None
     compile: bool
     activation: str
     gated: bool
@@ -93,9 +97,9 @@ class Context:
 
     @cached_property
     def varying(self) -> frozenset[str]:
-        """Fields of Setting that take more than one value in this run."""
+        """Fields of Setting that take more than one value in this run, where they apply."""
         settings = {setting_of(result.case) for result in self.results}
-        return frozenset(f.name for f in fields(Setting) if len({getattr(s, f.name) for s in settings}) > 1)
+        return frozenset(f.name for f in fields(Setting) if len({getattr(s, f.name) for s in settings} - {None}) > 1)
 
     @cached_property
     def own_axes(self) -> dict[str, tuple[str, ...]]:
@@ -190,7 +194,11 @@ _SETTING_WORDS: dict[str, Callable[[Setting], str]] = {
     "tokens": lambda s: count(s.tokens, "token"),
     "dtype": lambda s: s.dtype,
     "pass_": lambda s: PASS_WORDS.get(s.pass_, s.pass_),
-    "scope": lambda s: "" if s.scope == "layer" else f"whole {s.scope}",
+    "scope": lambda s: {"layer": "layer alone", "block": "one block"}.get(s.scope, f"whole {s.scope}"),
+    "causal": lambda s: "causal" if s.causal else "",
+    "depth": lambda s: count(s.depth, "block") if s.depth else "",
+    "vocabulary": lambda s: f"vocabulary {s.vocabulary}" if s.vocabulary else "",
+    "patch": lambda s: f"patches of {s.patch}" if s.patch else "",
     "compile": lambda s: "compiled" if s.compile else "",
     "activation": lambda s: _GATED.get(s.activation, f"gated {s.activation}") if s.gated else s.activation,
 }
@@ -229,6 +237,10 @@ def _importance(s: Setting) -> tuple[object, ...]:
         -s.tokens,
         abs(s.tokens - DEFAULT_TOKENS),
         s.dtype,
-        s.scope,
+        ("model", "block").index(s.scope) if s.scope != "layer" else 2,
+        not s.causal,
+        s.depth or 0,
+        s.vocabulary or 0,
+        s.patch or 0,
         s.compile,
     )

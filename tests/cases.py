@@ -65,3 +65,30 @@ def families(**changes: Any) -> list[Case]:
 
 def _vary(variant: str, layer: str, changes: dict[str, Any]) -> Case:
     return replace(_BASE, **{"variant": variant, "layer": layer, **changes})
+
+
+def block(case: Case, **changes: Any) -> Case:
+    """A block of two heads around the layer of `case`; an encoder's unless `causal` says otherwise."""
+    return replace(case, **{"scope": "block", "heads": 2, "causal": False, **changes})
+
+
+def stack(case: Case, **changes: Any) -> Case:
+    """Three blocks without embedding and head, experts in the second."""
+    sparse = None if case.layer == "dense" else "every:2"
+    own = {"scope": "model", "heads": 2, "causal": False, "depth": 3, "moe_layers": sparse, "vocabulary": 0}
+    return replace(case, **{**own, **changes})
+
+
+def encoder(case: Case, **changes: Any) -> Case:
+    """A vision encoder of three blocks and 11 classes."""
+    return stack(case, **{"vocabulary": 11, "patch": 4, **changes})
+
+
+def decoder(case: Case, **changes: Any) -> Case:
+    """A causal decoder of three blocks and 24 tokens."""
+    return stack(case, **{"vocabulary": 24, "causal": True, **changes})
+
+
+def scopes(case: Case) -> list[Case]:
+    """A block of either form, a bare stack, an encoder and a decoder around the layer of `case`."""
+    return [block(case), block(case, causal=True), stack(case), encoder(case), decoder(case)]

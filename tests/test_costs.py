@@ -154,7 +154,6 @@ def test_what_must_fit_is_weights_input_state_and_peak() -> None:
     ("case", "words"),
     [
         (dense(layer="mystery"), "no layer of kind 'mystery'"),
-        (dense(scope="block"), 'scope = "block" is not implemented'),
         (soft(mixing="identity"), "4 slots a sequence (experts * slots) are fewer than 16 tokens"),
         (soft(mixing="identity", slots=4), None),
         (token_choice(routing="zipf:1.2"), 'routing = "zipf:1.2"'),

@@ -6,6 +6,7 @@ from itertools import groupby
 
 import pytest
 
+from harness.declare.costs import resolve_backend
 from harness.declare.plan import PlannedCase, plan
 from harness.declare.shipped import shipped_suites
 from harness.declare.suite import load_suite
@@ -35,7 +36,7 @@ def test_parameters_and_flops_are_exact(name: str) -> None:
                 continue
             assert planned.fits, f"{planned.case.id} does not fit here: count it on a machine where it does"
             layer = layer or build(planned.case)
-            layer.case = planned.case
+            layer.adopt(planned.case, resolve_backend(planned.case))
             assert sum(weight.numel() for weight in layer.parameters()) == planned.cost.params, planned.case.id
             subject = make_subject(planned.case, layer)
             assert uncounted(subject.run) == []

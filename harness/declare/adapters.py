@@ -88,6 +88,8 @@ def unsupported(case: Case, backend: str, device: str) -> str | None:
     adapter = ADAPTERS[backend]
     if case.layer != "token_choice":
         return f"{backend} is token choice, and this layer is {case.layer}"
+    if case.scope != "layer":
+        return f'{backend} is measured alone, and not in a {case.scope}: use scope = "layer"'
     if adapter.cuda and device != "cuda":
         return f"{backend} runs on CUDA alone, and this device is {device}"
     return missing(adapter.package) or _mathematics(case, backend, adapter) or _shapes(case, backend, adapter)

@@ -110,11 +110,13 @@ class Patches:
     patch: int
     """Side in pixels."""
     channels: int = 3
+    count: int | None = None
+    """Patches of an image that need not be square; None: those of the square."""
 
     @property
     def tokens(self) -> int:
         """Patches of one image; global average pooling needs no class token."""
-        return (self.image // self.patch) ** 2
+        return (self.image // self.patch) ** 2 if self.count is None else self.count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

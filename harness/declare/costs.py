@@ -12,9 +12,14 @@ from dataclasses import dataclass
 
 from harness.case import Case
 from harness.declare import adapters, token_choice
+from harness.declare.costs_around import Inner, around, used_around
+from harness.declare.costs_around import peak as peak_around
+from harness.declare.costs_around import saved as saved_around
 from harness.declare.costs_peak import peak
 from harness.declare.costs_saved import saved
+from harness.declare.costs_traffic import standing, touched, traffic
 from harness.declare.letters import COMBINES, DISPATCHES, Letters, capacity, letters
+from harness.declare.scopes import layers_of, unfit
 
 __all__ = ["BACKENDS", "BEST", "Cost", "capacity", "cost", "resolve_backend", "unsupported"]
 
@@ -35,6 +40,8 @@ BEST: dict[str, str] = {
 }
 """What `backend = "best"` means; token choice picks by device and shape."""
 
+PHASES = ("router", "dispatch", "experts", "combine")
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -48,9 +55,9 @@ class Cost:
     flops_executed: int
     """The matmul rows that are run: empty capacity slots and one-hot products included."""
     phases: dict[str, int]
-    """Executed FLOPs of one forward pass by phase: router, dispatch, experts, combine."""
+    """Executed FLOPs of one forward pass by phase: router, dispatch, experts, combine; in a block or a model, other."""
     bytes: int
-    """Compulsory traffic of the pass: see `_traffic`."""
+    """Compulsory traffic of the pass: see `costs_traffic.py`."""
     weight_bytes: int
     memory_saved: int | None
     """Bytes kept for the backward pass, weights and input left out; None where there is none."""
@@ -63,6 +70,35 @@ class Cost:
 
 def cost(case: Case, device: str = "cpu") -> Cost:
     """Return the closed-form cost of `case`'s pass on a `device` (cpu, cuda); FLOPs, bytes and parameters."""
+    return _layer_cost(case, device) if case.scope == "layer" else _scope_cost(case, device)
+
+
+def _scope_cost(case: Case, device: str) -> Cost:
+    """Return the cost of a block or a model: that of its layers and of what stands around them."""
+    each = {own: _layer_cost(own, device) for own in set(layers_of(case))}
+    inside = [each[own] for own in layers_of(case)]
+    layers = [Inner(layer.weight_bytes, layer.memory_saved or 0, layer.memory_predicted) for layer in inside]
+    outside, passes, item = around(case), 3 if case.trains else 1, case.itemsize
+    params = outside.params + sum(layer.params for layer in inside)
+    predicted = peak_around(case, layers)
+    used = used_around(case) + sum(_used(own, letters(own), each[own].params) for own in layers_of(case))
+    return Cost(
+        params=params,
+        params_active=outside.params + sum(layer.params_active for layer in inside),
+        flops_model=passes * outside.flops + sum(layer.flops_model for layer in inside),
+        flops_executed=passes * outside.flops
+        + (outside.again if case.trains else 0)
+        + sum(layer.flops_executed for layer in inside),
+        phases={phase: sum(layer.phases[phase] for layer in inside) for phase in PHASES} | {"other": outside.flops},
+        bytes=traffic(case, used, params),
+        weight_bytes=params * item,
+        memory_saved=saved_around(case, layers) if case.trains else None,
+        memory_predicted=predicted,
+        memory_needed=params * item + standing(case, params) + predicted,
+    )
+
+
+def _layer_cost(case: Case, device: str) -> Cost:
     n, backend = letters(case), priced_as(resolve_backend(case, device))
     router, dispatch, experts, combine = _forward_flops(case, n, backend)
     model = _model_flops(case, n)
@@ -73,20 +109,18 @@ def cost(case: Case, device: str = "cpu") -> Cost:
     weights, item = _params(case, n), case.itemsize
     kept = saved(case, n, backend) if case.trains else None
     predicted = peak(case, n, backend, weights, device)
-    state = 2 * weights * item if case.pass_ == "train" else 0
-    upstream = n.T * n.D * item if case.trains else 0
     beyond = adapters.gathered_bytes(case, case.backend)
     return Cost(
         params=weights,
         params_active=_params_active(case, n),
         flops_model=model,
         flops_executed=executed,
-        phases={"router": router, "dispatch": dispatch, "experts": experts, "combine": combine},
-        bytes=_traffic(case, n, weights) * item,
+        phases=dict(zip(PHASES, (router, dispatch, experts, combine), strict=True)),
+        bytes=traffic(case, _used(case, n, weights), weights),
         weight_bytes=weights * item,
         memory_saved=kept,
         memory_predicted=predicted,
-        memory_needed=weights * item + n.T * n.D * item + upstream + state + predicted + beyond,
+        memory_needed=weights * item + standing(case, weights) + predicted + beyond,
     )
 
 
@@ -106,8 +140,8 @@ def unsupported(case: Case, device: str = "cpu") -> str | None:
     """Return why `case` cannot run on `device` (cpu, cuda), in words, or None."""
     if case.layer not in BACKENDS:
         return f"there is no layer of kind {case.layer!r}; there are {', '.join(BACKENDS)}"
-    if case.scope != "layer":
-        return f'scope = "{case.scope}" is not implemented yet; use scope = "layer"'
+    if reason := unfit(case):
+        return reason
     if case.routing not in (None, "learned"):
         return f'routing = "{case.routing}" is not implemented yet; use routing = "learned"'
     if case.mixing == "identity" and case.total_slots < case.tokens:
@@ -196,21 +230,8 @@ def _model_flops(case: Case, n: Letters) -> int:
     return token_choice.router_flops(case, n) + n.K * n.T * _row_flops(n, n.F) + shared
 
 
-def _traffic(case: Case, n: Letters, weights: int) -> int:
-    """Return the numbers that must move between memory and chip, each once; intermediates stay on the chip.
-
-    forward: the weights that are used, x and y. forward_backward: those weights twice and their gradients once; x, y
-    and the gradients of both. train: AdamW besides reads and writes every weight and its two moments, and reads its
-    gradient.
-    """
-    used = weights
+def _used(case: Case, n: Letters, weights: int) -> int:
+    """Return the weights that a pass reads: dropless, not those of experts that no token reaches on average."""
     if case.layer == "token_choice" and case.capacity_factor is None:
-        used -= (n.E - _touched(n)) * _ffn_params(case, n.D, n.F)
-    if case.pass_ == "forward":
-        return used + 2 * n.T * n.D
-    return 3 * used + 4 * n.T * n.D + (7 * weights if case.pass_ == "train" else 0)
-
-
-def _touched(n: Letters) -> int:
-    """Return the distinct experts that T independent tokens reach on average, `E (1 - (1 - K/E)^T)`, rounded."""
-    return round(n.E * (1 - (1 - n.K / n.E) ** n.T))
+        return weights - (n.E - touched(n.E, n.K / n.E, n.T)) * _ffn_params(case, n.D, n.F)
+    return weights

@@ -42,7 +42,8 @@ _BUDGET: dict[str, Callable[[Cost], int]] = {
 
 def shared(case: Case) -> tuple[Any, ...]:
     """Return what two cases must have in common to be matched: the work that they are given."""
-    return case.d_model, case.batch, case.tokens, case.dtype, case.pass_
+    around = case.scope, case.heads, case.causal, case.depth, case.vocabulary, case.patch
+    return case.d_model, case.batch, case.tokens, case.dtype, case.pass_, *around
 
 
 def matched(point: Case, targets: Iterable[Case], on: str) -> dict[Case, Match]:

@@ -11,6 +11,7 @@ from typing import Any
 from harness.case import PASSES, Case
 from harness.declare.planned import Plan, PlannedCase
 from harness.declare.plugins import is_plugin
+from harness.declare.scopes import has_positions
 
 CHECK = "check"
 """The visit that comes first for every case: its output against the float64 reference."""
@@ -41,9 +42,12 @@ class Visit:
 def build_key(case: Case) -> Case:
     """Return what the cases that share one built layer have in common: all but the input and the pass.
 
-    A plug-in is built for its case alone: it may look at all of it.
+    Positions belong to the layer: with learned or rotary ones, so do the tokens. A plug-in is built for its case alone:
+    it may look at all of it.
     """
-    return case if is_plugin(case.layer) else replace(case, batch=1, tokens=1, pass_=PASSES[0])
+    if is_plugin(case.layer):
+        return case
+    return replace(case, batch=1, tokens=case.tokens if has_positions(case) else 1, pass_=PASSES[0])
 
 
 def visits(plan: Plan, cache_bytes: int = CACHE_BYTES) -> list[Visit]:

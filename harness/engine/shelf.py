@@ -25,8 +25,9 @@ T = TypeVar("T")
 class Shelf:
     """Gives the subject of a case, from what stands ready where it can.
 
-    Cases of one variant that differ only in batch, tokens and pass share one layer. Those of two variants never do,
-    though they be alike: both sides of an A/A pair must bear the luck of their own allocation, as any two variants do.
+    Cases of one variant that differ only in batch, tokens and pass share one layer, or where it has positions, in batch
+    and pass. Those of two variants never do, though they be alike: both sides of an A/A pair must bear the luck of
+    their own allocation, as any two variants do.
 
     Args:
         build: Makes a case's layer on the device, with weights drawn from a seed.
@@ -135,7 +136,8 @@ def _make_ready(subject: Subject) -> None:
     """Undo what another case left on the shared layer."""
     layer = subject.layer
     layer.adopt(subject.case, resolve_backend(subject.case, subject.x.device.type))
-    layer.observer = layer.replay = layer.replay_order = None
+    for part in layer.parts:
+        part.observer = part.replay = part.replay_order = None
     subject.drop_gradients()
     for weight in layer.parameters():
         weight.requires_grad_(subject.case.trains)

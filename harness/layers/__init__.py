@@ -1,4 +1,4 @@
-"""Systems under test: one file a kind, built by `build`."""
+"""Systems under test: one file a kind, and what blocks and models are made of; `build` builds them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from harness.case import Case
 from harness.declare import costs
 from harness.declare.adapters import ADAPTERS
 from harness.declare.plugins import is_plugin
+from harness.declare.scopes import layers_of
 from harness.layers.adapters import adapter
+from harness.layers.block import Block
 from harness.layers.dense import Dense
 from harness.layers.dense_moe import DenseMoe
 from harness.layers.expert_choice import ExpertChoice
 from harness.layers.interface import Layer, Unsupported
+from harness.layers.model import Model
 from harness.layers.plugins import BlackBox, build_plugin
 from harness.layers.soft import Soft
 from harness.layers.token_choice import TokenChoice
@@ -44,13 +47,25 @@ def build(case: Case, *, seed: int = 0, device: str = "cpu") -> Layer:
     kind = torch.device(device).type
     if reason := costs.unsupported(case, kind):
         raise Unsupported(reason)
-    backend = costs.resolve_backend(case, kind)
-    kinds = adapter(backend) if backend in ADAPTERS else KINDS[case.layer]
-    layer = kinds(case, backend, device)
-    layer.adopt(case, backend)
+    layer = _assemble(case, device)
+    layer.adopt(case, layer.backend)
     if device != "meta":
         layer.initialise(torch.Generator(device).manual_seed(seed))
     return layer
+
+
+def _assemble(case: Case, device: str) -> Layer:
+    """Return the layer of `case` with whatever its memory holds for weights."""
+    layers = [_layer(own, costs.resolve_backend(own, torch.device(device).type), device) for own in layers_of(case)]
+    if case.scope == "layer":
+        return layers[0]
+    blocks = [Block(case, layer, device) for layer in layers]
+    return blocks[0] if case.scope == "block" else Model(case, blocks, device)
+
+
+def _layer(case: Case, backend: str, device: str) -> Layer:
+    kind = adapter(backend) if backend in ADAPTERS else KINDS[case.layer]
+    return kind(case, backend, device)
 
 
 def reference_of(layer: Layer) -> Layer:

@@ -148,14 +148,14 @@ class Ffn(nn.Module):
         return (ACTIVATIONS if hidden.requires_grad else IN_PLACE)[self.activation](hidden)
 
 
-def normal_(weight: Tensor, std: float, generator: torch.Generator) -> None:
+def normal_(weight: Tensor, std: float, generator: torch.Generator, *, mean: float = 0.0) -> None:
     """Fill `weight` with a normal of `std`, drawn in float32 whatever its dtype, so that dtypes differ by rounding."""
     with torch.no_grad():
         if weight.dtype == torch.float32:
-            weight.normal_(0.0, std, generator=generator)
+            weight.normal_(mean, std, generator=generator)
             return
         for part in torch.split(weight.view(-1), DRAWN_AT_ONCE):
-            part.copy_(torch.empty_like(part, dtype=torch.float32).normal_(0.0, std, generator=generator))
+            part.copy_(torch.empty_like(part, dtype=torch.float32).normal_(mean, std, generator=generator))
 
 
 _PUBLIC: Callable[..., Tensor] | None = getattr(F, "grouped_mm", None)

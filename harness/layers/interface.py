@@ -44,9 +44,11 @@ class Observer(Protocol):
 
 
 class Layer(nn.Module):
-    """One system under test: [B, m, D] to [B, m, D].
+    """One system under test: [B, m, D] to [B, m, D], or what `harness/declare/scopes.py` says of a whole model.
 
     All backends of one kind share parameter names and shapes, so that one's `state_dict` loads into another.
+
+    A block and a model are made of layers, their `parts`; phases, taps and replays are those of the parts.
 
     Taps, where a kind has the thing: `logits` [.., E or S], `choice` (integer routing decisions), `scores` (what
     `choice` is the top-k of, along its last dimension), `kept` (bool, like choice: not dropped by capacity), `load`
@@ -80,12 +82,21 @@ class Layer(nn.Module):
         """Where the layer lives."""
         return next(self.parameters()).device
 
+    @property
+    def parts(self) -> list[Layer]:
+        """The layers inside that mark phases and show taps, in the order in which a token meets them; alone: itself."""
+        return [self]
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw all weights anew."""
+        raise NotImplementedError
+
     def reference_weights(self) -> dict[str, Tensor]:
         """Return the weights under the names, and in the shapes, of this kind's reference."""
         return self.state_dict()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the layer's output [B, m, D] for `x` [B, m, D], without the residual.
+        """Return the layer's output [B, m, D] for `x` [B, m, D]; that of one layer is without the residual.
 
         A kind whose tokens see each other also takes `mask` [B, m] bool, False where a token is padding: no other token
         then depends on it, and its own output is 0.
@@ -126,17 +137,20 @@ def _observed(observer: Observer, name: Phase) -> Iterator[None]:
 
 @contextmanager
 def observing(layer: Layer, observer: Observer) -> Iterator[None]:
-    """Let `observer` look at `layer` for the length of the block."""
-    before, layer.observer = layer.observer, observer
+    """Let `observer` look at all parts of `layer` for the length of the block."""
+    before = [(part, part.observer) for part in layer.parts]
+    for part, _ in before:
+        part.observer = observer
     try:
         yield
     finally:
-        layer.observer = before
+        for part, own in before:
+            part.observer = own
 
 
 @contextmanager
 def replaying(layer: Layer, choice: Tensor, order: Tensor | None = None) -> Iterator[None]:
-    """Force `choice` and `order` (shaped like the taps of these names) on `layer` for the length of the block."""
+    """Force `choice` and `order` (shaped like the taps of these names) on one part for the length of the block."""
     before = layer.replay, layer.replay_order
     layer.replay, layer.replay_order = choice, order
     try:
@@ -154,11 +168,6 @@ def evaluating(layer: Layer) -> Iterator[None]:
         yield
     finally:
         layer.train(before)
-
-
-def parts(layer: nn.Module) -> Iterator[Layer]:
-    """Yield every Layer in `layer`, itself among them."""
-    yield from (module for module in layer.modules() if isinstance(module, Layer))
 
 
 def torch_dtype(case: Case) -> torch.dtype:

@@ -3,26 +3,29 @@
 The reference is the plain backend in float64 with the same weights (cast up, so exactly the same numbers). Routing is
 discrete: where two experts score within rounding of each other, both choices are right. So the layer's own choice is
 judged on its own (is it a best choice, to rounding, by the float64 scores?), then replayed in the reference, and the
-outputs must agree; the order of service by priority likewise. Of a compiled case the eager layer makes the choice, and
-the compiled output must agree with the reference that follows it: both take their logits from the same product. Method
-after SonicMoE's benchmark and flashinfer-bench: performance exists only if this passes.
+outputs must agree; the order of service by priority likewise. In a model each block's choice is judged and replayed.
+Of a compiled case the eager layer makes the choice, and the compiled output must agree with the reference that follows
+it: both take their logits from the same product. Method after SonicMoE's benchmark and flashinfer-bench: performance
+exists only if this passes.
 """
 
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor
 
 from harness.case import Case
 from harness.declare.plugins import is_plugin
+from harness.declare.scopes import output_shape
 from harness.devices.interface import Device
 from harness.layers import reference_of
-from harness.layers.interface import NoReference, observing, replaying, torch_dtype
+from harness.layers.interface import Layer, NoReference, replaying, torch_dtype
 from harness.probes.outcome import Measured, Outcome, Settings
-from harness.probes.rows import Taps, scaled_error
+from harness.probes.rows import scaled_error, tapping
 from harness.probes.subject import Subject
 
 METRICS: tuple[str, ...] = ("params",)
@@ -45,7 +48,7 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
     """
     if fault := _fault(subject):
         return Outcome(incorrect=fault)
-    with observing(subject.layer, taps := Taps()):
+    with tapping(subject.layer) as taps:
         y = subject.run().detach()
     if subject.compiled is not None:  # what was observed is the eager layer
         y = subject.run().detach()
@@ -54,23 +57,24 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
         return Outcome(incorrect="the output holds NaN or infinity")
     if is_plugin(subject.case.layer):
         return _against_itself(subject, y)
-    return _against_reference(subject, y, taps.seen)
+    return _against_reference(subject, y, taps)
 
 
 def _fault(subject: Subject) -> str | None:
     """Return in what the layer's output is none for its input; seen before a backward pass stumbles over it."""
     x, written = subject.x, subject.x._version
+    shape, dtype = output_shape(subject.case), torch_dtype(subject.case)
     with torch.no_grad():
         y: object = subject.layer(x)
     if not isinstance(y, Tensor):
-        return f"the layer returned a {type(y).__name__}, expected a tensor {list(x.shape)}"
-    if y.shape != x.shape or y.dtype != x.dtype:
-        return f"the output is {list(y.shape)} {_name(y)}, expected {list(x.shape)} {_name(x)}"
+        return f"the layer returned a {type(y).__name__}, expected a tensor {list(shape)}"
+    if tuple(y.shape) != shape or y.dtype != dtype:
+        return f"the output is {list(y.shape)} {_name(y.dtype)}, expected {list(shape)} {_name(dtype)}"
     return "the layer writes into its input" if x._version != written else None
 
 
-def _name(tensor: Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _against_itself(subject: Subject, y: Tensor) -> Outcome:
@@ -96,23 +100,18 @@ def _against_itself(subject: Subject, y: Tensor) -> Outcome:
     return Outcome(values, notes)
 
 
-def _against_reference(subject: Subject, y: Tensor, seen: dict[str, Tensor]) -> Outcome:
-    case, choice, order, notes = subject.case, seen.get("choice"), seen.get("order"), []
-    eps = torch.finfo(torch_dtype(case)).eps
-    reference = reference_of(subject.layer)
-    forced = nullcontext() if choice is None else replaying(reference, choice, order)
-    with torch.no_grad(), observing(reference, own := Taps()), forced:
-        expected = reference(subject.x.detach().double())
-    if choice is not None:
-        worst, flipped = choice_fault(own.seen["scores"], choice, eps)
-        if worst > LOGIT_ERROR_EPS:
-            return Outcome(incorrect=f"the router's choice is not the best: a chosen score lies {worst:.3g} eps below")
-        if flipped:
-            notes.append(f"{flipped} choices differ from float64's, each between scores equal to rounding")
-    if order is not None:
-        worst = order_fault(own.seen["priority"][order].view(_groups(subject), -1), eps)
-        if worst > LOGIT_ERROR_EPS:
-            return Outcome(incorrect=f"tokens are not served by priority: one is {worst:.3g} eps above an earlier one")
+def _against_reference(subject: Subject, y: Tensor, seen: Sequence[dict[str, Tensor]]) -> Outcome:
+    case, eps = subject.case, torch.finfo(torch_dtype(subject.case)).eps
+    reference, x = reference_of(subject.layer), subject.x.detach()
+    with torch.no_grad(), tapping(reference) as own, _replaying(reference, seen):
+        expected = reference(x.double() if x.is_floating_point() else x)
+    flipped = 0
+    for shown, right in zip(seen, own, strict=True):
+        fault, differing = _routing_fault(subject, shown, right, eps)
+        if fault:
+            return Outcome(incorrect=fault)
+        flipped += differing
+    notes = [f"{flipped} choices differ from float64's, each between scores equal to rounding"] if flipped else []
     in_row, in_all = errors(y, expected, eps)
     row_limit, all_limit = allowed(case)
     if in_row > row_limit or in_all > all_limit:
@@ -121,6 +120,32 @@ def _against_reference(subject: Subject, y: Tensor, seen: dict[str, Tensor]) -> 
             f"(allowed {row_limit:.3g}) and {in_all:.3g} eps in all (allowed {all_limit:.3g})"
         )
     return Outcome(notes=notes)
+
+
+def _routing_fault(
+    subject: Subject, seen: dict[str, Tensor], right: dict[str, Tensor], eps: float
+) -> tuple[str | None, int]:
+    """Return what is wrong with what one part decided, by the float64 taps, and how many choices differ."""
+    flipped = 0
+    if "choice" in seen:
+        worst, flipped = choice_fault(right["scores"], seen["choice"], eps)
+        if worst > LOGIT_ERROR_EPS:
+            return f"the router's choice is not the best: a chosen score lies {worst:.3g} eps below", flipped
+    if "order" in seen:
+        worst = order_fault(right["priority"][seen["order"]].view(_groups(subject), -1), eps)
+        if worst > LOGIT_ERROR_EPS:
+            return f"tokens are not served by priority: one is {worst:.3g} eps above an earlier one", flipped
+    return None, flipped
+
+
+@contextmanager
+def _replaying(layer: Layer, seen: Sequence[dict[str, Tensor]]) -> Iterator[None]:
+    """Force on each part what it was seen to decide."""
+    with ExitStack() as stack:
+        for part, shown in zip(layer.parts, seen, strict=True):
+            if "choice" in shown:
+                stack.enter_context(replaying(part, shown["choice"], shown.get("order")))
+        yield
 
 
 def _groups(subject: Subject) -> int:
@@ -135,7 +160,11 @@ def errors(y: Tensor, expected: Tensor, eps: float) -> tuple[float, float]:
 
 
 def allowed(case: Case) -> tuple[float, float]:
-    """Return the errors that `case` may have, in eps, in its worst row and in all."""
+    """Return the errors that `case` may have, in eps, in its worst row and in all.
+
+    A model may have no more than a layer: the stream that its blocks add to grows as their errors do (24 blocks: 11 and
+    6 eps measured in float32, 4 and 1.4 in bfloat16).
+    """
     root = math.sqrt(max(case.d_model, case.d_ff, case.tokens)) if case.itemsize >= 4 else 0.0
     return ROW_EPS + ROW_GROWTH * root, ALL_EPS + ALL_GROWTH * root
 

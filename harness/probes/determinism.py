@@ -8,10 +8,10 @@ Each axis varies one thing and holds the rest (Thinking Machines 2025 and vLLM's
 - `composition`: other companions, at the same place in a batch of the same size. They are drawn around another mean,
   as the tokens of another text are, so that they load other experts.
 
-The layer is in eval mode: noise belongs to training. Rows (tokens) are compared bit for bit, and by their largest error
-in eps of the row. The cause is settled by float64: a difference that stays there is none of rounding, it is the layer's
-design (capacity drops, coupling); one that goes away is a flipped routing choice or plain rounding.
-`docs/method.md` has the table.
+The layer is in eval mode: noise belongs to training. Rows (tokens, or what comes out of an image) are compared bit for
+bit, and by their largest error in eps of the row. The cause is settled by float64: a difference that stays there is
+none of rounding, it is the layer's design (capacity drops, coupling); one that goes away is a flipped routing choice or
+plain rounding. `docs/method.md` has the table.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from torch import Tensor
 from harness.declare.plugins import is_plugin
 from harness.devices.interface import Device
 from harness.layers import reference_of
-from harness.layers.interface import Layer, NoReference, evaluating, observing
+from harness.layers.interface import Layer, NoReference, evaluating
 from harness.probes.outcome import Measured, Outcome, Settings
-from harness.probes.rows import Taps, equal_rows, scaled_change
-from harness.probes.subject import Subject, normal
+from harness.probes.rows import equal_rows, scaled_change, tapping
+from harness.probes.subject import Subject, draw_input
 
 AXES = ("run", "batch_size", "position", "composition")
 METRICS = tuple(f"det_{axis}{end}" for axis in AXES for end in ("", "_max_rel", "_cause"))
@@ -66,11 +66,16 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
 
 
 def _inputs(subject: Subject, seed: int) -> tuple[Tensor, Tensor]:
-    """Return the batch [B, m, D] and the companions [B, m, D], around another mean of a norm like a token's."""
-    batch = subject.case.batch if subject.case.batch > 1 else BATCH_OF_ONE
-    x = normal(subject.case, subject.layer, seed, batch=batch)
-    mean = normal(subject.case, subject.layer, seed + 2, batch=1)[:, :1]  # [1, 1, D]
-    return x, normal(subject.case, subject.layer, seed + 3, batch=batch) + mean
+    """Return a batch and companions of its shape.
+
+    Companions stand around another mean of a norm like a token's; ids are those of an eighth of the vocabulary.
+    """
+    case, layer = subject.case, subject.layer
+    batch = case.batch if case.batch > 1 else BATCH_OF_ONE
+    x, others = draw_input(case, layer, seed, batch=batch), draw_input(case, layer, seed + 3, batch=batch)
+    if not x.is_floating_point():
+        return x, others % max(1, (case.vocabulary or 1) // 8)
+    return x, others + draw_input(case, layer, seed + 2, batch=1)[:, :1]  # [1, 1, D]
 
 
 class _Scene:
@@ -78,9 +83,9 @@ class _Scene:
 
     def __init__(self, layer: Layer, forward: Callable[[Tensor], Tensor], x: Tensor, others: Tensor) -> None:
         self.layer, self.forward, self.x, self.others = layer, forward, x, others
-        self.taps = Taps()
-        with observing(layer, self.taps):
-            self.full = forward(x)  # [B, m, D]
+        with tapping(layer) as taps:
+            self.full = forward(x)  # [B, m, D], or as `output_shape` says
+        self.shown = {name for seen in taps for name in seen}
         if layer.case.compile:  # what was observed is the eager layer
             self.full = forward(x)
 
@@ -91,7 +96,8 @@ class _Scene:
             reference = reference_of(self.layer)
         except NoReference:
             return None
-        return _Scene(reference, reference, self.x.double(), self.others.double())
+        wide = (x.double() if x.is_floating_point() else x for x in (self.x, self.others))
+        return _Scene(reference, reference, *wide)
 
     @cached_property
     def is_random(self) -> bool:
@@ -101,7 +107,7 @@ class _Scene:
     def compare(self, axis: str) -> tuple[float, float, int]:
         """Return the share of rows bit-equal, the largest change in eps, and the number of rows compared."""
         equal = rows = 0
-        worst, eps = 0.0, torch.finfo(self.x.dtype).eps
+        worst, eps = 0.0, torch.finfo(self.full.dtype).eps
         for before, after in _PAIRS[axis](self):
             same = equal_rows(before, after)
             equal, rows = equal + int(same.sum()), rows + same.numel()
@@ -160,12 +166,12 @@ def _probed(batch: int) -> list[int]:
 
 def _cause(scene: _Scene, axis: str, worst: float) -> str | None:
     """Return why rows differ along `axis`, by at most `worst` eps; None where it cannot be told."""
-    half = scene.x.element_size() < torch.float32.itemsize
+    half = scene.full.element_size() < torch.float32.itemsize
     if worst <= (HALF_ROUNDING_EPS if half else ROUNDING_EPS):
         return "rounding"
     if scene.in_float64 is None or scene.is_random:
         return None
     _, design, _ = scene.in_float64.compare(axis)
     if design > DESIGN_EPS:
-        return "drop" if "kept" in scene.taps.seen else "coupling"
-    return "routing_flip" if "choice" in scene.taps.seen else "rounding"
+        return "drop" if "kept" in scene.shown else "coupling"
+    return "routing_flip" if "choice" in scene.shown else "rounding"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 Shape = tuple[int, ...]
 
@@ -23,8 +23,22 @@ def grouped_mm_flops(a: Shape, b: Shape, *_: Any, **__: Any) -> int:
     return 2 * a[0] * a[1] * a[2] * b[2]
 
 
-FORMULAS: dict[Any, Callable[..., int]] = {torch.ops.aten._grouped_mm: grouped_mm_flops}
-"""Formula by operator; torch up to 2.15 counts 0 for grouped_mm."""
+def attention_flops(query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> int:
+    """Return the FLOPs of one fused attention [B, h, m, d_h], as torch has them for CUDA's: masks save nothing."""
+    return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
+
+
+def attention_backward_flops(upstream: Shape, query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> int:
+    """Return the FLOPs of its backward pass: five products, one of which computes the scores again."""
+    return int(sdpa_backward_flop_count(upstream, query, key, value))  # type: ignore[no-untyped-call]
+
+
+FORMULAS: dict[Any, Callable[..., int]] = {
+    torch.ops.aten._grouped_mm: grouped_mm_flops,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: attention_flops,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: attention_backward_flops,
+}
+"""Formula by operator; torch up to 2.15 counts 0 for grouped_mm and for a CPU's fused attention."""
 
 
 def count_flops(run: Callable[[], object]) -> int:

@@ -37,8 +37,9 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
 
 
 def saved_bytes(subject: Subject) -> int:
-    """Return the bytes that the forward pass keeps for backward, weights and input left out."""
-    own = {tensor.untyped_storage().data_ptr() for tensor in (*subject.layer.parameters(), subject.x)}
+    """Return the bytes that the forward pass keeps for backward, weights, tables of positions and input left out."""
+    standing = (*subject.layer.parameters(), *subject.layer.buffers(), subject.x)
+    own = {tensor.untyped_storage().data_ptr() for tensor in standing}
     kept: dict[int, int] = {}
     alive: list[Tensor] = []  # a freed storage could give its address to the next one, which would then not count
 

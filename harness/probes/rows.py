@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
 import torch
 from torch import Tensor
 
-from harness.layers.interface import Phase
+from harness.layers.interface import Layer, Phase, observing
 
 
 class Taps:
@@ -25,6 +28,16 @@ class Taps:
     def tap(self, name: str, value: Tensor) -> None:
         """Keep the tensor."""
         self.seen[name] = value.detach()
+
+
+@contextmanager
+def tapping(layer: Layer) -> Iterator[list[dict[str, Tensor]]]:
+    """Yield what each part of `layer` shows at its taps in the block, by name: one dictionary a part."""
+    taps = [Taps() for _ in layer.parts]
+    with ExitStack() as stack:
+        for part, own in zip(layer.parts, taps, strict=True):
+            stack.enter_context(observing(part, own))
+        yield [own.seen for own in taps]
 
 
 def equal_rows(a: Tensor, b: Tensor) -> Tensor:

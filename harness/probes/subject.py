@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from harness.case import Case
-from harness.layers.interface import Layer, parts, torch_dtype
+from harness.declare.scopes import input_shape, output_shape, reads
+from harness.layers.interface import Layer, torch_dtype
 from harness.probes.compiled import Compiled
 
 LEARNING_RATE = 0.0
@@ -27,9 +28,9 @@ class Subject:
     case: Case
     layer: Layer
     x: Tensor
-    """Input [B, m, D]; requires grad where the pass does."""
+    """Input, such as [B, m, D]; requires grad where the pass does, and it is no ids."""
     upstream: Tensor
-    """Gradient of the output [B, m, D]; unused in `forward`."""
+    """Gradient of the output, shaped like it; unused in `forward`."""
     optimizer: torch.optim.Optimizer | None = field(default=None)
     """AdamW over the layer's weights in `train`."""
     compiled: Compiled | None = None
@@ -50,17 +51,17 @@ class Subject:
                 return self.forward(self.x)
         self.drop_gradients()
         y = self.forward(self.x)
-        losses = [part.auxiliary for part in parts(self.layer) if part.auxiliary is not None]
+        losses = [part.auxiliary for part in self.layer.parts if part.auxiliary is not None]
         torch.autograd.backward([y, *losses], [self.upstream, *(torch.ones_like(loss) for loss in losses)])
         if self.optimizer is not None:
             self.optimizer.step()
-            for part in parts(self.layer):
+            for part in self.layer.parts:
                 part.after_step(LEARNING_RATE)
         return y
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the layer's output for `x` [.., m, D]."""
-        looked_at = self.layer.observer is not None or self.layer.replay is not None
+        """Return the layer's output for `x`, a batch of any size."""
+        looked_at = any(part.observer is not None or part.replay is not None for part in self.layer.parts)
         y = self.layer(x) if self.compiled is None or looked_at else self.compiled(x)
         assert isinstance(y, Tensor)
         return y
@@ -68,7 +69,7 @@ class Subject:
     def drop_gradients(self) -> None:
         """Give the memory of all gradients back, and of what would lead to them."""
         self.x.grad = None
-        for part in parts(self.layer):
+        for part in self.layer.parts:
             part.auxiliary = None
         for weight in self.layer.parameters():
             weight.grad = None
@@ -77,23 +78,40 @@ class Subject:
 def make_subject(case: Case, layer: Layer, *, seed: int = 0) -> Subject:
     """Return the subject of `case` on a built `layer`, which other cases may share.
 
-    Input and upstream gradient are standard normal and the same for every layer of that shape. AdamW and the loss-free
-    balance run with a rate of zero: their work is the same, and what cases share stays what it is, bit for bit.
+    Input and upstream gradient are standard normal (ids: even) and the same for every layer of that shape. AdamW and
+    the loss-free balance run with a rate of zero: their work is the same, and what cases share stays what it is, bit
+    for bit.
     """
     layer.train(case.trains)
     for weight in layer.parameters():
         weight.requires_grad_(case.trains)
-    x = normal(case, layer, seed).requires_grad_(case.trains)
-    upstream = normal(case, layer, seed + 1)
+    x = draw_input(case, layer, seed)
+    x.requires_grad_(case.trains and x.is_floating_point())
+    upstream = normal(case, layer, seed + 1, output_shape(case))
     optimizer = None
     if case.pass_ == "train":
         optimizer = torch.optim.AdamW(layer.parameters(), lr=LEARNING_RATE, fused=True)
     return Subject(case, layer, x, upstream, optimizer, Compiled(layer) if case.compile else None)
 
 
-def normal(case: Case, layer: Layer, seed: int, *, batch: int | None = None) -> Tensor:
-    """Return standard normal numbers [B, m, D] in the case's dtype where the layer lives, the same for every layer."""
-    where = layer.device
-    generator = torch.Generator(device=where).manual_seed(seed)
-    shape = (batch or case.batch, case.tokens, case.d_model)
+def draw_input(case: Case, layer: Layer, seed: int, *, batch: int | None = None) -> Tensor:
+    """Return what goes into `case` where `layer` lives, the same for every layer of that shape.
+
+    Hidden states [B, m, D] and patches [B, m, 3 P^2] are standard normal, ids [B, m] are drawn evenly.
+    """
+    shape = input_shape(replace(case, batch=batch or case.batch))
+    if reads(case) != "ids":
+        return normal(case, layer, seed, shape)
+    where, generator = _source(layer, seed)
+    return torch.randint(case.vocabulary or 1, shape, generator=generator, device=where)
+
+
+def normal(case: Case, layer: Layer, seed: int, shape: tuple[int, ...]) -> Tensor:
+    """Return standard normal numbers in the case's dtype where the layer lives."""
+    where, generator = _source(layer, seed)
     return torch.randn(shape, generator=generator, device=where).to(torch_dtype(case))
+
+
+def _source(layer: Layer, seed: int) -> tuple[torch.device, torch.Generator]:
+    where = next(layer.parameters()).device
+    return where, torch.Generator(device=where).manual_seed(seed)

@@ -58,7 +58,7 @@ class Adapter(Layer):
                 for part, drawn in zip(parts, torch.split(whole, [part.shape[-1] for part in parts], -1), strict=True):
                     part.copy_(drawn)
 
-    def parts(self) -> tuple[nn.Module, nn.Module]:
+    def marked(self) -> tuple[nn.Module, nn.Module]:
         """Return the block's router and its experts, which are marked as phases while somebody looks."""
         raise NotImplementedError
 
@@ -71,7 +71,7 @@ class Adapter(Layer):
         if self.observer is None:
             y: Tensor = self.block(x)
         else:
-            with self._watched(self.observer, *self.parts()):
+            with self._watched(self.observer, *self.marked()):
                 y = self.block(x)
         return y
 

@@ -56,7 +56,7 @@ class MegaBlocks(Adapter):
             "ffn.w2": (bank.w2.view(shape),),
         }
 
-    def parts(self) -> tuple[nn.Module, nn.Module]:
+    def marked(self) -> tuple[nn.Module, nn.Module]:
         """Return the router, and the experts with what moves tokens to them and back."""
         return self.block.router, self.block.experts
 

@@ -54,7 +54,7 @@ class TransformersBlock(Adapter):
             "ffn.w2": (experts.down_proj.transpose(1, 2),),
         }
 
-    def parts(self) -> tuple[nn.Module, nn.Module]:
+    def marked(self) -> tuple[nn.Module, nn.Module]:
         """Return the router, and the experts with what moves tokens to them and back."""
         return self.block.gate, self.block.experts
 

@@ -58,7 +58,7 @@ class Tutel(Adapter):
         bank = self.block.experts
         return {"router": (self.block.gates[0].wg.weight.t(),), "ffn.w1": (bank.w1,), "ffn.w2": (bank.w2,)}
 
-    def parts(self) -> tuple[nn.Module, nn.Module]:
+    def marked(self) -> tuple[nn.Module, nn.Module]:
         """Return the gate and the experts; what is between them is dispatch and combine, and nobody's phase."""
         return self.block.gates[0], self.block.experts
 
