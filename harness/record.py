@@ -53,7 +53,7 @@ ENDS: dict[End, Ending] = {
     "crashed_python": Ending("crashed", "raised an error"),
     "device_lost": Ending("crashed", "lost the device", "the device was lost{where}: {what}"),
     "too_large": Ending("skipped", "too large", "does not fit: needs {needs}, {has}"),
-    "pruned": Ending("skipped", "beyond one that ran out of memory", "needs no less memory than {case}, which ran out "
+    "pruned": Ending("skipped", "beyond one out of memory", "needs no less memory than {smaller}, which ran out "
                      "of it; --no-prune measures it all the same"),
     "interrupted": Ending("skipped", "not reached", "the run was interrupted before it"),
     "over_budget": Ending("skipped", "not reached in time", "the time budget was used up before it"),

@@ -13,6 +13,7 @@ from statistics import median
 from typing import TypedDict
 
 from harness.case import Case
+from harness.declare.frontier import Frontier
 from harness.declare.planned import PlannedCase
 from harness.devices.ceilings import Ceilings
 from harness.engine.journal import Line
@@ -36,11 +37,18 @@ class Circumstances:
     ceilings: Ceilings | None = None
     stopped: End = "interrupted"
     """Why a case was not reached, where one was not."""
+    prune: bool = True
+    """Whether cases beyond one that ran out of memory were left out."""
 
 
-def fold(planned: PlannedCase, lines: Sequence[Line], where: Circumstances) -> AnyRecord:
-    """Return the record of one case from its visits, in the order in which they were made."""
-    if failed := _not_tried(planned, lines, where):
+def fold(
+    planned: PlannedCase, lines: Sequence[Line], where: Circumstances, frontier: Frontier | None = None
+) -> AnyRecord:
+    """Return the record of one case from its visits, in the order in which they were made.
+
+    `frontier` holds the cases that ran out of memory; None: nothing is left out for one of them.
+    """
+    if failed := _not_tried(planned, lines, where, frontier):
         return failed
     bad = next((line for line in lines if line.status != "ok"), None)
     if bad is not None and bad.status != "ok":
@@ -60,10 +68,15 @@ def fold(planned: PlannedCase, lines: Sequence[Line], where: Circumstances) -> A
 
 def fold_all(cases: Iterable[PlannedCase], lines: Iterable[Line], where: Circumstances) -> list[AnyRecord]:
     """Return the record of every case, in the order of `cases`."""
-    by_key: dict[str, list[Line]] = defaultdict(list)
+    cases, by_key, frontier = list(cases), defaultdict[str, list[Line]](list), Frontier()
+    full: set[str] = set()
     for line in lines:
         by_key[line.key].append(line)
-    return [fold(planned, by_key[planned.case.key], where) for planned in cases]
+        full |= {line.key} if line.status == "oom" else set()
+    for planned in cases:
+        if where.prune and planned.case.key in full:
+            frontier.add(planned.case)
+    return [fold(planned, by_key[planned.case.key], where, frontier) for planned in cases]
 
 
 class _Identity(TypedDict):
@@ -89,7 +102,9 @@ def _untried(case: Case, end: End, **facts: object) -> FailedRecord:
     return _failed(case, status, end, reason_of(end, **facts))
 
 
-def _not_tried(planned: PlannedCase, lines: Sequence[Line], where: Circumstances) -> FailedRecord | None:
+def _not_tried(
+    planned: PlannedCase, lines: Sequence[Line], where: Circumstances, frontier: Frontier | None
+) -> FailedRecord | None:
     """Return the record of a case that no worker was asked for, or None."""
     if planned.unsupported is not None:
         return _untried(planned.case, "unsupported", what=planned.unsupported)
@@ -97,7 +112,11 @@ def _not_tried(planned: PlannedCase, lines: Sequence[Line], where: Circumstances
         has = "less" if where.memory_bytes is None else show_bytes(where.memory_bytes)
         needs = show_bytes(planned.cost.memory_needed)
         return _untried(planned.case, "too_large", needs=needs, has=f"the device has {has}")
-    return None if lines else _untried(planned.case, where.stopped)
+    if lines:
+        return None
+    if frontier is not None and (full := frontier.before(planned.case)):
+        return _untried(planned.case, "pruned", smaller=full.id)
+    return _untried(planned.case, where.stopped)
 
 
 def _closed_forms(planned: PlannedCase) -> dict[str, Value]:

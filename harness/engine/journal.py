@@ -64,6 +64,10 @@ class Line(BaseModel):
     """The machine after the visit."""
     worker: int | None = None
     """Process id of the worker that answered."""
+    source: str | None = None
+    """Digest of the layer's source; with the case's key and `method` it is the visit's content key."""
+    method: str | None = None
+    """Digest of the probe's source and settings."""
 
     @property
     def place(self) -> tuple[str, str, int | None]:
@@ -86,6 +90,7 @@ class Journal:
         try:
             self._file: BinaryIO = path.open("ab", buffering=0)
             self._file.truncate(_whole_bytes(path.read_bytes()))
+            sync_folder(path.parent)
         except OSError as error:
             raise WriteError(path, error) from None
 
@@ -153,14 +158,15 @@ def write_durably(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise WriteError(path, error) from None
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Wait until the disk has the names of the files in a folder: a new file can be lost without."""
     folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -33,6 +33,7 @@ def run(
     command: str = "",
     worker: WorkerOptions | None = None,
     stopped: Stopped | None = None,
+    prune: bool = True,
 ) -> RunResult:
     """Measure what `plan` holds and leave a valid run in `folder`, also when interrupted by Ctrl-C or SIGTERM.
 
@@ -45,12 +46,13 @@ def run(
         ceilings: For mfu, hfu and the roofline; None leaves them out.
         command: The command line that reproduces the run.
         worker: How workers are started.
+        prune: Leave out cases that need no less memory than one that ran out of it; a resumed run does as it began.
         stopped: Whether the run is to stop, asked often; None: after Ctrl-C or SIGTERM.
 
     Raises:
         NoSuchDevice: The device is not here, or torch cannot use it.
         Busy: Another run holds the device or the folder.
-        ResumeMismatch: The run in `folder` was begun with another suite, harness, device or environment.
+        ResumeMismatch: The run in `folder` was begun with another suite, device or environment.
         RunFolderError: `folder` already holds a run, or with `resume` holds none, or cannot be read or written.
         WriteError: A file of the run cannot be written; what was written before stands.
         WorkerFailed: No worker can be started.
@@ -65,7 +67,7 @@ def run(
         elif (folder / RUN).exists():
             raise RunFolderError(f"{folder} already holds a run; go on with it by --resume, or name another folder")
         else:
-            document = manifest(plan, device, ceilings, command, options.threads)
+            document = manifest(plan, device, ceilings, command, options, prune=prune)
         asked = stopped or held.enter_context(stop_requests())
         try:
             return Sweep(plan, folder, document, device, options, progress or Silent(), asked).run()

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.declare.frontier import Frontier
 from harness.declare.planned import Plan
 from harness.declare.visits import Visit, visits
 from harness.devices.ceilings import Ceilings
@@ -22,6 +23,8 @@ from harness.engine.keeper import Answer, Keeper, WorkerOptions
 from harness.engine.process import Interrupted, Stopped
 from harness.engine.progress import Progress
 from harness.engine.protocol import Ready, Request
+from harness.engine.sources import Sources
+from harness.engine.standing import standing
 from harness.record import End
 
 
@@ -73,6 +76,9 @@ class Sweep:
         self._due = Counter(visit.key for visit in self._visits)
         self._lines: dict[str, list[Line]] = defaultdict(list)
         self._records: dict[str, AnyRecord] = {}
+        self._sources = Sources.of(plan, device.kind)
+        self._prune = bool(document.get("prune", True))
+        self._frontier = Frontier()
         self._facts_known = False
         self._end: End = "interrupted"
 
@@ -84,13 +90,8 @@ class Sweep:
             WorkerFailed: No worker can be started.
             RunFolderError: The journal cannot be read, or (WriteError) a file of the run cannot be written.
         """
-        self._document |= {"status": "running", "end": None, "finished": None}
-        write_run(self._folder, self._document)
-        for line in read_journal(self._folder / JOURNAL):
-            self._lines[line.key].append(line)
-        reused = self._count_lines()
+        reused = self._take_up()
         journal = Journal(self._folder / JOURNAL)
-        self._end = "interrupted"
         try:
             self._make_visits(journal)
             self._end = "ok"
@@ -103,8 +104,19 @@ class Sweep:
             journal.close()
             self._progress.end()
             records = self._write_down()
-        made = self._count_lines() - reused
-        return RunResult(self._folder, self._status, self._end, records, made, reused)
+        return RunResult(self._folder, self._status, self._end, records, self._count_lines() - reused, reused)
+
+    def _take_up(self) -> int:
+        """Take over the visits of an earlier sitting that still stand, and return how many they are."""
+        cases = {key: planned.case for key, planned in self._cases.items()}
+        found = standing(read_journal(self._folder / JOURNAL), cases, self._sources, resuming=True)
+        for line in found.lines:
+            self._take(line)
+        if found.lines or found.stale:
+            self._progress.remark(f"resumed: {found.sentence}")
+        self._document |= {"status": "running", "end": None, "finished": None, "sources": self._sources.as_dict()}
+        write_run(self._folder, self._document)
+        return len(found.lines)
 
     @property
     def _status(self) -> str:
@@ -124,6 +136,9 @@ class Sweep:
                 raise Interrupted
             if visit.key in self._records:  # it failed in an earlier visit, and has its status
                 continue
+            if not self._lines[visit.key] and self._frontier.before(self._cases[visit.key].case):
+                self._finish_case(visit.key)
+                continue
             if visit.round not in (None, round_):
                 # Each round has a worker of its own: where a process happens to lie in memory moves its times by more
                 # than all noise within it, so that an interval over rounds of one process would be too narrow.
@@ -131,7 +146,7 @@ class Sweep:
             round_ = visit.round
             line = self._visit(visit)
             journal.append(line)
-            self._lines[visit.key].append(line)
+            self._take(line)
             self._progress.visited(line)
             if line.status != "ok" or len(self._lines[visit.key]) == self._due[visit.key]:
                 self._finish_case(visit.key)
@@ -142,11 +157,18 @@ class Sweep:
         case = self._cases[visit.key].case
         request = Request(visit.index, case.variant, case.as_dict(), visit.probe, self._settings())
         try:
-            return _line(visit, case.id, self._keeper.ask(request, self._measure.timeout))
+            answer = self._keeper.ask(request, self._measure.timeout)
         except NoSuchDevice:
             if self._facts_known:  # it was here when the run began
                 raise DeviceLost from None
             raise
+        return _line(visit, case.id, answer, *self._sources.of_visit(case, visit.probe))
+
+    def _take(self, line: Line) -> None:
+        """Count a visit that was made."""
+        self._lines[line.key].append(line)
+        if line.status == "oom" and self._prune:
+            self._frontier.add(self._cases[line.key].case)
 
     def _settings(self) -> dict[str, float | int]:
         return {name: getattr(self._measure, name) for name in ("seconds_per_visit", "min_samples", "seed")}
@@ -171,7 +193,7 @@ class Sweep:
             ceilings=None if ceilings is None else Ceilings(**ceilings),
             stopped=self._end,
         )
-        return fold(self._cases[key], self._lines[key], where)
+        return fold(self._cases[key], self._lines[key], where, self._frontier)
 
     def _write_down(self) -> list[AnyRecord]:
         records = [self._records.get(key) or self._fold(key) for key in self._cases]
@@ -183,10 +205,11 @@ class Sweep:
         return sum(map(len, self._lines.values()))
 
 
-def _line(visit: Visit, case_id: str, answer: Answer) -> Line:
+def _line(visit: Visit, case_id: str, answer: Answer, source: str, method: str) -> Line:
     """Return the visit as the journal keeps it; raise pydantic.ValidationError where the worker's answer is no such."""
     result = asdict(answer.result)
     own = {"key": visit.key, "id": case_id, "probe": visit.probe, "round": visit.round}
     seen = {"started": answer.started, "seconds": round(answer.seconds, 6), "worker": answer.worker}
     del result["spent"]  # it is for the keeper alone
-    return Line.model_validate(result | own | seen | {"exit_code": answer.exit_code})
+    stands_on = {"source": source, "method": method}
+    return Line.model_validate(result | own | seen | stands_on | {"exit_code": answer.exit_code})
