@@ -61,6 +61,13 @@ ENDS: dict[End, Ending] = {
 }  # fmt: skip
 """Every end, with its one status and its one sentence."""
 
+CUT_SHORT: dict[End, str] = {
+    "interrupted": "the run was interrupted",
+    "over_budget": "the run's time budget was used up",
+    "no_device": "the device was lost",
+}
+"""What ended a run before all of its visits were made, by the end of the cases that it did not reach."""
+
 SPOILED: frozenset[End] = frozenset({"device_lost"})
 """Ends that say nothing about the case: a resumed run makes such a visit again."""
 

@@ -575,6 +575,37 @@ def test_a_visit_that_lost_the_device_is_made_again(folder: Path) -> None:
     assert set(outcomes(folder).values()) == {"ok"}
 
 
+def test_a_budget_ends_the_run_with_whole_rounds_of_all_cases(folder: Path) -> None:
+    chosen = make_plan("a", "b", "waits", probes='"latency", "routing"', rounds=4)
+    result = measure(folder, chosen, budget=1.5)
+    assert (result.status, result.end) == ("interrupted", "over_budget")
+    document = read_run(folder).document
+    assert (document["end"], document["budget_s"]) == ("over_budget", 1.5)
+    notes = [note for record in result.records for note in record.notes]
+    assert all(note.startswith("the run's time budget was used up: ") for note in notes)
+    assert notes
+    (folder.parent / "go").touch()
+    second = measure(folder, chosen, resume=True)
+    assert (second.end, second.reused) == ("ok", result.visited)
+    assert read_run(folder).document["budget_s"] is None
+
+
+def test_cases_that_a_budget_did_not_reach_say_so(folder: Path) -> None:
+    measure(folder, make_plan("a"), budget=1e-9)
+    (record,) = read_run(folder).records
+    assert (record.status, record.end) == ("skipped", "over_budget")
+    assert record.reason == "the time budget was used up before it"
+
+
+def test_a_case_that_may_not_hold_what_it_needs_says_so(folder: Path) -> None:
+    chosen = with_cases(make_plan("a"), fits=False)
+    folder.mkdir()
+    run(chosen, folder, device_kind="cpu", worker=replace(scripted(folder.parent / "log"), memory_bytes=1 << 10))
+    assert re.fullmatch(
+        r"does not fit: needs [\d.]+ KiB, a worker may hold 1\.00 KiB \(--memory\)", reason(folder, "a")
+    )
+
+
 def batches(*sizes: int) -> Plan:
     """Return a plan over the batch; the scripted worker runs out of memory at 8 and more."""
     text = make_plan("full").suite.source

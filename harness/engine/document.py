@@ -69,6 +69,8 @@ class RunDocument(_Shape):
     status: Literal["running", "complete", "interrupted"]
     end: End | None = None
     """Why the run ended; None while it is going on, and in runs of versions that kept only the status."""
+    budget_s: float | None = None
+    """Seconds that its last sitting was given; None: no end."""
     sources: _Sources | None = None
     prune: bool = True
     memory_limit: int | None = Field(None, ge=1)

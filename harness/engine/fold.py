@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from harness.case import Case
 from harness.declare.frontier import Frontier
@@ -19,7 +19,7 @@ from harness.devices.ceilings import Ceilings
 from harness.engine.journal import Line
 from harness.judge.stats import median_interval
 from harness.metrics import METRICS, show_bytes
-from harness.record import ENDS, End, FailedRecord, FailedStatus, OkRecord, Value, reason_of
+from harness.record import CUT_SHORT, ENDS, End, FailedRecord, FailedStatus, OkRecord, Value, reason_of
 
 AnyRecord = OkRecord | FailedRecord
 
@@ -34,11 +34,26 @@ class Circumstances:
     """Visits that a case was to have; None: not to be counted."""
     memory_bytes: int | None = None
     """What the device has, for the sentence on a case that does not fit."""
+    may_hold: int | None = None
+    """What a worker may hold of the host's memory, where the device has no other; None: all."""
     ceilings: Ceilings | None = None
     stopped: End = "interrupted"
     """Why a case was not reached, where one was not."""
     prune: bool = True
     """Whether cases beyond one that ran out of memory were left out."""
+
+    @classmethod
+    def of(cls, document: dict[str, Any], **known: Any) -> Circumstances:
+        """Return what run.json says, and what is `known` beside it."""
+        ceilings, device = document.get("ceilings"), document["device"]
+        return cls(
+            rounds=document["suite"]["measure"]["rounds"],
+            memory_bytes=device.get("memory_bytes"),
+            may_hold=document.get("memory_limit") if device.get("kind") == "cpu" else None,
+            ceilings=None if ceilings is None else Ceilings(**ceilings),
+            prune=document.get("prune", True),
+            **({"stopped": end} if (end := document.get("end")) in CUT_SHORT else {}) | known,
+        )
 
 
 def fold(
@@ -61,7 +76,8 @@ def fold(
         if "hfu" in metrics and float(metrics["hfu"].value) > 1:
             notes.append("hfu is above 1: this device's measured ceilings are too low; measure them again (doctor)")
     if where.visits is not None and len(lines) < where.visits:
-        notes.append(f"the run was interrupted: {len(lines)} of this case's {where.visits} visits were made")
+        why = CUT_SHORT.get(where.stopped, "the run is still going")
+        notes.append(f"{why}: {len(lines)} of this case's {where.visits} visits were made")
     in_order = {name: metrics[name] for name in METRICS if name in metrics}
     return OkRecord(**_identity(planned.case), backend=_backend(lines), notes=notes, metrics=in_order)
 
@@ -109,14 +125,21 @@ def _not_tried(
     if planned.unsupported is not None:
         return _untried(planned.case, "unsupported", what=planned.unsupported)
     if planned.fits is False:
-        has = "less" if where.memory_bytes is None else show_bytes(where.memory_bytes)
-        needs = show_bytes(planned.cost.memory_needed)
-        return _untried(planned.case, "too_large", needs=needs, has=f"the device has {has}")
+        return _untried(
+            planned.case, "too_large", needs=show_bytes(planned.cost.memory_needed), has=_room(planned, where)
+        )
     if lines:
         return None
     if frontier is not None and (full := frontier.before(planned.case)):
         return _untried(planned.case, "pruned", smaller=full.id)
     return _untried(planned.case, where.stopped)
+
+
+def _room(planned: PlannedCase, where: Circumstances) -> str:
+    """Return in words what there is of memory for a case that needs more."""
+    if where.may_hold is not None and planned.cost.memory_needed > where.may_hold:
+        return f"a worker may hold {show_bytes(where.may_hold)} (--memory)"
+    return f"the device has {'less' if where.memory_bytes is None else show_bytes(where.memory_bytes)}"
 
 
 def _closed_forms(planned: PlannedCase) -> dict[str, Value]:

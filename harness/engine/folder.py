@@ -13,7 +13,6 @@ from typing import Any
 from harness.case import Case
 from harness.declare.costs import cost
 from harness.declare.planned import PlannedCase
-from harness.devices.ceilings import Ceilings
 from harness.engine.document import fault
 from harness.engine.fold import AnyRecord, Circumstances, fold_all
 from harness.engine.journal import Line, RunFolderError, check_schema, read_journal, sync_folder, write_durably
@@ -148,15 +147,8 @@ def _fold_document(folder: Path, document: dict[str, Any], lines: list[Line]) ->
         cases = [_planned(entry) for entry in document["cases"]]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunFolderError(f"{folder / RUN} holds a case that this version cannot read: {error}") from None
-    ceilings = None if document.get("ceilings") is None else Ceilings(**document["ceilings"])
-    where = Circumstances(
-        document["suite"]["measure"]["rounds"],
-        memory_bytes=document["device"].get("memory_bytes"),
-        ceilings=ceilings,
-        prune=document.get("prune", True),
-    )
     known = {planned.case.key: planned.case for planned in cases}
-    return fold_all(cases, standing(lines, known, Sources.from_document(document)).lines, where)
+    return fold_all(cases, standing(lines, known, Sources.from_document(document)).lines, Circumstances.of(document))
 
 
 def _planned(entry: dict[str, Any]) -> PlannedCase:

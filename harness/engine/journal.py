@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -87,12 +87,14 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
-            self._file: BinaryIO = path.open("ab", buffering=0)
-            self._file.truncate(_whole_bytes(path.read_bytes()))
-            sync_folder(path.parent)
-        except OSError as error:
-            raise WriteError(path, error) from None
+        with ExitStack() as opened:
+            try:
+                self._file: BinaryIO = opened.enter_context(path.open("ab", buffering=0))
+                self._file.truncate(_whole_bytes(path.read_bytes()))
+                sync_folder(path.parent)
+            except OSError as error:
+                raise WriteError(path, error) from None
+            opened.pop_all()
 
     def append(self, line: Line) -> None:
         """Write one line and wait until the disk has it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from harness.declare.planned import Plan
@@ -34,6 +35,7 @@ def run(
     worker: WorkerOptions | None = None,
     stopped: Stopped | None = None,
     prune: bool = True,
+    budget: float | None = None,
 ) -> RunResult:
     """Measure what `plan` holds and leave a valid run in `folder`, also when interrupted by Ctrl-C or SIGTERM.
 
@@ -47,6 +49,7 @@ def run(
         command: The command line that reproduces the run.
         worker: How workers are started.
         prune: Leave out cases that need no less memory than one that ran out of it; a resumed run does as it began.
+        budget: Seconds after which the run ends with what it has; what tells most is then measured first. None: no end.
         stopped: Whether the run is to stop, asked often; None: after Ctrl-C or SIGTERM.
 
     Raises:
@@ -64,13 +67,15 @@ def run(
         if resume:
             document = read_document(folder)
             check_resumable(document, plan, device)
+            options = replace(options, memory_bytes=document.get("memory_limit") or options.memory_bytes)
         elif (folder / RUN).exists():
             raise RunFolderError(f"{folder} already holds a run; go on with it by --resume, or name another folder")
         else:
             document = manifest(plan, device, ceilings, command, options, prune=prune)
+        document["budget_s"] = budget
         asked = stopped or held.enter_context(stop_requests())
         try:
-            return Sweep(plan, folder, document, device, options, progress or Silent(), asked).run()
+            return Sweep(plan, folder, document, device, options, progress or Silent(), asked, budget).run()
         except (NoSuchDevice, WriteError) as error:
             begun = resume or (isinstance(error, WriteError) and (folder / RUN).exists())
             if not begun:

@@ -5,6 +5,7 @@ Whatever happens to one case, the sweep goes on to the next.
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,6 @@ from typing import Any
 from harness.declare.frontier import Frontier
 from harness.declare.planned import Plan
 from harness.declare.visits import Visit, visits
-from harness.devices.ceilings import Ceilings
 from harness.devices.interface import NoSuchDevice
 from harness.devices.names import Detected
 from harness.engine.fold import AnyRecord, Circumstances, fold
@@ -36,7 +36,7 @@ class RunResult:
     status: str
     """complete or interrupted."""
     end: End
-    """Why the run ended: ok, interrupted, or no_device."""
+    """Why the run ended: ok, or what CUT_SHORT lists."""
     records: list[AnyRecord]
     """One for every planned case, as in records.jsonl."""
     visited: int
@@ -61,18 +61,20 @@ class Sweep:
         options: WorkerOptions,
         progress: Progress,
         stopped: Stopped,
+        budget: float | None = None,
     ) -> None:
         self._folder = folder
         self._document = document
         self._device = device
         self._progress = progress
-        self._stopped = stopped
+        self._asked = stopped
+        self._deadline = None if budget is None else time.monotonic() + budget
         self._keeper = Keeper(
-            options.command(device.kind), folder / LOG, stopped, self._note_device, options.memory_bytes
+            options.command(device.kind), folder / LOG, self._stopped, self._note_device, options.memory_bytes
         )
         self._measure = plan.suite.measure
         self._cases = {planned.case.key: planned for planned in plan.cases}
-        self._visits = visits(plan, options.cache_bytes)
+        self._visits = visits(plan, options.cache_bytes, in_budget=budget is not None)
         self._due = Counter(visit.key for visit in self._visits)
         self._lines: dict[str, list[Line]] = defaultdict(list)
         self._records: dict[str, AnyRecord] = {}
@@ -96,7 +98,7 @@ class Sweep:
             self._make_visits(journal)
             self._end = "ok"
         except Interrupted:
-            pass
+            self._end = "interrupted" if self._asked() else "over_budget"
         except DeviceLost:
             self._end = "no_device"
         finally:
@@ -117,6 +119,10 @@ class Sweep:
         self._document |= {"status": "running", "end": None, "finished": None, "sources": self._sources.as_dict()}
         write_run(self._folder, self._document)
         return len(found.lines)
+
+    def _stopped(self) -> bool:
+        """Return whether the run is to stop: somebody asked for it, or its time is up."""
+        return self._asked() or (self._deadline is not None and time.monotonic() >= self._deadline)
 
     @property
     def _status(self) -> str:
@@ -185,14 +191,7 @@ class Sweep:
         self._progress.finished(self._records[key])
 
     def _fold(self, key: str) -> AnyRecord:
-        ceilings = self._document.get("ceilings")
-        where = Circumstances(
-            rounds=self._measure.rounds,
-            visits=self._due[key],
-            memory_bytes=self._document["device"].get("memory_bytes"),
-            ceilings=None if ceilings is None else Ceilings(**ceilings),
-            stopped=self._end,
-        )
+        where = Circumstances.of(self._document, visits=self._due[key], stopped=self._end)
         return fold(self._cases[key], self._lines[key], where, self._frontier)
 
     def _write_down(self) -> list[AnyRecord]:
