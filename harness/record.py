@@ -61,6 +61,20 @@ ENDS: dict[End, Ending] = {
 }  # fmt: skip
 """Every end, with its one status and its one sentence."""
 
+Mark = Literal["busy", "loaded", "stolen", "swapping", "shared_gpu", "throttled", "hot"]
+"""A state of the machine that may have moved a sample: a closed list; `harness/engine/marks.py` has the thresholds."""
+
+MARKS: dict[Mark, str] = {
+    "busy": "while other processes had the cores",
+    "loaded": "while more threads wanted to run than there are cores",
+    "stolen": "while the hypervisor gave the cores to other machines",
+    "swapping": "while memory was swapped",
+    "shared_gpu": "while other processes computed on the GPU",
+    "throttled": "while the device was slowed down",
+    "hot": "while the device was about to be slowed down for its heat",
+}
+"""Every mark, in words that end a sentence about samples that were taken."""
+
 CUT_SHORT: dict[End, str] = {
     "interrupted": "the run was interrupted",
     "over_budget": "the run's time budget was used up",
@@ -106,6 +120,8 @@ class _Line(_Strict):
     """The implementation that ran: what `best` picked."""
     notes: list[str] = []
     """Sentences about this case that a reader should see: not measured and why, unsteady, flipped rows."""
+    marks: dict[Mark, int] = {}
+    """Rounds of latency that were taken under each state of the machine that may have moved them."""
 
 
 class OkRecord(_Line):

@@ -71,9 +71,14 @@ def answer(request: Request, folder: Path) -> Result:
         values["latency_ms"] = list(LATENCY_MS)
     if request.probe == "determinism":
         values |= {"det_run": 1.0, "det_run_cause": "none"}
+    before: dict[str, Fact] = {"load_per_core": 0.1}
     spent = "it left a thread" if request.variant == "spent" else None
     state: dict[str, Fact] = {"load_1min": 0.5}
-    return Result(request.visit, "ok", values=values, n={"det_run": 16}, backend="fused", state=state, spent=spent)
+    if request.variant == "disturbed" and request.probe == "latency":
+        state = {"others_percent": 40.0, "core_seconds": 2.0}
+    return Result(
+        request.visit, "ok", values=values, n={"det_run": 16}, backend="fused", state=state, before=before, spent=spent
+    )
 
 
 def befall(request: Request, folder: Path) -> None:

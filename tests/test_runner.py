@@ -606,6 +606,14 @@ def test_a_case_that_may_not_hold_what_it_needs_says_so(folder: Path) -> None:
     )
 
 
+def test_a_visit_beside_others_is_marked_in_journal_and_record(folder: Path) -> None:
+    measure(folder, make_plan("disturbed", rounds=3))
+    run = read_run(folder)
+    assert [line.marks for line in run.lines] == [[], ["busy"], ["busy"], ["busy"]]
+    assert run.lines[-1].before == {"load_per_core": 0.1}
+    assert run.records[0].marks == {"busy": 3}
+
+
 def batches(*sizes: int) -> Plan:
     """Return a plan over the batch; the scripted worker runs out of memory at 8 and more."""
     text = make_plan("full").suite.source

@@ -6,7 +6,7 @@ The first visit that is not ok decides the status, and the case then has no numb
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -19,7 +19,7 @@ from harness.devices.ceilings import Ceilings
 from harness.engine.journal import Line
 from harness.judge.stats import median_interval
 from harness.metrics import METRICS, show_bytes
-from harness.record import CUT_SHORT, ENDS, End, FailedRecord, FailedStatus, OkRecord, Value, reason_of
+from harness.record import CUT_SHORT, ENDS, MARKS, End, FailedRecord, FailedStatus, Mark, OkRecord, Value, reason_of
 
 AnyRecord = OkRecord | FailedRecord
 
@@ -79,7 +79,9 @@ def fold(
         why = CUT_SHORT.get(where.stopped, "the run is still going")
         notes.append(f"{why}: {len(lines)} of this case's {where.visits} visits were made")
     in_order = {name: metrics[name] for name in METRICS if name in metrics}
-    return OkRecord(**_identity(planned.case), backend=_backend(lines), notes=notes, metrics=in_order)
+    marked = _marked(lines)
+    notes += [f"{count} of {where.rounds} rounds were taken {MARKS[mark]}" for mark, count in marked.items()]
+    return OkRecord(**_identity(planned.case), backend=_backend(lines), notes=notes, marks=marked, metrics=in_order)
 
 
 def fold_all(cases: Iterable[PlannedCase], lines: Iterable[Line], where: Circumstances) -> list[AnyRecord]:
@@ -212,6 +214,12 @@ def _per_second(latency: Value, amount: float) -> Value:
 
 def _backend(lines: Sequence[Line]) -> str | None:
     return next((line.backend for line in lines if line.backend), None)
+
+
+def _marked(lines: Sequence[Line]) -> dict[Mark, int]:
+    """Return how many rounds bear each mark, in the order of MARKS."""
+    counts = Counter(mark for line in lines if line.round is not None for mark in line.marks)
+    return {mark: counts[mark] for mark in MARKS if counts[mark]}
 
 
 def _notes(lines: Sequence[Line]) -> list[str]:

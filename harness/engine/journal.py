@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness.record import SCHEMA, End, FailedStatus
+from harness.record import SCHEMA, End, FailedStatus, Mark
 
 
 class RunFolderError(Exception):
@@ -62,6 +62,10 @@ class Line(BaseModel):
     """Of these, seconds spent to build the layer and its input."""
     state: dict[str, str | int | float | bool | None] = {}
     """The machine after the visit."""
+    before: dict[str, str | int | float | bool | None] = {}
+    """The machine before it."""
+    marks: list[Mark] = []
+    """What of that may have moved its numbers."""
     worker: int | None = None
     """Process id of the worker that answered."""
     source: str | None = None

@@ -20,6 +20,7 @@ from harness.engine.fold import AnyRecord, Circumstances, fold
 from harness.engine.folder import JOURNAL, LOG, write_records, write_run
 from harness.engine.journal import Journal, Line, read_journal, utc_now
 from harness.engine.keeper import Answer, Keeper, WorkerOptions
+from harness.engine.marks import marks
 from harness.engine.process import Interrupted, Stopped
 from harness.engine.progress import Progress
 from harness.engine.protocol import Ready, Request
@@ -208,7 +209,8 @@ def _line(visit: Visit, case_id: str, answer: Answer, source: str, method: str) 
     """Return the visit as the journal keeps it; raise pydantic.ValidationError where the worker's answer is no such."""
     result = asdict(answer.result)
     own = {"key": visit.key, "id": case_id, "probe": visit.probe, "round": visit.round}
-    seen = {"started": answer.started, "seconds": round(answer.seconds, 6), "worker": answer.worker}
+    seen: dict[str, Any] = {"started": answer.started, "seconds": round(answer.seconds, 6), "worker": answer.worker}
     del result["spent"]  # it is for the keeper alone
     stands_on = {"source": source, "method": method}
+    seen["marks"] = marks(answer.result.before, answer.result.state)
     return Line.model_validate(result | own | seen | stands_on | {"exit_code": answer.exit_code})
