@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -171,6 +172,7 @@ def read_run(folder: Path) -> Run:
     Raises:
         ReportError: It is no run directory, its `run.json` cannot be read, or a newer harness wrote it.
     """
+    _refuse_links(folder)
     file = _read_file(folder)
     try:
         text = (folder / "records.jsonl").read_bytes()
@@ -182,6 +184,13 @@ def read_run(folder: Path) -> Run:
     records, damage = _parse_records(text, folder)
     seconds = _visit_seconds(folder / "journal.jsonl")
     return Run(name=folder.resolve().name, file=file, records=records, damage=damage, seconds=seconds)
+
+
+def _refuse_links(folder: Path) -> None:
+    """Refuse a folder in which something leads out of it: its report would be written elsewhere."""
+    with suppress(OSError):  # no folder has its own sentence
+        if found := next((path for path in folder.iterdir() if path.is_symlink()), None):
+            raise ReportError(f"{found} is a link, and a run's folder holds files alone; remove it.")
 
 
 def _read_file(folder: Path) -> RunFile:
