@@ -32,7 +32,7 @@ class Case:
     variant: str
     """Name of the suite's variant that this case belongs to."""
     layer: str
-    """Kind: dense, token_choice, expert_choice, soft."""
+    """Kind: dense, dense_moe, token_choice, expert_choice, soft."""
     d_model: int
     d_ff: int
     """Hidden width of the dense FFN, or of one expert."""
@@ -63,7 +63,28 @@ class Case:
     routing: str | None = None
     """How the load is distributed; `learned` is the layer's own router."""
     shared_experts: int | None = None
+    gate: str | None = None
+    """Token choice: what weighs an expert's output; see `harness/layers/gates.py`."""
+    noise: str | None = None
+    """What is added to the router's logits in training: none, shazeer or vmoe."""
+    drop: str | None = None
+    """Who goes without where capacity is short: the last by position, or the last by priority; None: dropless."""
+    balance: str | None = None
+    """The load-balance loss that `train` adds to the objective, or `none`; loss-free `bias` is one of them."""
+    mixing: str | None = None
+    """Soft MoE: its dispatch and combine weights, or one of the paper's ablations of them."""
     scope: str = "layer"
+    """layer; block: with attention and residuals; model: a stack of blocks. The five below are None in a layer."""
+    causal: bool | None = None
+    """Attention looks back only; with it a model is a decoder, without it a vision encoder."""
+    depth: int | None = None
+    """Blocks of a model."""
+    moe_layers: str | None = None
+    """Which blocks of a model have experts: all, last_half, or every:N; the others have a dense FFN."""
+    vocabulary: int | None = None
+    """Tokens that a decoder knows, or classes of an encoder; 0: blocks alone, without embedding and head."""
+    patch: int | None = None
+    """Side of an encoder's image patches, in pixels."""
     compile: bool = False
 
     @property
@@ -132,11 +153,16 @@ def _id_parts(case: Case) -> list[str]:
         case.variant,
         case.size or f"d{case.d_model}",
         None if case.size and case.d_ff == 4 * case.d_model else f"f{case.d_ff}",
-        None if case.scope == "layer" else f"{case.scope}-h{case.heads}",
+        *_scope_parts(case),
         *(letter + str(value).removesuffix(".0") for letter, value in numbers if value is not None),
         "seq" if case.group == "sequence" else None,
         f"sh{case.shared_experts}" if case.shared_experts else None,
         None if case.routing == "learned" else case.routing,
+        None if case.gate == usual_gate(case.top_k) else case.gate,
+        None if case.noise == "none" else case.noise,
+        "bpr" if case.drop == "priority" else None,
+        None if case.balance == "none" else f"balance_{case.balance}" if case.balance else None,
+        None if case.mixing == "soft" else case.mixing,
         _ACTIVATIONS[case.activation, case.gated],
         f"b{case.batch}",
         None if case.tokens == DEFAULT_TOKENS else f"m{case.tokens}",
@@ -146,3 +172,21 @@ def _id_parts(case: Case) -> list[str]:
         case.pass_,
     ]
     return [part for part in parts if part is not None]
+
+
+def _scope_parts(case: Case) -> list[str | None]:
+    if case.scope == "layer":
+        return []
+    return [
+        f"{case.scope}-h{case.heads}",
+        "causal" if case.causal else None,
+        f"l{case.depth}" if case.depth else None,
+        case.moe_layers and case.moe_layers.replace(":", ""),
+        f"v{case.vocabulary}" if case.vocabulary else None,
+        f"p{case.patch}" if case.patch else None,
+    ]
+
+
+def usual_gate(top_k: int | None) -> str | None:
+    """Return the gate that token choice has unless a suite says another: Switch's for one expert, else Mixtral's."""
+    return None if top_k is None else "softmax" if top_k == 1 else "renormalised"

@@ -45,6 +45,7 @@ _ALL = [
     Metric("latency_ms", "ms", "lower", "Time of one pass: cold cache on CUDA, as it comes on CPU."),
     Metric("latency_hot_ms", "ms", "lower", "Time of one pass back to back, caches warm (CUDA)."),
     Metric("host_ms", "ms", "lower", "Time the host spends to launch one pass."),
+    Metric("compile_ms", "ms", "lower", "Time that torch.compile takes before the first result, caches cold."),
     Metric("tokens_per_s", "tokens/s", "higher", "Tokens through the layer per second."),
     Metric("params", "", None, "Trainable numbers in the layer.", True),
     Metric("params_active", "", None, "Parameters that one token uses.", True),
@@ -66,6 +67,10 @@ _ALL = [
     Metric("drop_rate", "", "lower", "Share of assignments dropped by capacity.", True),
     Metric("distinct_experts", "", None, "Experts that receive at least one token.", True),
     Metric("router_entropy", "nat", None, "Mean entropy of the router's distribution.", True),
+    Metric("balance_switch", "", "lower", "Switch's loss over all K choices, without coefficient; 1 is balance.", True),
+    Metric("balance_importance", "", "lower", "Squared variation of the experts' probabilities; 0 is balance.", True),
+    Metric("balance_load", "", "lower", "V-MoE's load loss, which needs noise in training; 0 is balance.", True),
+    Metric("router_z", "", "lower", "Mean squared log-sum-exp of the router's logits (ST-MoE's z-loss).", True),
     Metric("energy_j_per_mtoken", "J/Mtoken", "lower", "Energy per million tokens."),
     *(Metric(f"phase_{p}_share", "", None, f"Share of the forward time spent in {p}.")
       for p in ("router", "dispatch", "experts", "combine", "other")),

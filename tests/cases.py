@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from harness.case import Case
+from harness.case import Case, usual_gate
 
 _BASE = Case(
     variant="dense",
@@ -27,10 +27,17 @@ def dense(**changes: Any) -> Case:
     return replace(_BASE, **changes)
 
 
+def dense_moe(**changes: Any) -> Case:
+    """The dense mixture of 4 experts."""
+    return _vary("mixture", "dense_moe", {"experts": 4, **changes})
+
+
 def token_choice(**changes: Any) -> Case:
     """Top-2 of 4 experts, dropless unless `capacity_factor` says otherwise."""
     own: dict[str, Any] = {"experts": 4, "top_k": 2, "group": "batch", "routing": "learned", "shared_experts": 0}
-    return _vary("top-2", "token_choice", {**own, **changes})
+    axes = {**own, "noise": "none", "balance": "none", **changes}
+    usual = {"gate": usual_gate(axes["top_k"]), "drop": "position" if axes.get("capacity_factor") else None}
+    return _vary("top-2", "token_choice", {**usual, **axes})
 
 
 def expert_choice(**changes: Any) -> Case:
@@ -41,13 +48,14 @@ def expert_choice(**changes: Any) -> Case:
 
 def soft(**changes: Any) -> Case:
     """Soft MoE of 4 experts with one slot each."""
-    return _vary("soft", "soft", {"experts": 4, "slots": 1, **changes})
+    return _vary("soft", "soft", {"experts": 4, "slots": 1, "mixing": "soft", **changes})
 
 
 def families(**changes: Any) -> list[Case]:
     """One case of each family, token choice both dropless and with capacity."""
     return [
         dense(**changes),
+        dense_moe(**changes),
         token_choice(**changes),
         token_choice(variant="capacity", capacity_factor=1.0, **changes),
         expert_choice(**changes),

@@ -43,13 +43,17 @@ def test_a_case_has_its_layers_defaults_and_none_where_an_axis_does_not_apply() 
     common = {
         "size": "S", "d_model": 384, "d_ff": 1536, "heads": None, "batch": 8, "tokens": 196, "dtype": "float32",
         "pass": "forward", "backend": "best", "activation": "gelu", "gated": False, "scope": "layer", "compile": False,
+        "causal": None, "depth": None, "moe_layers": None, "vocabulary": None, "patch": None,
     }  # fmt: skip
-    own = ("experts", "top_k", "slots", "capacity_factor", "group", "routing", "shared_experts")
+    own = (
+        "experts", "top_k", "slots", "capacity_factor", "group", "routing", "shared_experts",
+        "gate", "noise", "drop", "balance", "mixing",
+    )  # fmt: skip
     for case, expected in (
-        (dense, (None, None, None, None, None, None, None)),
-        (top, (8, 2, None, None, "batch", "learned", 0)),
-        (choice, (8, None, None, 1.0, "batch", "learned", None)),
-        (soft, (8, None, 1, None, None, None, None)),
+        (dense, (None,) * 12),
+        (top, (8, 2, None, None, "batch", "learned", 0, "renormalised", "none", None, "none", None)),
+        (choice, (8, None, None, 1.0, "batch", "learned", *(None,) * 6)),
+        (soft, (8, None, 1, *(None,) * 8, "soft")),
     ):
         assert case.as_dict() == common | {"layer": case.layer} | dict(zip(own, expected, strict=True))
 

@@ -93,6 +93,48 @@ def test_a_router_that_picks_the_worst_expert_is_incorrect() -> None:
     assert "not the best" in str(run("check", subject).incorrect)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("noise", ["shazeer", "vmoe"])
+def test_a_noisy_router_is_checked_with_its_noise(noise: str, dtype: str) -> None:
+    """In training the reference draws the same noise; a layer that draws another one is found by its choices."""
+    subject = subject_of(token_choice(noise=noise, dtype=dtype, pass_="train", tokens=64))
+    assert run("check", subject).incorrect is None
+    sound = subject.layer.forward
+
+    def with_other_noise(x: Tensor) -> Tensor:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("harness.layers.noise.SEED", 1)
+            return sound(x)
+
+    subject.layer.forward = with_other_noise  # type: ignore[method-assign]
+    assert run("check", subject).incorrect is not None
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("backend", ["reference", "onehot", "grouped"])
+@pytest.mark.parametrize("group", ["sequence", "batch"])
+def test_service_by_priority_is_checked_in_its_own_order(group: str, backend: str, dtype: str) -> None:
+    case = token_choice(
+        drop="priority", capacity_factor=0.5, group=group, backend=backend, dtype=dtype, batch=4, tokens=64
+    )
+    assert run("check", subject_of(case)).incorrect is None
+
+
+def test_tokens_served_out_of_turn_are_incorrect() -> None:
+    subject = subject_of(token_choice(drop="priority", capacity_factor=0.5))
+    subject.layer.replay_order = torch.arange(32)
+    assert "not served by priority" in str(run("check", subject).incorrect)
+
+
+@pytest.mark.parametrize("noise", ["shazeer", "vmoe"])
+def test_noise_is_no_cause_of_its_own_in_determinism(noise: str) -> None:
+    subject = subject_of(token_choice(noise=noise, pass_="train", batch=8))
+    values = run("determinism", subject).values
+    for axis in AXES:
+        assert values[f"det_{axis}_cause"] in ("none", "rounding")
+    assert subject.layer.training
+
+
 # flops
 
 
@@ -246,6 +288,16 @@ def test_everything_over_capacity_is_dropped() -> None:
     subject = subject_of(token_choice(top_k=1, capacity_factor=1.0))
     subject.layer.replay = torch.zeros(32, 1, dtype=torch.long)
     assert run("routing", subject).values["drop_rate"] == pytest.approx(24 / 32)
+
+
+def test_the_balance_losses_are_metrics_of_the_timed_input() -> None:
+    values = run("routing", subject_of(token_choice())).values
+    assert 0.9 < values["balance_switch"] < 2  # type: ignore[operator]
+    assert 0 < values["balance_importance"] < 0.5  # type: ignore[operator]
+    assert values["router_z"] > 0  # type: ignore[operator]
+    assert "balance_load" not in values  # there is no noise to be chosen under
+    noisy = run("routing", subject_of(token_choice(noise="vmoe", pass_="train"))).values
+    assert noisy["balance_load"] > 0  # type: ignore[operator]
 
 
 def test_entropy_lies_between_certainty_and_uniform() -> None:

@@ -151,12 +151,6 @@ def test_only_what_competes_over_the_batch_depends_on_its_companions(case: Case,
     assert _companions_matter(replace(case, backend=backend)) is coupled
 
 
-def test_gates_of_one_choice_are_raw_and_of_several_sum_to_one() -> None:
-    scores = torch.tensor([[0.5, 0.3, 0.2]])
-    assert routing.gate(scores, torch.tensor([[0]])).tolist() == [[0.5]]
-    torch.testing.assert_close(routing.gate(scores, torch.tensor([[0, 1]])), torch.tensor([[0.625, 0.375]]))
-
-
 def test_softmax_of_half_precision_is_taken_in_float32() -> None:
     logits = torch.tensor([[1.0, 2.0]], dtype=torch.bfloat16)
     assert routing.softmax(logits, -1).dtype == torch.float32

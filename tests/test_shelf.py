@@ -109,3 +109,15 @@ def test_what_was_dropped_is_built_anew() -> None:
     assert counting.shelf.subject(cases.dense(), 0) is not first
     counting.shelf.clear()
     assert len(counting.shelf) == 0
+
+
+def test_a_shared_layer_serves_each_case_by_its_own_backend_and_mode() -> None:
+    """Few tokens and many may have another best backend, and noise belongs to the cases that train."""
+    counting = Counting()
+    base = cases.token_choice(noise="vmoe")
+    layers = [counting.shelf.subject(replace(base, pass_=pass_), 0).layer for pass_ in ("train", "forward")]
+    assert layers[0] is layers[1]
+    assert not layers[1].training
+    assert counting.shelf.subject(replace(base, pass_="train"), 0).layer.training
+    layers[0].backend = "loop"
+    assert counting.shelf.subject(base, 0).layer.backend == "grouped"

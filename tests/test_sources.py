@@ -54,7 +54,8 @@ def test_a_kind_stands_on_its_own_files_and_on_what_they_share() -> None:
     dense = names(sources._closure("harness.layers.dense"))
     soft = names(sources._closure("harness.layers.soft"))
     assert {"layers/dense.py", "layers/experts.py", "layers/interface.py"} <= dense
-    assert {"layers/soft.py", "layers/routing.py"} <= soft - dense
+    assert "layers/soft.py" in soft - dense
+    assert "layers/experts.py" in soft & dense
     assert "layers/token_choice.py" not in soft | dense
     assert "layers/__init__.py" not in soft | dense
 
@@ -66,6 +67,11 @@ def test_a_probe_stands_on_its_file_the_worker_and_the_device_and_on_no_layer() 
     assert "devices/cuda.py" not in latency
     assert "probes/memory.py" not in latency
     assert "devices/cuda.py" in names(sources._probe_files("latency", "cuda"))
+
+
+def test_a_probe_that_is_not_named_after_its_file_stands_on_all_of_them() -> None:
+    some = names(sources._probe_files("compile", "cpu"))
+    assert {"probes/compilation.py", "probes/latency.py", "probes/__init__.py"} <= some
 
 
 def test_every_kind_and_probe_of_a_plan_has_its_digest() -> None:

@@ -15,7 +15,7 @@ FLOORS = [
     {"harness", "harness.metrics", "harness.devices"},
     {"harness.case"},
     {"harness.record", "harness.declare", "harness.layers"},
-    {"harness.probes", "harness.judge"},
+    {"harness.probes", "harness.judge", "harness.hugging_face"},
     {"harness.engine"},
     {"reports"},
     {"harness.cli"},

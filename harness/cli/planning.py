@@ -54,7 +54,14 @@ def plan_or_exit(
     if detected.kind == "cpu":
         room = min(room, memory or memory_limit())
     try:
-        return plan(suite, overrides=overrides, select=select, ceilings=load(detected.name), memory_bytes=room)
+        return plan(
+            suite,
+            overrides=overrides,
+            select=select,
+            ceilings=load(detected.name),
+            memory_bytes=room,
+            device=detected.kind,
+        )
     except SuiteError as error:
         fail(Exit.USAGE, str(error))
 

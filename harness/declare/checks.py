@@ -116,6 +116,9 @@ def _check_owners(settings: Point | Sweep, path: Path, kinds: set[Any], findings
 
 def _check_variant(variant: Variant, findings: Findings) -> None:
     path, sweep_path = variant.path, (*variant.path, "sweep")
+    if variant.preset and variant.layer != "token_choice":
+        message = f"preset = {variant.preset!r} is a recipe of token choice, and this layer is {variant.layer}"
+        findings.add((*path, "preset"), message, 'layer = "token_choice", or no preset')
     check_settings(variant, path, findings)
     check_settings(variant.sweep, sweep_path, findings)
     linked = [(group, (*sweep_path, "linked", n)) for n, group in enumerate(variant.sweep.linked)]

@@ -11,15 +11,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.case import Case
+from harness.declare import token_choice
 from harness.declare.costs_peak import peak
 from harness.declare.costs_saved import saved
-from harness.declare.letters import Letters, capacity, letters
+from harness.declare.letters import COMBINES, DISPATCHES, Letters, capacity, letters
 
 __all__ = ["BACKENDS", "BEST", "Cost", "capacity", "cost", "resolve_backend", "unsupported"]
 
 BACKENDS: dict[str, tuple[str, ...]] = {
     "dense": ("reference", "fused"),
-    "token_choice": ("reference", "onehot", "grouped"),
+    "dense_moe": ("reference", "fused"),
+    "token_choice": ("reference", "loop", "onehot", "batched", "grouped"),
     "expert_choice": ("reference", "batched"),
     "soft": ("reference", "batched"),
 }
@@ -27,14 +29,11 @@ BACKENDS: dict[str, tuple[str, ...]] = {
 
 BEST: dict[str, str] = {
     "dense": "fused",
-    "token_choice": "grouped",
+    "dense_moe": "fused",
     "expert_choice": "batched",
     "soft": "batched",
 }
-"""What `backend = "best"` means."""
-
-GROUPED_ALIGNMENT = 16
-"""Bytes that every row of an operand of torch's grouped_mm must be a multiple of."""
+"""What `backend = "best"` means; token choice picks by device and shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +60,9 @@ class Cost:
     """Bytes that must fit: weights, input, optimizer state, and the predicted peak with the gradients in it."""
 
 
-def cost(case: Case) -> Cost:
-    """Return the closed-form cost of `case`'s pass; FLOPs, bytes and parameters."""
-    n, backend = letters(case), resolve_backend(case)
+def cost(case: Case, device: str = "cpu") -> Cost:
+    """Return the closed-form cost of `case`'s pass on a `device` (cpu, cuda); FLOPs, bytes and parameters."""
+    n, backend = letters(case), resolve_backend(case, device)
     router, dispatch, experts, combine = _forward_flops(case, n, backend)
     model = _model_flops(case, n)
     executed = router + dispatch + experts + combine
@@ -72,7 +71,7 @@ def cost(case: Case) -> Cost:
         executed = 3 * executed - (dispatch if backend == "onehot" else 0)
     weights, item = _params(case, n), case.itemsize
     kept = saved(case, n, backend) if case.trains else None
-    predicted = peak(case, n, backend, weights)
+    predicted = peak(case, n, backend, weights, device)
     state = 2 * weights * item if case.pass_ == "train" else 0
     upstream = n.T * n.D * item if case.trains else 0
     return Cost(
@@ -89,40 +88,32 @@ def cost(case: Case) -> Cost:
     )
 
 
-def resolve_backend(case: Case) -> str:
-    """Return the backend that `case` runs on: its own, or what `best` means for its kind."""
-    return BEST[case.layer] if case.backend == "best" else case.backend
+def resolve_backend(case: Case, device: str = "cpu") -> str:
+    """Return the backend that `case` runs on: its own, or what `best` means for its kind and shape on `device`."""
+    if case.backend != "best":
+        return case.backend
+    return token_choice.best(case, device) if case.layer == "token_choice" else BEST[case.layer]
 
 
-def unsupported(case: Case) -> str | None:
-    """Return why `case` cannot run, in words, or None."""
+def unsupported(case: Case, device: str = "cpu") -> str | None:
+    """Return why `case` cannot run on `device` (cpu, cuda), in words, or None."""
     if case.layer not in BACKENDS:
         return f"there is no layer of kind {case.layer!r}; there are {', '.join(BACKENDS)}"
     if case.scope != "layer":
         return f'scope = "{case.scope}" is not implemented yet; use scope = "layer"'
-    if case.compile:
-        return "compile = true is not implemented yet; leave it out"
     if case.routing not in (None, "learned"):
         return f'routing = "{case.routing}" is not implemented yet; use routing = "learned"'
-    backend = resolve_backend(case)
+    if case.mixing == "identity" and case.total_slots < case.tokens:
+        return (
+            f"identity gives each token a slot of its own, and {case.total_slots} slots a sequence (experts * slots) "
+            f"are fewer than {case.tokens} tokens"
+        )
+    backend = resolve_backend(case, device)
     if backend not in BACKENDS[case.layer]:
         return f"{case.layer} has no backend {backend!r}; it has {', '.join(BACKENDS[case.layer])}"
     if case.experts is not None and (case.top_k or 0) > case.experts:
         return f"top_k = {case.top_k} is above experts = {case.experts}"
-    if backend == "onehot" and case.capacity_factor is None:
-        return "one-hot dispatch needs a capacity: give capacity_factor, or use the grouped backend"
-    if backend == "grouped" and case.capacity_factor is None:
-        return _unaligned(case)
-    return None
-
-
-def _unaligned(case: Case) -> str | None:
-    """Return what keeps torch's grouped_mm from these widths; in float64, which it does not take, a loop stands in."""
-    multiple = GROUPED_ALIGNMENT // case.itemsize
-    for name, width in (("d_model", case.d_model), ("d_ff", case.d_ff)):
-        if case.dtype != "float64" and width % multiple:
-            return f"grouped_mm needs {name} to be a multiple of {multiple} in {case.dtype}, and {width} is not"
-    return None
+    return token_choice.unsupported(case, backend) if case.layer == "token_choice" else None
 
 
 def _ffn_params(case: Case, D: int, F: int) -> int:
@@ -135,10 +126,11 @@ def _params(case: Case, n: Letters) -> int:
     if case.layer == "dense":
         return ffn
     if case.layer == "token_choice":
-        return n.D * n.E + n.E * ffn + _shared_params(case, n)
-    if case.layer == "expert_choice":
+        return token_choice.router_params(case, n) + n.E * ffn + _shared_params(case, n)
+    if case.layer in ("expert_choice", "dense_moe"):
         return n.D * n.E + n.E * ffn
-    return n.D * n.S + 1 + n.E * ffn  # soft: Phi and the router's scale
+    router = n.D * n.S + 1 if case.mixing in DISPATCHES | COMBINES else 0  # soft: Phi and the router's scale
+    return router + n.E * ffn
 
 
 def _shared_params(case: Case, n: Letters) -> int:
@@ -149,11 +141,12 @@ def _params_active(case: Case, n: Letters) -> int:
     """Return the parameters that one token uses.
 
     Token choice: router, K experts, shared experts. Expert choice: router, and as many experts as choose a token on
-    average, which is the capacity factor. Soft MoE: all, since every token takes part in every slot. Dense: all.
+    average, which is the capacity factor. Soft MoE: all, since every token takes part in every slot. Dense mixture:
+    all, since every expert sees every token. Dense: all.
     """
     ffn = _ffn_params(case, n.D, n.F)
     if case.layer == "token_choice":
-        return n.D * n.E + n.K * ffn + _shared_params(case, n)
+        return token_choice.router_params(case, n) + n.K * ffn + _shared_params(case, n)
     if case.layer == "expert_choice":
         return n.D * n.E + round(min(case.capacity_factor or 1.0, n.E) * ffn)
     return _params(case, n)
@@ -171,8 +164,11 @@ def _forward_flops(case: Case, n: Letters, backend: str) -> tuple[int, int, int,
         return 0, 0, experts, 0
     if case.layer == "soft":
         mix = 2 * n.T * n.S * n.D
-        return mix, mix, experts, mix
-    router = 2 * n.T * n.D * n.E
+        dispatch, combine = (mix if case.mixing in learned else 0 for learned in (DISPATCHES, COMBINES))
+        return max(dispatch, combine), dispatch, experts, combine
+    router = token_choice.router_flops(case, n)
+    if case.layer == "dense_moe":  # fused: the gates' product with the second biases
+        return router, 0, experts, 2 * n.T * n.E * n.D if backend == "fused" and not case.gated else 0
     if n.Fs:
         experts += n.T * _row_flops(n, n.Fs)
     mix = 2 * n.T * n.E * n.C * n.D if backend == "onehot" else 0
@@ -184,7 +180,7 @@ def _model_flops(case: Case, n: Letters) -> int:
     if case.layer != "token_choice":
         return sum(_forward_flops(case, n, "reference"))
     shared = n.T * _row_flops(n, n.Fs) if n.Fs else 0
-    return 2 * n.T * n.D * n.E + n.K * n.T * _row_flops(n, n.F) + shared
+    return token_choice.router_flops(case, n) + n.K * n.T * _row_flops(n, n.F) + shared
 
 
 def _traffic(case: Case, n: Letters, weights: int) -> int:

@@ -13,6 +13,7 @@ from harness.declare.faults import Place
 from harness.declare.format import Suite, Sweep, Variant
 from harness.declare.lines import Path
 from harness.declare.point import Point, Product, Range
+from harness.declare.presets import PRESETS
 
 LONGEST_RANGE = 100_000
 """Values of one range, at the most."""
@@ -50,12 +51,13 @@ class Dimension:
 def dimensions(suite: Suite, variant: Variant, overrides: Sequence[Dimension] = ()) -> list[Dimension]:
     """Return what `variant` is the product of, in the order of `AXES`: what is said later and closer wins.
 
-    From far to close: `[base]`, `[sweep]`, the variant, its own sweep, `--set`. `size` and `d_model` say the same
-    thing, so the closer of the two wins as well.
+    From far to close: `[base]`, `[sweep]`, the variant's preset, the variant, its own sweep, `--set`. `size` and
+    `d_model` say the same thing, so the closer of the two wins as well.
     """
     levels = [
         _fixed(suite, suite.base, ("base",)),
         _swept(suite, suite.sweep, ("sweep",)),
+        _preset(suite, variant),
         _fixed(suite, variant, variant.path),
         _swept(suite, variant.sweep, (*variant.path, "sweep")),
         overrides,
@@ -98,6 +100,15 @@ def product_dimensions(product: Product, path: Path, place: Callable[[Path], Pla
 
 def _fixed(suite: Suite, point: Point, path: Path) -> list[Dimension]:
     return [Dimension((axis,), [(_value(axis, said),)], (suite.place((*path, axis)),)) for axis, said in given(point)]
+
+
+def _preset(suite: Suite, variant: Variant) -> list[Dimension]:
+    """Return the axes of the variant's preset; all of them are said where the preset is."""
+    if variant.preset is None:
+        return []
+    place = suite.place((*variant.path, "preset"))
+    axes = given(PRESETS[variant.preset].axes)
+    return [Dimension((axis,), [(_value(axis, said),)], (place,)) for axis, said in axes]
 
 
 def _swept(suite: Suite, sweep: Sweep, path: Path) -> list[Dimension]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from harness.case import Case
+from harness.case import Case, usual_gate
 from harness.declare.axes import COUNTED, GATED_NAMES, START
 from harness.declare.catalogue import SIZES
 from harness.declare.dimensions import Dimension, dimensions
@@ -186,13 +186,15 @@ class _Expansion:
         """Return the case; what makes no difference to it is as if it had not been said."""
         activation = point["activation"]
         dropless = self.variant.layer == "token_choice" and point["capacity_factor"] is None
+        layer_alone, model = point["scope"] == "layer", point["scope"] == "model"
+        decoder = bool(point["causal"])
         return Case(
             variant=self.variant.name,
             layer=self.variant.layer,
             size=point.get("size"),
             d_model=point["d_model"],
             d_ff=point["d_ff"],
-            heads=None if point["scope"] == "layer" else point.get("heads"),
+            heads=None if layer_alone else point.get("heads"),
             experts=point.get("experts"),
             top_k=point.get("top_k"),
             slots=point.get("slots"),
@@ -209,6 +211,16 @@ class _Expansion:
             activation=GATED_NAMES.get(activation, activation),
             gated=bool(point["gated"]) or activation in GATED_NAMES,
             shared_experts=point.get("shared_experts"),
+            gate=point.get("gate") or usual_gate(point.get("top_k")),
+            noise=point.get("noise"),
+            drop=None if dropless else point.get("drop"),
+            balance="none" if "balance" in point and point["pass"] != "train" else point.get("balance"),
+            mixing=point.get("mixing"),
+            causal=None if layer_alone else point["causal"],
+            depth=point["depth"] if model else None,
+            moe_layers=point["moe_layers"] if model and self.variant.layer != "dense" else None,
+            vocabulary=point["vocabulary"] if model else None,
+            patch=point["patch"] if model and point["vocabulary"] and not decoder else None,
         )
 
 
@@ -219,7 +231,7 @@ def _number(axis: str, expression: Expression, point: dict[str, Any]) -> int | f
     value = expression.value(tuple(point[name] for name in expression.names))
     if axis == "capacity_factor" and isinstance(value, int | float) and SMALLEST <= value <= LARGEST:
         return float(value)
-    least = 0 if axis == "shared_experts" else 1
+    least = 0 if axis in ("shared_experts", "vocabulary") else 1
     if isinstance(value, int | float) and least <= value <= LARGEST and value == int(value):
         return int(value)
     given = ", ".join(f"{name} = {point[name]}" for name in expression.names)

@@ -14,8 +14,9 @@ from harness.declare.faults import Place
 from harness.declare.lines import Path
 from harness.declare.match import Match
 from harness.declare.point import Point, Product, Strict
+from harness.declare.presets import PresetName
 
-ProbeName = Literal["flops", "latency", "memory", "determinism", "routing", "phases"]
+ProbeName = Literal["flops", "latency", "memory", "determinism", "routing", "phases", "compile"]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 """A text that says something."""
 
@@ -50,6 +51,8 @@ class Variant(Point):
     """What the report calls it, and the first part of its cases' ids."""
     layer: LayerKind
     """Kind of layer."""
+    preset: PresetName | None = None
+    """A published recipe of token choice, by name: where this variant starts, after `[base]` and `[sweep]`."""
     sweep: Sweep = Sweep()
     """Axes of this variant alone; one that is in `[sweep]` too is replaced."""
     match: MatchTo | None = None

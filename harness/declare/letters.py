@@ -7,6 +7,11 @@ from typing import NamedTuple
 
 from harness.case import Case
 
+DISPATCHES, COMBINES = frozenset(("soft", "soft_dispatch")), frozenset(("soft", "soft_combine"))
+"""Mixings of Soft MoE whose dispatch weights, or combine weights, are learned; the others are uniform or identity."""
+AVERAGES = frozenset(("uniform", "soft_combine"))
+"""Mixings where every slot is the mean of the tokens."""
+
 
 class Letters(NamedTuple):
     """One case in letters; numbers that do not apply to a layer are 0."""
@@ -51,6 +56,8 @@ def letters(case: Case) -> Letters:
     if case.layer in ("token_choice", "expert_choice"):
         C = capacity(case)
         return Letters(B, m, T, D, F, H, E, K, 0, G, C, G * E * C, Fs)
+    if case.layer == "dense_moe":
+        return Letters(B, m, T, D, F, H, E, E, 0, 1, 0, E * T, 0)
     S = E * (case.slots or 0)
     return Letters(B, m, T, D, F, H, E, K, S, G, 0, B * S if S else T, Fs)
 

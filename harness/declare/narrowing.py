@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.declare.axes import AXES
 from harness.declare.dimensions import Dimension
 from harness.declare.expressions import Condition, Expression, ExpressionError
 from harness.declare.format import Variant
@@ -20,8 +19,11 @@ from harness.declare.selection import Selection
 Rows = tuple[tuple[Any, ...], ...]
 """One row of each dimension of a product."""
 
-AS_WRITTEN = frozenset(AXES) - {"heads", "group", "activation", "gated"}
-"""Axes whose value in a case is the one that the product gives; the others may become another one there."""
+AS_WRITTEN = frozenset(
+    ("size", "d_model", "d_ff", "experts", "top_k", "slots", "capacity_factor", "batch", "tokens", "dtype", "pass",
+     "backend", "routing", "compile", "scope", "shared_experts")
+)  # fmt: skip
+"""Axes whose value in a case is the one that the product gives; another one may become another value there."""
 SHARED = frozenset(("d_model", "batch", "tokens", "dtype", "pass"))
 """Axes in which a variant and the one that it is matched to agree."""
 

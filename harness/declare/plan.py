@@ -32,10 +32,12 @@ def plan(
     select: str | None = None,
     ceilings: Ceilings | None = None,
     memory_bytes: int | None = None,
+    device: str = "cpu",
 ) -> Plan:
     """Return the plan of `suite`, with `--set` overrides and a `--select` expression; raise SuiteError.
 
-    `ceilings` give the expected seconds, and the device's memory where `memory_bytes` does not.
+    `ceilings` give the expected seconds, and the device's memory where `memory_bytes` does not. `device` (cpu, cuda) is
+    what `backend = "best"` picks for.
     """
     dimensions, selection = _command_line(suite, overrides, select)
     drawn = _drawn(suite, dimensions, selection)
@@ -43,7 +45,7 @@ def plan(
         message = f"{shown(select)} holds for no case"
         raise SuiteError([Fault(COMMAND_LINE, None, "", message, f"one that is true of some case of {suite.name}")])
     memory = ceilings.memory_bytes if memory_bytes is None and ceilings else memory_bytes
-    cases = [_priced(case, match, ceilings, memory) for case, match in drawn.items()]
+    cases = [_priced(case, match, ceilings, memory, device) for case, match in drawn.items()]
     return Plan(suite, cases, tuple(overrides), select)
 
 
@@ -74,11 +76,11 @@ def _drawn(suite: Suite, overrides: Sequence[Dimension], narrow: Selection) -> D
     return drawn
 
 
-def _priced(case: Case, match: Match | None, ceilings: Ceilings | None, memory: int | None) -> PlannedCase:
-    cost = price(case)
+def _priced(case: Case, match: Match | None, ceilings: Ceilings | None, memory: int | None, device: str) -> PlannedCase:
+    cost = price(case, device)
     seconds = ceilings.seconds(cost.flops_executed, cost.bytes, case.dtype) if ceilings else None
     fits = None if memory is None else cost.memory_needed <= memory
-    return PlannedCase(case, cost, seconds, fits, unsupported(case), match)
+    return PlannedCase(case, cost, seconds, fits, unsupported(case, device), match)
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:

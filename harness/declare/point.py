@@ -18,6 +18,12 @@ DtypeName = Literal["float64", "float32", "bfloat16", "float16"]
 PassName = Literal["forward", "forward_backward", "train"]
 BackendName = Literal["best", "reference", "fused", "loop", "onehot", "batched", "grouped"]
 ActivationName = Literal["gelu", "relu", "silu", "swiglu", "geglu", "reglu"]
+GateName = Literal["softmax", "renormalised", "topk_softmax", "sigmoid"]
+NoiseName = Literal["none", "shazeer", "vmoe"]
+DropName = Literal["position", "priority"]
+BalanceName = Literal["none", "switch", "importance", "load", "z", "bias"]
+MixingName = Literal["soft", "identity", "uniform", "soft_dispatch", "soft_combine"]
+MoeLayers = Annotated[str, Field(pattern=r"^(all|last_half|every:[1-9][0-9]{0,3})$")]
 RoutingName = Annotated[str, Field(pattern=r"^(learned|balanced|iid|hot|zipf:[0-9]{1,2}(\.[0-9]{1,6})?|replay:.+)$")]
 
 
@@ -140,6 +146,27 @@ class Point(Strict):
     """True: act(x W_gate) * (x W_up); False: act(x W_1 + b_1) W_2 + b_2."""
     shared_experts: Count | None = None
     """Experts that every token goes to besides its top k; token choice."""
+    gate: GateName | None = None
+    """What weighs an expert's output: softmax (over all experts, then top-k), renormalised (over their sum among the
+    chosen), topk_softmax (top-k, then softmax over the chosen), sigmoid (chosen by score and bias)."""
+    noise: NoiseName | None = None
+    """What is added to the router's logits in training: none, shazeer (learned), vmoe (1 / experts)."""
+    drop: DropName | None = None
+    """Who goes without where capacity is short: the last by position, or by priority (batch prioritised routing)."""
+    balance: BalanceName | None = None
+    """The load-balance loss in `pass = "train"`: none, switch, importance, load, z, or bias (loss-free)."""
+    mixing: MixingName | None = None
+    """Soft MoE's weights: soft, or an ablation: identity, uniform, soft_dispatch, soft_combine."""
+    causal: bool | None = None
+    """Attention looks back only; scope block and model."""
+    depth: Whole | None = None
+    """Blocks of a model."""
+    moe_layers: MoeLayers | None = None
+    """Blocks of a model that have experts: all, last_half, or every:N; the others have a dense FFN."""
+    vocabulary: Count | None = None
+    """Tokens that a decoder knows, or classes of an encoder; 0: no embedding and no head; scope model."""
+    patch: Whole | None = None
+    """Side of an encoder's image patches in pixels; scope model."""
 
 
 class Product(Strict):
@@ -168,3 +195,13 @@ class Product(Strict):
     activation: Annotated[list[ActivationName], _Some] | None = None
     gated: Annotated[list[bool], _Some] | None = None
     shared_experts: Counts | None = None
+    gate: Annotated[list[GateName], _Some] | None = None
+    noise: Annotated[list[NoiseName], _Some] | None = None
+    drop: Annotated[list[DropName], _Some] | None = None
+    balance: Annotated[list[BalanceName], _Some] | None = None
+    mixing: Annotated[list[MixingName], _Some] | None = None
+    causal: Annotated[list[bool], _Some] | None = None
+    depth: Wholes | None = None
+    moe_layers: Annotated[list[MoeLayers], _Some] | None = None
+    vocabulary: Counts | None = None
+    patch: Wholes | None = None

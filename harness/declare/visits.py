@@ -13,8 +13,12 @@ from harness.declare.planned import Plan, PlannedCase
 
 CHECK = "check"
 """The visit that comes first for every case: its output against the float64 reference."""
-PROBES = ("flops", "memory", "determinism", "routing", "phases")
-"""Probes that a case is visited for once, in this order; `latency` comes in rounds after them."""
+PROBES = ("flops", "memory", "determinism", "routing", "phases", "compile")
+"""Probes that a case is visited for once, in this order; `latency` comes in rounds after them. `compile` is for
+compiled cases alone."""
+COMPILE_SECONDS = 240.0
+"""What a visit of a compiled case may take beside its own time: two or three compilations (both modes of gradients, the
+sequence alone and in its batch), each of up to a minute or so."""
 
 EXACT = ("flops", "memory")
 """Probes that say all they have to say in one visit, and on which no other process has any influence."""
@@ -57,24 +61,38 @@ def visits(plan: Plan, cache_bytes: int = CACHE_BYTES, *, in_budget: bool = Fals
     cases = [planned for planned in plan.cases if planned.runs]
     visited: list[Visit] = []
     for group in [cases] if in_budget else _groups(cases, cache_bytes):
-        keys = [planned.case.key for planned in group]
-        for key, probe, round_ in _group_visits(plan, keys, len(visited), in_budget=in_budget):
+        members = [planned.case for planned in group]
+        for key, probe, round_ in _group_visits(plan, members, len(visited), in_budget=in_budget):
             visited.append(Visit(len(visited), key, probe, round_))
     return visited
 
 
-def _group_visits(plan: Plan, keys: list[str], start: int, *, in_budget: bool) -> Iterator[tuple[str, str, int | None]]:
-    measure = plan.suite.measure
+def seconds_allowed(case: Case, timeout: float) -> float:
+    """Return after how many seconds a visit to `case` is given up, where the suite says `timeout`."""
+    return timeout + (COMPILE_SECONDS if case.compile else 0.0)
+
+
+def _group_visits(
+    plan: Plan, cases: list[Case], start: int, *, in_budget: bool
+) -> Iterator[tuple[str, str, int | None]]:
+    measure, keys = plan.suite.measure, [case.key for case in cases]
     single = [CHECK, *(probe for probe in PROBES if probe in measure.probes)]
-    rounds = range(measure.rounds if "latency" in measure.probes else 0)
     first = [probe for probe in single if not in_budget or probe in (CHECK, *EXACT)]
-    yield from ((key, probe, None) for key in keys for probe in first)
+    rounds = range(measure.rounds if "latency" in measure.probes else 0)
+    yield from _once(cases, first)
     for round_ in rounds[: FIRST_ROUNDS if in_budget else None]:
         yield from _round(keys, round_, f"{measure.seed}/{start}/{round_}")
     if in_budget:
-        yield from ((key, probe, None) for key in keys for probe in single if probe not in first)
+        yield from _once(cases, [probe for probe in single if probe not in first])
         for round_ in rounds[FIRST_ROUNDS:]:
             yield from _round(keys, round_, f"{measure.seed}/{start}/{round_}")
+
+
+def _once(cases: list[Case], probes: list[str]) -> Iterator[tuple[str, str, None]]:
+    """Yield one visit of every case by each of `probes` that it has."""
+    for case in cases:
+        key = case.key
+        yield from ((key, probe, None) for probe in probes if probe != "compile" or case.compile)
 
 
 def _round(keys: list[str], round_: int, seed: str) -> Iterator[tuple[str, str, int]]:

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from torch import Tensor
 
 from harness.case import Case
-from harness.declare.costs import cost
+from harness.declare.costs import cost, resolve_backend
 from harness.declare.visits import build_key
 from harness.layers.interface import Layer
 from harness.probes.subject import Subject
@@ -127,11 +127,11 @@ def _layer_key(case: Case, seed: int) -> str:
 
 def _make_ready(subject: Subject) -> None:
     """Undo what another case left on the shared layer."""
-    subject.layer.case = subject.case
-    subject.layer.observer = None
-    subject.layer.replay = None
+    layer = subject.layer
+    layer.adopt(subject.case, resolve_backend(subject.case, subject.x.device.type))
+    layer.observer = layer.replay = layer.replay_order = None
     subject.drop_gradients()
-    for weight in subject.layer.parameters():
+    for weight in layer.parameters():
         weight.requires_grad_(subject.case.trains)
 
 

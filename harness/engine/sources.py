@@ -63,15 +63,20 @@ class Sources:
 
 def layer_digest(kind: str) -> str:
     """Return 16 hex digits over the source of a kind of layer; of `module:function`, over that module's package."""
-    module = kind.partition(":")[0] if ":" in kind else f"harness.layers.{kind}"
-    return _digest(_closure(module), "")
+    files = _closure(kind.partition(":")[0]) if ":" in kind else _closure_in("harness.layers", kind)
+    return _digest(files, "")
 
 
 def _probe_files(probe: str, device: str) -> set[Path]:
-    files = _closure(f"harness.probes.{probe}") | _closure(f"harness.devices.{device}")
+    files = _closure_in("harness.probes", probe) | _closure(f"harness.devices.{device}")
     layers = _file("harness.layers")
     measuring = {path for module in MEASURING if (path := _file(module))}
     return measuring | {path for path in files if layers is None or layers.parent not in path.parents}
+
+
+def _closure_in(room: str, name: str) -> set[Path]:
+    """Return the files of a module in `room`, or of all of the room where `name` is not that of a module."""
+    return _closure(f"{room}.{name}") or _closure(room)
 
 
 def _digest(paths: Iterable[Path], settings: str) -> str:

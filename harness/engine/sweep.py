@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.declare.frontier import Frontier
 from harness.declare.planned import Plan
-from harness.declare.visits import Visit, visits
+from harness.declare.visits import Visit, seconds_allowed, visits
 from harness.devices.interface import NoSuchDevice
 from harness.devices.names import Detected
 from harness.engine.environment import source_digest
@@ -167,7 +167,7 @@ class Sweep:
         case = self._cases[visit.key].case
         request = Request(visit.index, case.variant, case.as_dict(), visit.probe, self._settings())
         try:
-            answer = self._keeper.ask(request, self._measure.timeout)
+            answer = self._keeper.ask(request, seconds_allowed(case, self._measure.timeout))
         except NoSuchDevice:
             if self._facts_known:  # it was here when the run began
                 raise DeviceLost from None

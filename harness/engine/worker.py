@@ -141,7 +141,7 @@ class Worker:
             reason=outcome.incorrect,
             values=values if outcome.incorrect is None else {},
             n=outcome.n,
-            notes=[*outcome.notes, *notes],
+            notes=[*subject.layer.remarks, *outcome.notes, *notes],
             backend=subject.layer.backend,
             build=round(built - start, 6),
             inside=round(done - built, 6),

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from harness.case import Case
 from harness.declare.letters import room
-from harness.layers import routing
+from harness.layers import moves, routing
 from harness.layers.experts import Ffn, normal_
 from harness.layers.interface import Layer, torch_dtype
 
@@ -88,10 +88,11 @@ class ExpertChoice(Layer):
         with self.phase("dispatch"):
             first = torch.arange(groups, device=choice.device)[:, None, None] * (len(tokens) // groups)
             token = (choice + first).transpose(0, 1).flatten()  # [E G C]
-            rows = routing.dispatch(tokens, token).view(E, groups * C, -1)  # [E, G C, D]
+            back = moves.ragged(token, len(tokens))
+            rows = moves.dispatch(tokens, token, back).view(E, groups * C, -1)  # [E, G C, D]
         with self.phase("experts"):
             rows = self.ffn.batched(rows)
         with self.phase("combine"):
             self.tap("expert_output", rows.view(E, groups, C, -1).transpose(0, 1))
-            weights = gates.transpose(0, 1).flatten()  # [E G C]
-            return routing.combine_ragged(rows.flatten(0, 1), token, weights, len(tokens))
+            weights = gates.transpose(0, 1).flatten().gather(0, back.row)  # [E G C], token by token
+            return moves.combine(rows.flatten(0, 1), token, back, weights)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.case import Case
+from harness.declare.costs_peak import one_by_one
 from harness.layers.interface import torch_dtype
 
 BIAS_STD = 0.02
@@ -62,8 +64,13 @@ class Ffn(nn.Module):
 
     def looped(self, rows: Sequence[Tensor]) -> list[Tensor]:
         """Return each expert's FFN of its rows, E of [any, D], one expert after another."""
-        weights = ([None] * len(rows) if w is None else w.unbind() for w in (self.w1, self.w2, self.b1, self.b2))
-        return [self._equation(own, *each) for own, *each in zip(rows, *weights, strict=True)]
+        return [expert(own) for expert, own in zip(self.alone(), rows, strict=True)]
+
+    def alone(self) -> list[Callable[[Tensor], Tensor]]:
+        """Return the experts one by one: E functions of rows [any, D]."""
+        count = len(self.w1)
+        weights = ([None] * count if w is None else w.unbind() for w in (self.w1, self.w2, self.b1, self.b2))
+        return [partial(self._equation, w1=w1, w2=w2, b1=b1, b2=b2) for w1, w2, b1, b2 in zip(*weights, strict=True)]
 
     def _equation(self, rows: Tensor, w1: Tensor, w2: Tensor, b1: Tensor | None, b2: Tensor | None) -> Tensor:
         act = ACTIVATIONS[self.activation]
@@ -85,16 +92,52 @@ class Ffn(nn.Module):
         hidden = self._activate(torch.baddbmm(self.b1[:, None], rows, self.w1))  # [E, R, F]
         return torch.baddbmm(self.b2[:, None], hidden, self.w2)
 
+    def gathered(self, rows: Tensor, expert: Tensor) -> Tensor:
+        """Return the FFN of `rows` [R, D] by their `expert` [R], each with its own copy of the weights, [R, D, H].
+
+        The copies are looked up, so that the gradients of one expert are summed in a fixed order on every device.
+        """
+        w1 = F.embedding(expert, self.w1.flatten(1)).view(-1, *self.w1.shape[1:])  # [R, D, H]
+        w2 = F.embedding(expert, self.w2.flatten(1)).view(-1, *self.w2.shape[1:])  # [R, F, D]
+        if self.b1 is None or self.b2 is None:
+            return torch.bmm(self._activate(torch.bmm(rows[:, None], w1)), w2)[:, 0]
+        hidden = torch.baddbmm(F.embedding(expert, self.b1)[:, None], rows[:, None], w1)  # [R, 1, F]
+        return torch.baddbmm(F.embedding(expert, self.b2)[:, None], self._activate(hidden), w2)[:, 0]
+
     def grouped(self, rows: Tensor, expert: Tensor, ends: Tensor) -> Tensor:
         """Return the FFN of `rows` [R, D], sorted by `expert` [R]; `ends` [E] int32 says where each expert's end.
 
         Expert biases are looked up row by row: grouped_mm takes none, and the gradient of a lookup is a sum in a
-        fixed order on every device.
+        fixed order on every device. A forward pass on a CPU goes expert by expert where that is faster.
         """
+        if self._is_faster_one_by_one(rows):
+            return self._one_by_one(rows, ends.tolist())
         if self.b1 is None or self.b2 is None:
             return _grouped_mm(self._activate(_grouped_mm(rows, self.w1, ends)), self.w2, ends)
         hidden = self._activate(_grouped_mm(rows, self.w1, ends).add_(F.embedding(expert, self.b1)))  # [R, F]
         return _grouped_mm(hidden, self.w2, ends).add_(F.embedding(expert, self.b2))
+
+    def _is_faster_one_by_one(self, rows: Tensor) -> bool:
+        """Return whether expert by expert beats the grouped products, themselves a loop over the experts there."""
+        needs_gradients = torch.is_grad_enabled() and (rows.requires_grad or self.w1.requires_grad)
+        if needs_gradients or rows.device.type != "cpu" or torch.compiler.is_compiling():
+            return False
+        return one_by_one(self.gated, rows.element_size(), len(rows), len(self.w1))
+
+    def _one_by_one(self, rows: Tensor, ends: list[int]) -> Tensor:
+        """Return the FFN of sorted `rows` [R, D], each expert's in one go; without gradients."""
+        out = torch.empty_like(rows)
+        for expert, (start, end) in enumerate(pairwise([0, *ends])):
+            own, done = rows[start:end], out[start:end]
+            if start == end:
+                continue
+            if self.b1 is None or self.b2 is None:
+                torch.mm(self._activate(own @ self.w1[expert]), self.w2[expert], out=done)
+            else:
+                hidden = torch.addmm(self.b1[expert], own, self.w1[expert])
+                torch.addmm(self.b2[expert], self._activate(hidden), self.w2[expert], out=done)
+                del hidden  # before the next expert's comes
+        return out
 
     def _activate(self, hidden: Tensor) -> Tensor:
         """Return the activation of `hidden` [.., H], gated where the FFN is; in place without gradients."""

@@ -43,7 +43,10 @@ class Layer(nn.Module):
 
     Taps, where a kind has the thing: `logits` [.., E or S], `choice` (integer routing decisions), `scores` (what
     `choice` is the top-k of, along its last dimension), `kept` (bool, like choice: not dropped by capacity), `load`
-    [E] assignments that each expert was given before any drop, `expert_output`.
+    [E] assignments that each expert was given before any drop, `expert_output`. Where tokens are served by priority,
+    `priority` [T] and `order` [T], the tokens in order of service.
+
+    A layer in training mode does what belongs to training alone, such as noise; in eval mode it does not.
     """
 
     def __init__(self, case: Case, backend: str) -> None:
@@ -51,14 +54,32 @@ class Layer(nn.Module):
         self.case = case
         self.backend = backend
         """The implementation that runs; never `best`."""
+        self.remarks: list[str] = []
+        """What a reader of the record should know of how this layer runs here, in sentences."""
         self.observer: Observer | None = None
         """Set by a probe for the length of one measurement; None in the timed loop."""
         self.replay: Tensor | None = None
         """Routing decisions that stand in for the layer's own, shaped like the tap `choice`; None: its own."""
+        self.replay_order: Tensor | None = None
+        """The order of service that stands in for the layer's own, shaped like the tap `order`; None: its own."""
+        self.auxiliary: Tensor | None = None
+        """What the last forward pass in training adds to the objective, weighted; None: nothing."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the layer's output [B, m, D] for `x` [B, m, D], without the residual."""
+        """Return the layer's output [B, m, D] for `x` [B, m, D], without the residual.
+
+        A kind whose tokens see each other also takes `mask` [B, m] bool, False where a token is padding: no other token
+        then depends on it, and its own output is 0.
+        """
         raise NotImplementedError
+
+    def adopt(self, case: Case, backend: str) -> None:
+        """Serve `case` by `backend`; it differs from what the layer was built for in batch, tokens and pass alone."""
+        self.case, self.backend = case, backend
+        self.train(case.trains)
+
+    def after_step(self, rate: float = 0.0) -> None:
+        """Do what a training step does beside the optimizer's, in a step of width `rate`."""
 
     def phase(self, name: Phase) -> AbstractContextManager[None]:
         """Return a context that marks its body as one phase; costs one test while nobody looks."""
@@ -90,13 +111,30 @@ def observing(layer: Layer, observer: Observer) -> Iterator[None]:
 
 
 @contextmanager
-def replaying(layer: Layer, choice: Tensor) -> Iterator[None]:
-    """Force `choice` (shaped like the tap of that name) on `layer` for the length of the block."""
-    before, layer.replay = layer.replay, choice
+def replaying(layer: Layer, choice: Tensor, order: Tensor | None = None) -> Iterator[None]:
+    """Force `choice` and `order` (shaped like the taps of these names) on `layer` for the length of the block."""
+    before = layer.replay, layer.replay_order
+    layer.replay, layer.replay_order = choice, order
     try:
         yield
     finally:
-        layer.replay = before
+        layer.replay, layer.replay_order = before
+
+
+@contextmanager
+def evaluating(layer: Layer) -> Iterator[None]:
+    """Put `layer` into eval mode for the length of the block."""
+    before = layer.training
+    layer.eval()
+    try:
+        yield
+    finally:
+        layer.train(before)
+
+
+def parts(layer: nn.Module) -> Iterator[Layer]:
+    """Yield every Layer in `layer`, itself among them."""
+    yield from (module for module in layer.modules() if isinstance(module, Layer))
 
 
 def torch_dtype(case: Case) -> torch.dtype:

@@ -1,7 +1,8 @@
-"""Who goes where: gates, top-k, who gets an expert's room, and the maps between tokens and rows.
+"""Who goes where: top-k, who gets an expert's room, and the maps between tokens and rows.
 
 An assignment is one (token, choice) pair. Where an expert has less room than assignments, all first choices come
-before all second ones, and tokens come in the order of their positions (GShard, Lepikhin et al. 2020, algorithm 1).
+before all second ones, and tokens come in the order of their positions (GShard, Lepikhin et al. 2020, algorithm 1), or
+by falling priority (V-MoE's batch prioritised routing, Riquelme et al. 2021, algorithm 2).
 """
 
 from __future__ import annotations
@@ -23,21 +24,26 @@ def top_k(scores: Tensor, k: int) -> Tensor:
     return scores.topk(k, dim=-1).indices
 
 
-def gate(scores: Tensor, choice: Tensor) -> Tensor:
-    """Return the gates [T, K] of the experts chosen [T, K] by their `scores` [T, E].
-
-    K = 1: the raw probability (Switch). K >= 2: probabilities over their sum among the chosen (Mixtral, Jiang et al.
-    2024), which equals a softmax over their logits alone.
-    """
-    gates = scores.gather(-1, choice)
-    return gates if choice.shape[-1] == 1 else gates / gates.sum(-1, keepdim=True)
+def load(choice: Tensor, experts: int) -> Tensor:
+    """Return the assignments of each expert [E] in `choice` [T, K]; whole numbers, so their order does not matter."""
+    flat = choice.flatten()
+    return torch.zeros(experts, dtype=flat.dtype, device=flat.device).scatter_add_(0, flat, torch.ones_like(flat))
 
 
-def positions(choice: Tensor, experts: int, groups: int) -> Tensor:
+def service(priority: Tensor, groups: int) -> Tensor:
+    """Return the tokens [T] in order of service: group by group, by falling `priority` [T]; nothing waits."""
+    by_group = priority.view(groups, -1).argsort(dim=1, descending=True, stable=True)  # [G, n]
+    return (by_group + _range(groups, by_group)[:, None] * by_group.shape[1]).flatten()
+
+
+def positions(choice: Tensor, experts: int, groups: int, order: Tensor | None = None) -> Tensor:
     """Return each assignment's place [T, K] in its expert's queue of its group, from `choice` [T, K]; no sorting.
 
-    The running count of GShard, as the equation has it: its one-hot tensors grow as K T E.
+    The running count of GShard, as the equation has it: its one-hot tensors grow as K T E. `order` [T] are the tokens
+    in order of service; None: as they stand.
     """
+    if order is not None:
+        return positions(choice[order], experts, groups)[_back(order)]
     first_choices_first = choice.view(groups, -1, choice.shape[-1]).transpose(1, 2).flatten(1)  # [G, K n]
     chosen = F.one_hot(first_choices_first, experts)  # [G, K n, E]
     place = (chosen.cumsum(1) * chosen).sum(-1) - 1  # [G, K n]
@@ -75,12 +81,15 @@ def sort(choice: Tensor, experts: int) -> Sorted:
     return Sorted(order % len(choice), expert, ends, _inverse(order, choice))
 
 
-def slot(choice: Tensor, experts: int, groups: int, room: int) -> Slotted:
+def slot(choice: Tensor, experts: int, groups: int, room: int, order: Tensor | None = None) -> Slotted:
     """Return the rows of a layer where each expert has `room` rows for each of `groups` groups of tokens.
 
     A queue is one expert's of one group. Sorting puts each queue in one piece, in the order of service, so that the
-    first `room` of a piece are those kept; nothing waits for the device.
+    first `room` of a piece are those kept; nothing waits for the device. `order` is that of `positions`.
     """
+    if order is not None:
+        to, back = slot(choice[order], experts, groups, room), _back(order)
+        return Slotted(order[to.token], to.row[back], to.kept[back])
     tokens = len(choice)
     group = _range(tokens, choice)[:, None] // (tokens // groups)
     queue = choice * groups + group  # [T, K]
@@ -101,35 +110,15 @@ def _order(key: Tensor) -> tuple[Tensor, Tensor]:
     return order, keys
 
 
+def _back(order: Tensor) -> Tensor:
+    """Return where each token [T] stands in `order` [T]."""
+    return torch.empty_like(order).scatter_(0, order, _range(len(order), order))
+
+
 def _inverse(order: Tensor, like: Tensor) -> Tensor:
     """Return where each assignment went [T, K]; `order` is a permutation, so no two writes meet."""
-    where = torch.empty_like(order).scatter_(0, order, _range(len(order), order))
-    return where.view(like.shape[1], like.shape[0]).t().contiguous()
+    return _back(order).view(like.shape[1], like.shape[0]).t().contiguous()
 
 
 def _range(count: int, like: Tensor) -> Tensor:
     return torch.arange(count, device=like.device)
-
-
-def dispatch(tokens: Tensor, source: Tensor) -> Tensor:
-    """Return the rows `tokens[source]` [R, D]; the gradient is summed in a fixed order, without atomics."""
-    return F.embedding(source, tokens)
-
-
-def combine(rows: Tensor, row: Tensor, gates: Tensor) -> Tensor:
-    """Return for each token the sum of its `row`s [T, K] of `rows` [R, D], each times its gate [T, K]: [T, D].
-
-    One fused gather, product and sum in the order of K: no atomics (`index_add_` adds in any order on CUDA), and no
-    [T, K, D] in between.
-    """
-    return F.embedding_bag(row, rows, per_sample_weights=gates, mode="sum")
-
-
-def combine_ragged(rows: Tensor, token: Tensor, gates: Tensor, tokens: int) -> Tensor:
-    """Return for each of `tokens` tokens the sum of the rows [R, D] that `token` [R] says are its, times their gates.
-
-    Sorted by token first, so that each sums its rows in a fixed order; a token without rows gets exactly 0.
-    """
-    owner, order = token.sort(stable=True)
-    starts = torch.searchsorted(owner, _range(tokens, token))  # [T]
-    return F.embedding_bag(order, rows, starts, per_sample_weights=gates[order], mode="sum")

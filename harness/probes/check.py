@@ -3,7 +3,8 @@
 The reference is the plain backend in float64 with the same weights (cast up, so exactly the same numbers). Routing is
 discrete: where two experts score within rounding of each other, both choices are right. So the layer's own choice is
 judged on its own (is it a best choice, to rounding, by the float64 scores?), then replayed in the reference, and the
-outputs must agree. Method after SonicMoE's benchmark and flashinfer-bench: performance exists only if this passes.
+outputs must agree; the order of service by priority likewise. Method after SonicMoE's benchmark and flashinfer-bench:
+performance exists only if this passes.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
     """Return an empty outcome, or an incorrect one that says what is wrong; with notes on flipped choices."""
     with observing(subject.layer, taps := Taps()):
         y = subject.run().detach()
+    if subject.compiled is not None:  # what was observed is the eager layer
+        y = subject.run().detach()
     subject.drop_gradients()
     if not bool(torch.isfinite(y).all()):
         return Outcome(incorrect="the output holds NaN or infinity")
@@ -48,10 +51,10 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
 
 
 def _against_reference(subject: Subject, y: Tensor, seen: dict[str, Tensor]) -> Outcome:
-    case, choice, notes = subject.case, seen.get("choice"), []
+    case, choice, order, notes = subject.case, seen.get("choice"), seen.get("order"), []
     eps = torch.finfo(torch_dtype(case)).eps
     reference = reference_of(subject.layer)
-    forced = nullcontext() if choice is None else replaying(reference, choice)
+    forced = nullcontext() if choice is None else replaying(reference, choice, order)
     with torch.no_grad(), observing(reference, own := Taps()), forced:
         expected = reference(subject.x.detach().double())
     if choice is not None:
@@ -60,6 +63,10 @@ def _against_reference(subject: Subject, y: Tensor, seen: dict[str, Tensor]) -> 
             return Outcome(incorrect=f"the router's choice is not the best: a chosen score lies {worst:.3g} eps below")
         if flipped:
             notes.append(f"{flipped} choices differ from float64's, each between scores equal to rounding")
+    if order is not None:
+        worst = order_fault(own.seen["priority"][order].view(_groups(subject), -1), eps)
+        if worst > LOGIT_ERROR_EPS:
+            return Outcome(incorrect=f"tokens are not served by priority: one is {worst:.3g} eps above an earlier one")
     in_row, in_all = errors(y, expected, eps)
     row_limit, all_limit = allowed(case)
     if in_row > row_limit or in_all > all_limit:
@@ -68,6 +75,11 @@ def _against_reference(subject: Subject, y: Tensor, seen: dict[str, Tensor]) -> 
             f"(allowed {row_limit:.3g}) and {in_all:.3g} eps in all (allowed {all_limit:.3g})"
         )
     return Outcome(notes=notes)
+
+
+def _groups(subject: Subject) -> int:
+    """Return how many groups of tokens compete for capacity."""
+    return len(subject.x) if subject.case.group == "sequence" else 1
 
 
 def errors(y: Tensor, expected: Tensor, eps: float) -> tuple[float, float]:
@@ -99,3 +111,12 @@ def choice_fault(scores: Tensor, choice: Tensor, eps: float) -> tuple[float, int
     gap = (best.values[..., -1] - chosen).clamp(min=0) / (eps * scores.abs().amax(dim=-1))
     flipped = int((~(choice.unsqueeze(-1) == best.indices.unsqueeze(-2)).any(dim=-1)).sum())
     return float(gap.max()), flipped
+
+
+def order_fault(served: Tensor, eps: float) -> float:
+    """Return how far a token's priority rises above an earlier one's, in eps times the largest of its group.
+
+    `served` [G, n] are float64 priorities in the order of service; 0 where they fall all along.
+    """
+    rises = (served - served.cummin(dim=-1).values).amax(dim=-1)
+    return float((rises / (eps * served.amax(dim=-1))).max())

@@ -8,9 +8,10 @@ Each axis varies one thing and holds the rest (Thinking Machines 2025 and vLLM's
 - `composition`: other companions, at the same place in a batch of the same size. They are drawn around another mean,
   as the tokens of another text are, so that they load other experts.
 
-Rows (tokens) are compared bit for bit, and by their largest error in eps of the row. The cause is settled by float64:
-a difference that stays there is none of rounding, it is the layer's design (capacity drops, coupling); one that goes
-away is a flipped routing choice or plain rounding. `docs/method.md` has the table.
+The layer is in eval mode: noise belongs to training. Rows (tokens) are compared bit for bit, and by their largest error
+in eps of the row. The cause is settled by float64: a difference that stays there is none of rounding, it is the layer's
+design (capacity drops, coupling); one that goes away is a flipped routing choice or plain rounding.
+`docs/method.md` has the table.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from torch import Tensor
 
 from harness.devices.interface import Device
 from harness.layers import reference_of
-from harness.layers.interface import Layer, observing
+from harness.layers.interface import Layer, evaluating, observing
 from harness.probes.outcome import Measured, Outcome, Settings
 from harness.probes.rows import Taps, equal_rows, scaled_change
 from harness.probes.subject import Subject, normal
@@ -51,8 +52,8 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
     """Return for each axis the share of rows bit-equal, the largest change, and its cause; without gradients."""
     values: dict[str, Measured] = {}
     counts: dict[str, int] = {}
-    with torch.no_grad():
-        scene = _Scene(subject.layer, *_inputs(subject, settings.seed))
+    with torch.no_grad(), evaluating(subject.layer):
+        scene = _Scene(subject.layer, subject.forward, *_inputs(subject, settings.seed))
         for axis in AXES:
             share, worst, rows = scene.compare(axis)
             values[f"det_{axis}"], values[f"det_{axis}_max_rel"] = share, worst
@@ -72,21 +73,19 @@ def _inputs(subject: Subject, seed: int) -> tuple[Tensor, Tensor]:
 class _Scene:
     """A layer, a batch and its companions; what several axes need is computed once."""
 
-    def __init__(self, layer: Layer, x: Tensor, others: Tensor) -> None:
-        self.layer, self.x, self.others = layer, x, others
+    def __init__(self, layer: Layer, forward: Callable[[Tensor], Tensor], x: Tensor, others: Tensor) -> None:
+        self.layer, self.forward, self.x, self.others = layer, forward, x, others
         self.taps = Taps()
         with observing(layer, self.taps):
-            self.full = self.forward(x)  # [B, m, D]
+            self.full = forward(x)  # [B, m, D]
+        if layer.case.compile:  # what was observed is the eager layer
+            self.full = forward(x)
 
     @cached_property
     def in_float64(self) -> _Scene:
         """The same scene, played by the reference."""
-        return _Scene(reference_of(self.layer), self.x.double(), self.others.double())
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.layer(x)
-        assert isinstance(y, Tensor)
-        return y
+        reference = reference_of(self.layer)
+        return _Scene(reference, reference, self.x.double(), self.others.double())
 
     def compare(self, axis: str) -> tuple[float, float, int]:
         """Return the share of rows bit-equal, the largest change in eps, and the number of rows compared."""

@@ -4,14 +4,19 @@ Method: an untimed call, a block sized so that the clock's resolution and the lo
 blocks until the visit's time is used. Raw samples (seconds per call of each block, in ms) go to the journal; the fold
 takes the median of a round and the interval over rounds. After nvbench (blocks, cold and hot) and
 torch.utils.benchmark (block size); `docs/method.md` says what differs.
+
+A compiled case compiles in the untimed call. A compilation in a timed block makes the case incorrect: its time would be
+the compiler's.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from harness.devices.interface import Block, Device
+from harness.probes.compiled import CompiledAgain, nothing_compiles
 from harness.probes.outcome import Measured, Outcome, Settings
 from harness.probes.subject import Subject
 
@@ -27,6 +32,16 @@ MAX_SAMPLES = 200
 def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
     """Return the raw samples of one round."""
     calls = _warm_up(subject.run, device)
+    try:
+        with nullcontext() if subject.compiled is None else nothing_compiles():
+            return Outcome(_samples(subject, device, settings, calls))
+    except CompiledAgain as error:
+        return Outcome(incorrect=f"torch.compile compiled again in the timed region: {error}")
+    finally:
+        subject.drop_gradients()
+
+
+def _samples(subject: Subject, device: Device, settings: Settings, calls: int) -> dict[str, Measured]:
     values: dict[str, Measured] = {}
     blocks = _blocks(subject.run, device, settings, calls, cold=device.kind == "cuda")
     values["latency_ms"] = [block.device_s * 1e3 for block in blocks]
@@ -35,8 +50,7 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
     if "latency_hot_ms" in device.timed_metrics:
         hot = _blocks(subject.run, device, settings, calls, cold=False)
         values["latency_hot_ms"] = [block.device_s * 1e3 for block in hot]
-    subject.drop_gradients()
-    return Outcome(values)
+    return values
 
 
 def _warm_up(run: Callable[[], object], device: Device) -> int:

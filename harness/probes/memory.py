@@ -2,7 +2,7 @@
 
 The peak is the allocator's own count over one pass (CUDA statistics; profiler memory events on CPU), above what was
 allocated before: weights and input are not in it. Saved bytes are those of `saved_tensors_hooks`, each storage counted
-once, weights and input left out.
+once, weights and input left out. Of a compiled case the compiled pass is measured; its closed form stays the eager one.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
     values: dict[str, Measured] = {"memory_weights_bytes": _bytes(subject.layer.parameters())}
     if subject.case.trains:
         values["memory_saved_bytes"] = saved_bytes(subject)
+        subject.drop_gradients()
     peak = device.peak(subject.run)
     subject.drop_gradients()
     values["memory_peak_bytes"] = peak.peak_bytes
     if peak.reserved_bytes is not None:
         values["memory_reserved_bytes"] = peak.reserved_bytes
-    return Outcome(values)
+    notes = [] if subject.compiled is None else ["memory_predicted_bytes is the closed form of the eager layer"]
+    return Outcome(values, notes=notes)
 
 
 def saved_bytes(subject: Subject) -> int:

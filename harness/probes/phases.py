@@ -2,6 +2,7 @@
 
 A pass of its own: the device is drained at every border of a phase, so the sum is longer than the undisturbed pass.
 Shares are published, never these times. `other` is what no phase marks; nothing is clipped to make the sum look good.
+A compiled case shows the phases of its eager layer: fused kernels have no borders.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
     medians = {phase: float(np.median([row[phase] for row in rows])) for phase in (*PHASES, "other")}
     total = sum(medians.values())
     values: dict[str, Measured] = {f"phase_{phase}_share": s / total for phase, s in medians.items()}
-    return Outcome(values)
+    notes = [] if subject.compiled is None else ["phases are those of the eager layer"]
+    return Outcome(values, notes=notes)
 
 
 def _one_pass(subject: Subject, device: Device) -> dict[str, float]:

@@ -2,7 +2,8 @@
 
 For token choice the load of an expert is the assignments that it was given before any drop; a balanced random router
 has a coefficient of variation of about sqrt(E / (K T)), which is what any measured imbalance must be held against.
-Expert choice and Soft MoE load their experts equally by design; it is measured all the same.
+Expert choice and Soft MoE load their experts equally by design; it is measured all the same. The load-balance losses
+of token choice are those of `harness/layers/losses.py` on the timed input, without coefficients.
 """
 
 from __future__ import annotations
@@ -16,7 +17,14 @@ from harness.probes.outcome import Measured, Outcome, Settings
 from harness.probes.rows import Taps
 from harness.probes.subject import Subject
 
-METRICS = ("load_cv", "load_max_over_mean", "drop_rate", "distinct_experts", "router_entropy")
+BALANCE = {
+    "balance_switch": "balance_switch",
+    "balance_importance": "balance_importance",
+    "balance_load": "balance_load",
+    "router_z": "balance_z",
+}
+"""Metric: the tap of the load-balance loss that it is, where the layer has one."""
+METRICS = ("load_cv", "load_max_over_mean", "drop_rate", "distinct_experts", "router_entropy", *BALANCE)
 
 
 def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
@@ -30,10 +38,12 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
         "load_cv": float(load.std(correction=0) / load.mean()),
         "load_max_over_mean": float(load.max() / load.mean()),
         "distinct_experts": int((load > 0).sum()),
-        "router_entropy": _entropy(taps.seen["logits"]),
     }
+    if "logits" in taps.seen:
+        values["router_entropy"] = _entropy(taps.seen["logits"])
     if "kept" in taps.seen:
         values["drop_rate"] = float((~taps.seen["kept"]).double().mean())
+    values |= {metric: float(taps.seen[tap]) for metric, tap in BALANCE.items() if tap in taps.seen}
     return Outcome(values)
 
 
