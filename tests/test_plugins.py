@@ -215,7 +215,7 @@ def test_the_plan_prints_what_it_knows_and_says_that_there_is_code(package: Path
     assert done.returncode == 0
     row = next(line for line in done.stdout.splitlines() if " mine-" in line)
     assert row.split()[:6] == ["–"] * 6
-    assert "This suite names code, which `harness run` imports and runs: single (" in done.stderr
+    assert "a run imports and runs code that this suite names: single (" in done.stderr
     assert str(package / "single.py") in done.stderr
     assert "soft_moe" not in done.stderr, "an announced layer is installed, and no news"
     listed = json.loads(harness("plan", str(suite), "--json").stdout)["cases"]

@@ -22,6 +22,11 @@ COMPILE_SECONDS = 240.0
 """What a visit of a compiled case may take beside its own time: two or three compilations (both modes of gradients, the
 sequence alone and in its batch), each of up to a minute or so."""
 
+EXACT = ("flops", "memory")
+"""Probes that say all they have to say in one visit, and on which no other process has any influence."""
+FIRST_ROUNDS = 2
+"""Latency rounds that come before the probes that are neither exact nor timed: an interval needs two."""
+
 CACHE_BYTES = 4 << 30
 """Weights that a worker keeps between visits, by default."""
 
@@ -50,17 +55,22 @@ def build_key(case: Case) -> Case:
     return replace(case, batch=1, tokens=case.tokens if has_positions(case) else 1, pass_=PASSES[0])
 
 
-def visits(plan: Plan, cache_bytes: int = CACHE_BYTES) -> list[Visit]:
+def visits(plan: Plan, cache_bytes: int = CACHE_BYTES, *, in_budget: bool = False) -> list[Visit]:
     """Return every visit of `plan` in order; cases that cannot run or do not fit have none.
 
     Each case's check and single probes come first, in plan order; then latency, in rounds that visit all cases in a
     new random order each, so that a slow drift of the machine hits all of them alike. The engine gives each round a
     fresh process.
+
+    `in_budget` puts what tells most first, over all cases, since the run may end anywhere: every case's check and exact
+    probes, the first two latency rounds, all other probes, and the rest of the rounds. No case has a round more than
+    another then, but for the one that the end fell into.
     """
     cases = [planned for planned in plan.cases if planned.runs]
     visited: list[Visit] = []
-    for group in _groups(cases, cache_bytes):
-        for key, probe, round_ in _group_visits(plan, [planned.case for planned in group], len(visited)):
+    for group in [cases] if in_budget else _groups(cases, cache_bytes):
+        members = [planned.case for planned in group]
+        for key, probe, round_ in _group_visits(plan, members, len(visited), in_budget=in_budget):
             visited.append(Visit(len(visited), key, probe, round_))
     return visited
 
@@ -70,17 +80,34 @@ def seconds_allowed(case: Case, timeout: float) -> float:
     return timeout + (COMPILE_SECONDS if case.compile else 0.0)
 
 
-def _group_visits(plan: Plan, cases: list[Case], start: int) -> Iterator[tuple[str, str, int | None]]:
+def _group_visits(
+    plan: Plan, cases: list[Case], start: int, *, in_budget: bool
+) -> Iterator[tuple[str, str, int | None]]:
     measure, keys = plan.suite.measure, [case.key for case in cases]
     single = [CHECK, *(probe for probe in PROBES if probe in measure.probes)]
-    for case, key in zip(cases, keys, strict=True):
-        yield from ((key, probe, None) for probe in single if probe != "compile" or case.compile)
-    if "latency" not in measure.probes:
-        return
-    for round_ in range(measure.rounds):
-        order = list(keys)
-        random.Random(f"{measure.seed}/{start}/{round_}").shuffle(order)
-        yield from ((key, "latency", round_) for key in order)
+    first = [probe for probe in single if not in_budget or probe in (CHECK, *EXACT)]
+    rounds = range(measure.rounds if "latency" in measure.probes else 0)
+    yield from _once(cases, first)
+    for round_ in rounds[: FIRST_ROUNDS if in_budget else None]:
+        yield from _round(keys, round_, f"{measure.seed}/{start}/{round_}")
+    if in_budget:
+        yield from _once(cases, [probe for probe in single if probe not in first])
+        for round_ in rounds[FIRST_ROUNDS:]:
+            yield from _round(keys, round_, f"{measure.seed}/{start}/{round_}")
+
+
+def _once(cases: list[Case], probes: list[str]) -> Iterator[tuple[str, str, None]]:
+    """Yield one visit of every case by each of `probes` that it has."""
+    for case in cases:
+        key = case.key
+        yield from ((key, probe, None) for probe in probes if probe != "compile" or case.compile)
+
+
+def _round(keys: list[str], round_: int, seed: str) -> Iterator[tuple[str, str, int]]:
+    """Yield one latency visit of every case, in a random order."""
+    order = list(keys)
+    random.Random(seed).shuffle(order)
+    yield from ((key, "latency", round_) for key in order)
 
 
 def _groups(cases: list[PlannedCase], cache_bytes: int) -> list[list[PlannedCase]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,11 +15,12 @@ from harness.case import Case
 from harness.declare.costs import cost
 from harness.declare.planned import PlannedCase
 from harness.declare.plugins import is_plugin
-from harness.devices.ceilings import Ceilings
 from harness.engine.document import fault
 from harness.engine.fold import AnyRecord, Circumstances, fold_all
-from harness.engine.journal import Line, RunFolderError, check_schema, read_journal, write_durably
+from harness.engine.journal import Line, RunFolderError, check_schema, read_journal, sync_folder, write_durably
 from harness.engine.locks import FOLDER_LOCKS
+from harness.engine.sources import Sources
+from harness.engine.standing import standing
 from harness.record import parse_record, write_record
 
 RUN, JOURNAL, RECORDS = "run.json", "journal.jsonl", "records.jsonl"
@@ -39,6 +41,18 @@ class Run:
     """One for every planned case."""
 
 
+def refuse_links(folder: Path) -> None:
+    """Return if nothing in a run folder leads out of it; what is written there would be written elsewhere.
+
+    Raises:
+        RunFolderError: A link stands where a file of the run belongs.
+    """
+    with suppress(OSError):  # a folder that cannot be read has its own sentence
+        for path in folder.iterdir():
+            if path.is_symlink():
+                raise RunFolderError(f"{path} is a link, and a run's folder holds files alone; remove it")
+
+
 def new_folder(root: Path, suite: str, when: datetime) -> Path:
     """Make and return `root/<suite>-<when>`; a second run within one second gets a number.
 
@@ -53,6 +67,7 @@ def new_folder(root: Path, suite: str, when: datetime) -> Path:
                 (root / name).mkdir()
             except FileExistsError:
                 continue
+            sync_folder(root)
             return root / name
     except OSError as error:
         raise RunFolderError(f"no run folder can be made in {root}: {error.strerror}; name another with -o") from None
@@ -79,6 +94,7 @@ def read_document(folder: Path) -> dict[str, Any]:
     try:
         if not folder.is_dir():
             raise RunFolderError(f"{folder} is not a run folder: there is no such folder")
+        refuse_links(folder)
         text = path.read_text("utf-8")
         document = check_schema(json.loads(text), str(path))
     except FileNotFoundError:
@@ -146,11 +162,8 @@ def _fold_document(folder: Path, document: dict[str, Any], lines: list[Line]) ->
         cases = [_planned(entry) for entry in document["cases"]]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunFolderError(f"{folder / RUN} holds a case that this version cannot read: {error}") from None
-    ceilings = None if document.get("ceilings") is None else Ceilings(**document["ceilings"])
-    where = Circumstances(
-        document["suite"]["measure"]["rounds"], None, document["device"].get("memory_bytes"), ceilings
-    )
-    return fold_all(cases, lines, where)
+    known = {planned.case.key: planned.case for planned in cases}
+    return fold_all(cases, standing(lines, known, Sources.from_document(document)).lines, Circumstances.of(document))
 
 
 def _planned(entry: dict[str, Any]) -> PlannedCase:
