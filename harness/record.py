@@ -1,7 +1,8 @@
-"""Record: one case's outcome, the fold of its visits; its status decides what it may hold."""
+"""Record: one case's outcome, the fold of its visits; its status decides what it may hold, its end says why."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
@@ -12,8 +13,62 @@ SCHEMA = 1
 """Version of the record and journal lines; a reader refuses a larger one."""
 
 FailedStatus = Literal["oom", "timeout", "crashed", "unsupported", "incorrect", "skipped"]
-"""Why a case has no numbers: out of memory; over its time; its worker died or the layer raised; the layer
-cannot do it; its output disagrees with the float64 reference or the counter with the closed form; not tried."""
+"""What became of a case without numbers; its End says why."""
+
+End = Literal[
+    "ok", "incorrect", "unsupported",
+    "oom_device", "oom_host", "timeout",
+    "crashed_signal", "crashed_exit", "crashed_protocol", "crashed_cuda", "crashed_python", "device_lost",
+    "too_large", "pruned", "interrupted", "over_budget", "no_device",
+]  # fmt: skip
+"""Why a visit or a case ended: a closed list. What it means is its status; after BenchExec's `terminationreason`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What an end means, and how it is said."""
+
+    status: Literal["ok"] | FailedStatus
+    words: str
+    """In a count of cases: `2 killed by a signal`."""
+    sentence: str = "{what}"
+    """The record's reason, with places for the facts of the case."""
+
+
+ENDS: dict[End, Ending] = {
+    "ok": Ending("ok", "ok", ""),
+    "incorrect": Ending("incorrect", "incorrect"),
+    "unsupported": Ending("unsupported", "unsupported"),
+    "oom_device": Ending("oom", "out of device memory", "out of memory on the device: {what}"),
+    "oom_host": Ending("oom", "out of host memory", "out of memory on the host: {what}"),
+    "timeout": Ending("timeout", "over time", "no answer within {seconds:g} s{where}; the worker was ended"),
+    "crashed_signal": Ending(
+        "crashed", "killed by a signal", "the worker was killed by signal {number} ({name}){where}"
+    ),
+    "crashed_exit": Ending(
+        "crashed", "exited in a visit", "the worker exited with code {exit} before it answered{where}"
+    ),
+    "crashed_protocol": Ending("crashed", "answered nonsense", "the worker was ended: {what}{where}"),
+    "crashed_cuda": Ending("crashed", "CUDA error", "an error of the device: {what}"),
+    "crashed_python": Ending("crashed", "raised an error"),
+    "device_lost": Ending("crashed", "lost the device", "the device was lost{where}: {what}"),
+    "too_large": Ending("skipped", "too large", "does not fit: needs {needs}, {has}"),
+    "pruned": Ending("skipped", "beyond one that ran out of memory", "needs no less memory than {case}, which ran out "
+                     "of it; --no-prune measures it all the same"),
+    "interrupted": Ending("skipped", "not reached", "the run was interrupted before it"),
+    "over_budget": Ending("skipped", "not reached in time", "the time budget was used up before it"),
+    "no_device": Ending("skipped", "not reached, the device being lost", "the device was lost before it"),
+}  # fmt: skip
+"""Every end, with its one status and its one sentence."""
+
+SPOILED: frozenset[End] = frozenset({"device_lost"})
+"""Ends that say nothing about the case: a resumed run makes such a visit again."""
+
+
+def reason_of(end: End, **facts: object) -> str:
+    """Return the sentence of `end`; `where` ("in latency") may be left out, all other facts that it names may not."""
+    where = facts.pop("where", None)
+    return ENDS[end].sentence.format(where=f", {where}" if where else "", **facts)
 
 
 class _Strict(BaseModel):
@@ -50,6 +105,7 @@ class OkRecord(_Line):
     """A case that ran and whose output is right."""
 
     status: Literal["ok"] = "ok"
+    end: Literal["ok"] = "ok"
     reason: None = None
     metrics: dict[str, Value]
 
@@ -64,8 +120,16 @@ class FailedRecord(_Line):
     """A case without numbers, and the sentence that says why."""
 
     status: FailedStatus
+    end: End | None = None
+    """Why, in one word; None in records of versions that kept only the status."""
     reason: str = Field(min_length=1)
     metrics: None = None
+
+    @model_validator(mode="after")
+    def _end_of_this_status(self) -> FailedRecord:
+        if self.end is not None and ENDS[self.end].status != self.status:
+            raise ValueError(f"a case that ended as {self.end} is {ENDS[self.end].status}, not {self.status}")
+        return self
 
 
 Record = Annotated[OkRecord | FailedRecord, Field(discriminator="status")]

@@ -98,7 +98,11 @@ class ScriptedCuda:
 
 
 class ScriptedNvmlError(Exception):
-    """What pynvml raises."""
+    """What pynvml raises; `value` is NVML's number for it."""
+
+    def __init__(self, text: str, value: int = 3) -> None:
+        super().__init__(text)
+        self.value = value
 
 
 @dataclass
@@ -110,6 +114,8 @@ class ScriptedNvml:
     missing: frozenset[str] = frozenset()
     """Functions that raise, as on a GPU that lacks the sensor."""
     starts: bool = True
+    lost: bool = False
+    """The GPU has fallen off the bus."""
     asked: list[str] = field(default_factory=list)
     NVMLError = ScriptedNvmlError
     NVML_CLOCK_SM, NVML_CLOCK_MEM, NVML_TEMPERATURE_GPU = 1, 2, 0
@@ -156,6 +162,8 @@ class ScriptedNvml:
 
         def answer(handle: str, *_: object) -> Any:
             self.asked.append(handle)
+            if self.lost:
+                raise ScriptedNvmlError("GPU is lost", 15)
             if name in self.missing:
                 raise ScriptedNvmlError("Not Supported")
             return answers[name]

@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+from harness.devices.interface import Fact
 from harness.engine.protocol import Ready, Refused, Request, Result, read, write
 
 LATENCY_MS = (1.0, 1.2, 1.1)
@@ -22,6 +23,7 @@ LATENCY_MS = (1.0, 1.2, 1.1)
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     log = Path(sys.argv[1])
+    leaked: list[bytes] = []
     if (log.parent / "refuse").exists():
         say(Refused("NoSuchDevice", "no CUDA device: scripted"))
         sys.exit(5)
@@ -33,16 +35,24 @@ def main() -> None:
         assert isinstance(request, Request)
         if request.probe == "latency":
             befall(request, log.parent)
+        if request.variant == "leaks":
+            leaked.append(bytes(120 << 20).replace(b"\0", b"x"))
         with log.open("a") as file:
             file.write(f"{request.variant} {request.probe} {os.getpid()}\n")
-        say(answer(request))
+        say(answer(request, log.parent))
 
 
 def say(message: Ready | Refused | Result) -> None:
     os.write(1, write(message))
 
 
-def answer(request: Request) -> Result:
+def answer(request: Request, folder: Path) -> Result:
+    if request.variant == "device-lost" and (request.probe == "latency" or (folder / "lost-at-check").exists()):
+        reason = "the device was lost: CUDA error: scripted"
+        return Result(request.visit, "crashed", reason, "Traceback: scripted", end="device_lost", spent="it is gone")
+    if request.variant == "oom-once" and request.probe == "memory" and not (folder / "full").exists():
+        (folder / "full").touch()
+        return Result(request.visit, "oom", "out of memory on cpu: scripted")
     if request.probe == "latency" and request.variant == "oom":
         return Result(request.visit, "oom", "out of memory on cpu: scripted", "Traceback: scripted")
     if request.probe == "latency" and request.variant == "raises":
@@ -54,7 +64,9 @@ def answer(request: Request) -> Result:
         values["latency_ms"] = list(LATENCY_MS)
     if request.probe == "determinism":
         values |= {"det_run": 1.0, "det_run_cause": "none"}
-    return Result(request.visit, "ok", values=values, n={"det_run": 16}, backend="fused", state={"load_1min": 0.5})
+    spent = "it left a thread" if request.variant == "spent" else None
+    state: dict[str, Fact] = {"load_1min": 0.5}
+    return Result(request.visit, "ok", values=values, n={"det_run": 16}, backend="fused", state=state, spent=spent)
 
 
 def befall(request: Request, folder: Path) -> None:
@@ -76,6 +88,17 @@ def befall(request: Request, folder: Path) -> None:
         case "orphan":
             subprocess.Popen(["sleep", "600"])  # holds the pipe open when its parent is gone
             os._exit(3)
+        case "daemon":
+            daemon = "import os, sys\nif os.fork(): sys.exit()\nos.setsid()\nif os.fork(): sys.exit()\n"
+            daemon += f"open({str(folder / 'child')!r}, 'w').write(str(os.getpid()))\nimport time; time.sleep(600)"
+            subprocess.run([sys.executable, "-c", daemon], env={}, check=True)
+            while not (folder / "child").exists() or not (folder / "child").read_text():
+                time.sleep(0.01)
+        case "eats":
+            eat()
+        case "child-eats":
+            code = "x = []\nwhile True: x.append(bytes(10 << 20).replace(b'\\0', b'x'))"
+            subprocess.run([sys.executable, "-c", code], check=False)
         case "killed-once" if not (folder / "killed").exists():
             (folder / "killed").touch()
             os.kill(os.getpid(), signal.SIGKILL)
@@ -87,6 +110,14 @@ def befall(request: Request, folder: Path) -> None:
             (folder / "waiting").touch()
             while not (folder / "go").exists():
                 time.sleep(0.01)
+
+
+def eat() -> None:
+    """Fill memory without end, 10 MB at a time."""
+    eaten = []
+    while True:
+        eaten.append(bytes(10 << 20).replace(b"\0", b"x"))
+        time.sleep(0.005)
 
 
 if __name__ == "__main__":

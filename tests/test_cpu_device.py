@@ -93,9 +93,9 @@ def test_shares_are_of_all_cores_time() -> None:
 def test_a_failed_allocation_is_out_of_memory(cpu: CpuDevice) -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(1 << 60, dtype=torch.uint8)
-    assert cpu.is_out_of_memory(caught.value)
-    assert cpu.is_out_of_memory(MemoryError())
-    assert not cpu.is_out_of_memory(RuntimeError("shapes cannot be multiplied"))
+    assert cpu.fault(caught.value) == "host memory"
+    assert cpu.fault(MemoryError()) == "host memory"
+    assert cpu.fault(RuntimeError("shapes cannot be multiplied")) is None
 
 
 def test_open_device_knows_two_kinds() -> None:

@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 import pytest
+import torch
 
 from harness.devices.cuda import FALLBACK_L2_BYTES, CudaDevice
 from harness.devices.interface import NoSuchDevice
@@ -20,8 +21,6 @@ def test_without_a_gpu_there_is_no_device_and_the_message_says_what_torch_sees()
 
 
 def test_this_machines_torch_raises_too_where_it_has_no_gpu() -> None:
-    import torch
-
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     with pytest.raises(NoSuchDevice):
@@ -150,8 +149,37 @@ def test_a_sensor_that_the_gpu_lacks_is_left_out() -> None:
     assert gpu.facts()["ecc"] is None
 
 
-def test_only_memory_errors_are_out_of_memory() -> None:
-    gpu = device(ScriptedCuda())
-    assert gpu.is_out_of_memory(ScriptedOutOfMemoryError("CUDA out of memory"))
-    assert gpu.is_out_of_memory(MemoryError())
-    assert not gpu.is_out_of_memory(RuntimeError("CUDA error: an illegal memory access was encountered"))
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (ScriptedOutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"), "device memory"),
+        (RuntimeError("CUDA error: out of memory"), "device memory"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), "device memory"),
+        (MemoryError(), "host memory"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "host memory"),
+        (torch.AcceleratorError("CUDA error: an illegal memory access was encountered"), "device error"),
+        (torch.AcceleratorError("an error in words that nobody knows yet"), "device error"),
+        (RuntimeError("CUDA error: device-side assert triggered"), "device error"),
+        (RuntimeError("Triton Error [CUDA]: misaligned address"), "device error"),
+        (torch.AcceleratorError("CUDA error: CUDA-capable device(s) is/are busy or unavailable"), "device lost"),
+        (RuntimeError("CUDA error: no CUDA-capable device is detected"), "device lost"),
+        (RuntimeError("shapes cannot be multiplied"), None),
+        (ValueError("CUDA error: said by somebody else"), None),
+    ],
+)
+def test_an_error_says_what_befell_the_machine(error: BaseException, fault: str | None) -> None:
+    assert device(ScriptedCuda()).fault(error) == fault
+
+
+def test_a_gpu_that_nvml_calls_lost_is_lost_whatever_the_error_says() -> None:
+    nvml = ScriptedNvml()
+    gpu = device(ScriptedCuda(), nvml)
+    error = torch.AcceleratorError("CUDA error: unspecified launch failure")
+    assert gpu.fault(error) == "device error"
+    nvml.lost = True
+    assert gpu.fault(error) == "device lost"
+
+
+def test_without_nvml_a_device_error_is_one() -> None:
+    gpu = device(ScriptedCuda(), ScriptedNvml(starts=False))
+    assert gpu.fault(RuntimeError("CUDA error: unknown error")) == "device error"

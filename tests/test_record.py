@@ -1,12 +1,22 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
 
-from harness.record import FailedRecord, OkRecord, Value, parse_record, write_record
+from harness.record import (
+    ENDS,
+    End,
+    FailedRecord,
+    FailedStatus,
+    OkRecord,
+    Value,
+    parse_record,
+    reason_of,
+    write_record,
+)
 from tests.cases import soft
 
 
@@ -59,6 +69,25 @@ def test_a_failed_case_has_a_reason_and_no_numbers() -> None:
 def test_what_a_status_may_not_hold_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         parse_record(json.dumps(_line(**changes)))
+
+
+def test_every_end_has_a_status_and_a_sentence() -> None:
+    assert set(get_args(End)) == set(ENDS)
+    assert {ending.status for ending in ENDS.values()} == {"ok", *get_args(FailedStatus)}
+    facts = {"what": "x", "seconds": 2, "number": 11, "name": "SIGSEGV", "exit": 3, "needs": "2 GiB", "has": "y"}
+    for end, ending in ENDS.items():
+        sentence = reason_of(end, where="in latency", case="soft-e8", **facts)
+        assert (sentence == "") is (end == "ok")
+        assert ending.words
+        assert "{" not in sentence
+
+
+def test_an_end_of_another_status_is_refused() -> None:
+    line = _line(status="oom", reason="full", metrics=None)
+    assert parse_record(json.dumps(line | {"end": "oom_host"})).end == "oom_host"
+    assert parse_record(json.dumps(line)).end is None
+    with pytest.raises(ValidationError, match="a case that ended as timeout is timeout, not oom"):
+        parse_record(json.dumps(line | {"end": "timeout"}))
 
 
 def test_numbers_are_finite() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,12 +19,13 @@ from harness.devices.cpu import CpuDevice
 from harness.devices.interface import Device
 from harness.engine import worker as workers
 from harness.engine.folder import read_run
-from harness.engine.process import WorkerProcess
+from harness.engine.process import TimedOut, WorkerProcess
 from harness.engine.protocol import ProtocolError, Ready, Refused, Request, Result, read, write
 from harness.engine.runner import WorkerOptions, run
 from harness.engine.worker import Worker
 from harness.layers.interface import Unsupported
 from harness.probes import PROBES, Outcome, Settings, Subject
+from harness.record import ENDS, End
 from tests import cases
 from tests.sweeps import make_plan
 
@@ -96,6 +98,8 @@ def test_messages_survive_the_pipe(message: Ready | Refused | Request | Result) 
         b'{"type": "result", "visit": 1}',
         b'{"type": "result", "visit": 1, "status": "fine"}',
         b"\xff",
+        b'{"type": "result", "visit": 1, "status": "oom", "end": "timeout"}',
+        b'{"type": "result", "visit": 1, "status": "ok", "end": "fine"}',
     ],
 )
 def test_what_is_no_message_is_quoted(line: bytes) -> None:
@@ -147,25 +151,77 @@ def test_a_number_that_is_none_is_left_out_with_a_note(
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "reason"),
+    ("error", "end", "reason"),
     [
         (Unsupported("no such backend"), "unsupported", "no such backend"),
-        (ValueError("two\nlines"), "crashed", "ValueError: two"),
-        (ValueError(), "crashed", "ValueError"),
-        (SystemExit(0), "crashed", "SystemExit: 0"),
-        (KeyboardInterrupt(), "crashed", "KeyboardInterrupt"),
-        (MemoryError("full"), "oom", "out of memory on cpu: MemoryError: full"),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "oom", "out of memory on cpu: Run"),
+        (ValueError("two\nlines"), "crashed_python", "ValueError: two"),
+        (ValueError(), "crashed_python", "ValueError"),
+        (SystemExit(0), "crashed_python", "SystemExit: 0"),
+        (KeyboardInterrupt(), "crashed_python", "KeyboardInterrupt"),
+        (MemoryError("full"), "oom_host", "out of memory on the host: MemoryError: full"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "oom_host", "out of memory on the"),
     ],
 )
-def test_every_error_is_a_status(
-    worker: Worker, probe: Callable[..., FakeProbe], error: BaseException, status: str, reason: str
+def test_every_error_has_its_end(
+    worker: Worker, probe: Callable[..., FakeProbe], error: BaseException, end: End, reason: str
 ) -> None:
     probe(raises(error))
     result = worker.visit(request(cases.dense()))
-    assert result.status == status
+    assert (result.end, result.status) == (end, ENDS[end].status)
     assert str(result.reason).startswith(reason)
-    assert (result.detail is None) is (status == "unsupported")
+    assert (result.detail is None) is (end == "unsupported")
+    assert result.spent is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "end", "spent"),
+    [
+        ("device memory", "oom_device", False),
+        ("device error", "crashed_cuda", True),
+        ("device lost", "device_lost", True),
+    ],
+)
+def test_an_error_of_the_device_spends_the_worker(
+    worker: Worker,
+    probe: Callable[..., FakeProbe],
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+    end: str,
+    spent: bool,
+) -> None:
+    probe(raises(RuntimeError("CUDA error: an illegal memory access was encountered\nmore")))
+    monkeypatch.setattr(worker.device, "fault", lambda error: fault)
+    result = worker.visit(request(cases.dense()))
+    assert (result.end, result.spent is not None) == (end, spent)
+    assert str(result.reason).endswith("RuntimeError: CUDA error: an illegal memory access was encountered")
+    assert "\nmore" in str(result.detail)
+
+
+def test_an_error_that_the_device_reports_late_is_the_cases_own(
+    worker: Worker, probe: Callable[..., FakeProbe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe(gives(det_run=1.0))
+    waits = iter([None, RuntimeError("late")])
+
+    def synchronize() -> None:
+        if error := next(waits):
+            raise error
+
+    monkeypatch.setattr(worker.device, "synchronize", synchronize)
+    assert worker.visit(request(cases.dense())).reason == "RuntimeError: late"
+
+
+def test_a_thread_that_a_visit_leaves_behind_spends_the_worker(worker: Worker, probe: Callable[..., FakeProbe]) -> None:
+    stop = threading.Event()
+
+    def start_thread(subject: Subject) -> Outcome:
+        threading.Thread(target=stop.wait, name="sleeper").start()
+        return Outcome({"det_run": 1.0})
+
+    probe(start_thread)
+    result = worker.visit(request(cases.dense()))
+    stop.set()
+    assert (result.status, result.spent) == ("ok", "a visit has left a thread running (sleeper)")
 
 
 def test_a_long_reason_is_cut_and_its_whole_is_in_the_detail(worker: Worker, probe: Callable[..., FakeProbe]) -> None:
@@ -218,6 +274,42 @@ def real_worker(tmp_path: Path, program: str = "") -> Iterator[WorkerProcess]:
         yield process
     finally:
         process.end()
+
+
+FORKING = """
+from harness.layers.dense import Dense
+import os
+forward = Dense.forward
+def forking(self, x):
+    os.fork()
+    return forward(self, x)
+Dense.forward = forking
+"""
+
+
+def test_a_layer_that_forks_is_answered_for_once(tmp_path: Path) -> None:
+    with real_worker(tmp_path, FORKING) as process:
+        process.hello()
+        for visit in range(3):
+            assert process.ask(request(cases.dense(), "check", visit), 60).status == "ok"
+
+
+ENDLESS = """
+from harness.layers.dense import Dense
+import time
+def endless(self, x):
+    time.sleep(600)
+Dense.forward = endless
+"""
+
+
+def test_a_worker_that_is_ended_says_where_it_stood(tmp_path: Path) -> None:
+    with real_worker(tmp_path, ENDLESS) as process:
+        process.hello()
+        with pytest.raises(TimedOut):
+            process.ask(request(cases.dense()), 1.0)
+        process.end()
+        assert "in endless" in process.log_tail()
 
 
 NOISY = """

@@ -18,8 +18,6 @@ ISA_FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_fp16", "avx512_vnn
 """The flags that decide which matmul kernels oneDNN and MKL can pick."""
 MIN_USAGE_S = 0.02
 """Linux counts cores' time in steps of 10 ms: a share of less is noise."""
-ALLOCATION_FAILED = ("DefaultCPUAllocator", "can't allocate memory", "not enough memory")
-"""How torch words a failed host allocation; it raises a plain RuntimeError."""
 
 
 class CpuDevice(Device):
@@ -93,12 +91,6 @@ class CpuDevice(Device):
             "clock_mhz": None if clock_mhz is None else round(clock_mhz),
             "swap_used_bytes": psutil.swap_memory().used,
         }
-
-    def is_out_of_memory(self, error: BaseException) -> bool:
-        """Return whether `error` says that the host's memory is full."""
-        return isinstance(error, MemoryError) or (
-            isinstance(error, RuntimeError) and any(words in str(error) for words in ALLOCATION_FAILED)
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from harness.devices.interface import Block, Device, Fact, NoSuchDevice, Peak
+from harness.devices.interface import Block, Device, Fact, Fault, NoSuchDevice, Peak
 from harness.devices.names import nvml_handle
 
 FLUSH_L2_TIMES = 2
@@ -40,6 +40,15 @@ EVENT_REASONS = {
 """NVML's names for why clocks are not at their highest, and our words."""
 THROTTLED = ("HwSlowdown", "SwThermalSlowdown", "HwThermalSlowdown", "HwPowerBrakeSlowdown")
 """The reasons that spoil a sample. A power cap is none: every large matmul runs at it."""
+
+DEVICE_ERRORS = ("CUDA error", "CUDA driver error", "CUBLAS_STATUS_", "CUDNN_STATUS_", "Triton Error [CUDA]")
+"""How torch, its libraries and Triton word an error of the device; new versions of torch raise AcceleratorError."""
+DEVICE_FULL = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+"""Those of them that only want memory: what is allocated past torch's caching allocator fails so."""
+DEVICE_GONE = ("busy or unavailable", "no CUDA-capable device", "GPU is lost", "GPU has fallen off the bus")
+"""Those of them that say that the device is not there: cudaErrorDevicesUnavailable, cudaErrorNoDevice, the driver."""
+NVML_GPU_IS_LOST = 15
+"""NVML_ERROR_GPU_IS_LOST: the GPU has fallen off the bus."""
 
 
 class CudaDevice(Device):
@@ -134,9 +143,28 @@ class CudaDevice(Device):
         }
         return {name: value for name, value in readings.items() if value is not None}
 
-    def is_out_of_memory(self, error: BaseException) -> bool:
-        """Return whether `error` says that the device's or the host's memory is full."""
-        return isinstance(error, (self._cuda.OutOfMemoryError, MemoryError))
+    def fault(self, error: BaseException) -> Fault | None:
+        """Return what `error` says of the machine.
+
+        The GPU itself is asked too, as many calls fail in other words when it is lost.
+        """
+        text = str(error)
+        if isinstance(error, self._cuda.OutOfMemoryError) or any(words in text for words in DEVICE_FULL):
+            return "device memory"
+        raised = isinstance(error, getattr(torch, "AcceleratorError", ()))
+        if raised or (isinstance(error, RuntimeError) and any(words in text for words in DEVICE_ERRORS)):
+            return "device lost" if any(words in text for words in DEVICE_GONE) or self._lost() else "device error"
+        return super().fault(error)
+
+    def _lost(self) -> bool:
+        """Return whether NVML says that the GPU is no longer there."""
+        if self._nvml is None:
+            return False
+        try:
+            self._nvml.nvmlDeviceGetTemperature(self._handle, self._nvml.NVML_TEMPERATURE_GPU)
+        except self._nvml.NVMLError as error:
+            return getattr(error, "value", None) == NVML_GPU_IS_LOST
+        return False
 
     def _time_cold(self, run: Callable[[], object], calls: int) -> Block:
         if self._flush_buffer is None:

@@ -5,8 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 Fact = str | int | float | bool | None
+
+Fault = Literal["host memory", "device memory", "device error", "device lost"]
+"""What an error says of the machine: its memory or the device's is full; the device has failed, and with it all work
+of this process; the device is no longer there."""
+ALLOCATION_FAILED = ("DefaultCPUAllocator", "can't allocate memory", "not enough memory", "std::bad_alloc")
+"""How torch words a failed host allocation; it raises a plain RuntimeError."""
 
 
 class NoSuchDevice(Exception):
@@ -67,6 +74,9 @@ class Device(ABC):
     def state(self) -> dict[str, Fact]:
         """Return what changes: load, clocks, temperature, throttle reasons; only what can be read."""
 
-    def is_out_of_memory(self, error: BaseException) -> bool:
-        """Return whether `error` says that this device's memory is full."""
-        return isinstance(error, MemoryError)
+    def fault(self, error: BaseException) -> Fault | None:
+        """Return what `error` says of the machine; None where it says nothing of it."""
+        full = isinstance(error, MemoryError) or (
+            isinstance(error, RuntimeError) and any(words in str(error) for words in ALLOCATION_FAILED)
+        )
+        return "host memory" if full else None

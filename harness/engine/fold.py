@@ -18,11 +18,9 @@ from harness.devices.ceilings import Ceilings
 from harness.engine.journal import Line
 from harness.judge.stats import median_interval
 from harness.metrics import METRICS, show_bytes
-from harness.record import FailedRecord, FailedStatus, OkRecord, Value
+from harness.record import ENDS, End, FailedRecord, FailedStatus, OkRecord, Value, reason_of
 
 AnyRecord = OkRecord | FailedRecord
-
-NOT_REACHED = "the run was interrupted before it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +34,8 @@ class Circumstances:
     memory_bytes: int | None = None
     """What the device has, for the sentence on a case that does not fit."""
     ceilings: Ceilings | None = None
+    stopped: End = "interrupted"
+    """Why a case was not reached, where one was not."""
 
 
 def fold(planned: PlannedCase, lines: Sequence[Line], where: Circumstances) -> AnyRecord:
@@ -45,7 +45,7 @@ def fold(planned: PlannedCase, lines: Sequence[Line], where: Circumstances) -> A
     bad = next((line for line in lines if line.status != "ok"), None)
     if bad is not None and bad.status != "ok":
         reason = bad.reason or f"{bad.probe} ended as {bad.status}"
-        return _failed(planned.case, bad.status, reason, lines)
+        return _failed(planned.case, bad.status, bad.end, reason, lines)
     metrics = _closed_forms(planned) | _measured(lines, where.rounds)
     notes = _notes(lines)
     if "latency_ms" in metrics:
@@ -78,19 +78,26 @@ def _identity(case: Case) -> _Identity:
     return {"schema": 1, "key": case.key, "id": case.id, "variant": case.variant, "case": case.as_dict()}
 
 
-def _failed(case: Case, status: FailedStatus, reason: str, lines: Sequence[Line] = ()) -> FailedRecord:
-    return FailedRecord(**_identity(case), backend=_backend(lines), notes=_notes(lines), status=status, reason=reason)
+def _failed(case: Case, status: FailedStatus, end: End | None, reason: str, lines: Sequence[Line] = ()) -> FailedRecord:
+    who, notes = _identity(case), _notes(lines)
+    return FailedRecord(**who, backend=_backend(lines), notes=notes, status=status, end=end, reason=reason)
+
+
+def _untried(case: Case, end: End, **facts: object) -> FailedRecord:
+    status = ENDS[end].status
+    assert status != "ok"
+    return _failed(case, status, end, reason_of(end, **facts))
 
 
 def _not_tried(planned: PlannedCase, lines: Sequence[Line], where: Circumstances) -> FailedRecord | None:
     """Return the record of a case that no worker was asked for, or None."""
     if planned.unsupported is not None:
-        return _failed(planned.case, "unsupported", planned.unsupported)
+        return _untried(planned.case, "unsupported", what=planned.unsupported)
     if planned.fits is False:
         has = "less" if where.memory_bytes is None else show_bytes(where.memory_bytes)
         needs = show_bytes(planned.cost.memory_needed)
-        return _failed(planned.case, "skipped", f"does not fit: needs {needs}, the device has {has}")
-    return None if lines else _failed(planned.case, "skipped", NOT_REACHED)
+        return _untried(planned.case, "too_large", needs=needs, has=f"the device has {has}")
+    return None if lines else _untried(planned.case, where.stopped)
 
 
 def _closed_forms(planned: PlannedCase) -> dict[str, Value]:

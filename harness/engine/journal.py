@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness.record import SCHEMA, FailedStatus
+from harness.record import SCHEMA, End, FailedStatus
 
 
 class RunFolderError(Exception):
@@ -39,9 +39,13 @@ class Line(BaseModel):
     probe: str
     round: int | None = None
     status: Literal["ok"] | FailedStatus
+    end: End | None = None
+    """Why it ended so; None in lines of versions that kept only the status."""
     reason: str | None = None
     detail: str | None = None
     """The traceback, or the end of what a worker that died wrote to stderr."""
+    exit_code: int | None = None
+    """Of a worker that ended in the visit; negative is the signal that killed it."""
     values: dict[str, float | int | str | list[float]] = {}
     """By metric name: a number or word, or raw samples in order."""
     n: dict[str, int] = {}

@@ -9,16 +9,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.declare.visits import CACHE_BYTES
+from harness.devices.names import memory_bytes
+from harness.engine.family import Orphans
 from harness.engine.journal import utc_now
 from harness.engine.process import Stopped, TimedOut, WorkerDied, WorkerProcess
 from harness.engine.protocol import Ready, Request, Result
+from harness.record import ENDS, End, reason_of
 
 START_ATTEMPTS = 3
 START_PAUSE_S = 1.0
 """Before the second attempt, and twice that before the third: a machine that is full may be so for a moment."""
 VISIT_ATTEMPTS = 2
-"""A worker that dies in a visit may have been killed by something else: the visit is made once more in a new one.
-If that dies too, it is the case's doing."""
+"""A worker that dies in a visit may have been killed by something else, and one that runs out of memory may hold what
+earlier visits left there: the visit is made once more in a new one. If that ends alike, it is the case's doing."""
+MEMORY_SHARE = 0.8
+"""Of the machine's memory, what a worker and all that it starts may hold if nothing else is said. The rest is for the
+system, the runner, and what a fast layer fills between two looks at it."""
+FULL_SHARE = 0.5
+"""Of what it may hold: a worker that holds more when a visit begins is replaced first, so that a case does not pay for
+what others have left there."""
 
 
 class WorkerFailed(Exception):
@@ -33,6 +42,8 @@ class WorkerOptions:
     """CPU threads of torch; 0 leaves the choice to torch."""
     cache_bytes: int = CACHE_BYTES
     """Memory for built layers between visits."""
+    memory_bytes: int | None = None
+    """What the worker and all that it starts may hold; None: MEMORY_SHARE of the machine's."""
     program: tuple[str, ...] | None = None
     """Another program than this interpreter's worker: anything that speaks the protocol."""
 
@@ -53,6 +64,8 @@ class Answer:
     """From the request's first byte to the answer's last."""
     worker: int
     """Process id."""
+    exit_code: int | None = None
+    """Of a worker that ended in the visit."""
 
 
 class Keeper:
@@ -63,15 +76,27 @@ class Keeper:
         log: Takes what workers, and the layers in them, write to stdout and stderr.
         stopped: Says whether the run is to stop.
         greeted: Is told of each worker's greeting.
+        memory_bytes: What a worker and all that it starts may hold; None: MEMORY_SHARE of the machine's.
     """
 
-    def __init__(self, command: Sequence[str], log: Path, stopped: Stopped, greeted: Callable[[Ready], None]) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        log: Path,
+        stopped: Stopped,
+        greeted: Callable[[Ready], None],
+        memory_bytes: int | None = None,
+    ) -> None:
         self._command = command
         self._log = log
         self._stopped = stopped
         self._greeted = greeted
+        self._memory_bytes = memory_limit() if memory_bytes is None else memory_bytes
         self._worker: WorkerProcess | None = None
+        self._answers = 0
+        """Visits that this worker has answered."""
         self._device_kind = ""
+        self._orphans = Orphans()
 
     def ask(self, request: Request, timeout: float) -> Answer:
         """Return what came of the visit.
@@ -81,52 +106,75 @@ class Keeper:
             WorkerFailed: No worker can be started.
             Interrupted: The run is to stop.
         """
-        answer, death = self._attempt(request, timeout)
+        if self._worker is not None and self._worker.held_bytes() > FULL_SHARE * self._memory_bytes:
+            self.end(politely=True)
+        answer, doubt = self._attempt(request, timeout)
         for _ in range(VISIT_ATTEMPTS - 1):
-            if death is None:
+            if doubt is None:
                 break
-            note = f"{death}; the visit was made again in a new one"
-            answer, death = self._attempt(request, timeout)
+            note = f"{doubt}; the visit was made again in a new one"
+            answer, doubt = self._attempt(request, timeout)
             answer = replace(answer, result=replace(answer.result, notes=[*answer.result.notes, note]))
-        if answer.result.status == "crashed" and self._device_kind == "cuda":
-            self.end()  # a CUDA error poisons the context: it must not be charged to the next case
         return answer
 
     def end(self, *, politely: bool = False) -> None:
-        """End the worker, if there is one; `politely` lets it see its stdin close first."""
+        """End the worker, if there is one, and all that it started; `politely` lets it see its stdin close first."""
         if self._worker is not None:
             self._worker.end(politely=politely)
             self._worker = None
+            self._orphans.end()
 
-    def _attempt(self, request: Request, timeout: float) -> tuple[Answer, WorkerDied | None]:
-        """Return the answer of one attempt, and how the worker died if it did."""
-        worker = self._ready()
+    def close(self, *, politely: bool = False) -> None:
+        """End the worker, and start no more."""
+        self.end(politely=politely)
+        self._orphans.release()
+
+    def _attempt(self, request: Request, timeout: float) -> tuple[Answer, str | None]:
+        """Return the answer of one attempt, and why it may not be the case's own doing; None where it is."""
+        worker, used = self._ready(), self._answers > 0
         started, start = utc_now(), time.perf_counter()
-        death = None
+        doubt, code = None, None
         try:
-            result = worker.ask(request, timeout)
+            result = self._told(worker.ask(request, timeout))
+            self._answers += 1
         except TimedOut:
-            reason = f"no answer within {timeout:g} s in {request.probe}; the worker was ended"
-            result = Result(request.visit, "timeout", reason)
-        except WorkerDied as error:
-            death = error
-            status = "oom" if error.out_of_memory else "crashed"
-            result = Result(request.visit, status, f"{error}, in {request.probe}", error.detail)
-        answer = Answer(result, started, time.perf_counter() - start, worker.pid)
-        if death is not None or result.status == "timeout":
+            result = _ended(request, "timeout", reason_of("timeout", seconds=timeout, where=f"in {request.probe}"))
+        except WorkerDied as death:
+            result = _ended(request, death.end, death.reason(f"in {request.probe}"), death.detail)
+            doubt, code = str(death), death.code
+        seconds = time.perf_counter() - start
+        if result.status == "oom" and used:
+            doubt = doubt or result.reason or "the worker ran out of memory"
+        if result.status == "timeout" or doubt is not None or result.spent is not None or self._poisoned(result):
             self.end()
-        return answer, death
+        if result.status == "timeout":
+            result = replace(result, detail=worker.log_tail())  # with the stacks that it wrote when it was ended
+        return Answer(result, started, seconds, worker.pid, code), doubt
+
+    def _told(self, result: Result) -> Result:
+        """Return the result with its end, which a simple worker may leave out."""
+        if result.end is not None:
+            return result
+        by_status: dict[str, End] = {"crashed": "crashed_python", "skipped": "too_large"}
+        by_status["oom"] = "oom_device" if self._device_kind == "cuda" else "oom_host"
+        return replace(result, end=by_status.get(result.status, result.status))
+
+    def _poisoned(self, result: Result) -> bool:
+        """Return whether the device's context may be lost with this case: it must not be charged to the next one."""
+        return result.status == "crashed" and self._device_kind == "cuda"
 
     def _ready(self) -> WorkerProcess:
         """Return a worker that waits for a visit, a new one if need be."""
         if self._worker is not None and self._worker.alive:
             return self._worker
         self.end()
+        self._orphans.adopt()
+        self._answers = 0
         fault = ""
         for attempt in range(START_ATTEMPTS):
             time.sleep(attempt * START_PAUSE_S)
             try:
-                worker = self._worker = WorkerProcess(self._command, self._log, self._stopped)
+                worker = self._worker = WorkerProcess(self._command, self._log, self._stopped, self._memory_bytes)
                 ready = worker.hello()
             except OSError as error:  # no process to be had, or no memory for one
                 fault = str(error)
@@ -140,3 +188,12 @@ class Keeper:
                 return worker
             self.end()
         raise WorkerFailed(f"no worker can be started ({START_ATTEMPTS} were tried): {fault}".rstrip())
+
+
+def memory_limit() -> int:
+    """Return what a worker may hold if nothing else is said, in bytes of the host's memory."""
+    return int(MEMORY_SHARE * memory_bytes("cpu"))
+
+
+def _ended(request: Request, end: End, reason: str, detail: str | None = None) -> Result:
+    return Result(request.visit, ENDS[end].status, reason, detail, end=end)

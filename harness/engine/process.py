@@ -16,7 +16,10 @@ import psutil
 
 from harness.devices.interface import NoSuchDevice
 from harness.engine.conditions import measuring_environment
+from harness.engine.family import descendants, held_bytes
 from harness.engine.protocol import VERSION, ProtocolError, Ready, Refused, Request, Result, read, write
+from harness.metrics import show_bytes
+from harness.record import End, reason_of
 
 START_TIMEOUT_S = 180.0
 """Importing torch from a cold disk can take a minute."""
@@ -24,20 +27,33 @@ GRACE_S = 2.0
 """Between SIGTERM and SIGKILL."""
 LOOK_S = 0.25
 """How often a wait looks up: whether the run is to stop, and whether the worker still lives (a process that it left
-behind may hold its pipe open). An answer is seen at once all the same."""
-LOG_TAIL_BYTES = 2000
+behind may hold its pipe open), and how much memory it holds. An answer is seen at once all the same."""
+CLOSE_LOOK_S = 0.05
+"""The same for one that holds half of what it may: two cores fill 100 MB in that time."""
+LOG_TAIL_BYTES = 4000
 
 Stopped = Callable[[], bool]
 """Whether the run is to stop."""
 
 
 class WorkerDied(Exception):
-    """The worker ended, or said what is no answer; the message says how, `detail` the end of its stderr."""
+    """The worker ended, was ended for its memory, or said what is no answer; the message says how.
 
-    def __init__(self, reason: str, detail: str, out_of_memory: bool = False) -> None:
-        super().__init__(reason)
-        self.detail = detail
-        self.out_of_memory = out_of_memory
+    Args:
+        end: Why.
+        detail: The end of its stderr.
+        code: Its exit code, where it ended by itself or was killed by somebody else.
+        facts: What the sentence of `end` needs.
+    """
+
+    def __init__(self, end: End, detail: str, code: int | None = None, **facts: object) -> None:
+        super().__init__(reason_of(end, **facts))
+        self.end, self.detail, self.code = end, detail, code
+        self._facts = facts
+
+    def reason(self, where: str) -> str:
+        """Return the sentence, saying where it was."""
+        return reason_of(self.end, where=where, **self._facts)
 
 
 class TimedOut(Exception):
@@ -55,10 +71,12 @@ class WorkerProcess:
         command: The program and its arguments.
         log: File that its stderr is appended to.
         stopped: Asked while waiting; True raises Interrupted.
+        memory_bytes: What it may hold with all that it starts; more of it, and it has died. None: any.
     """
 
-    def __init__(self, command: Sequence[str], log: Path, stopped: Stopped) -> None:
+    def __init__(self, command: Sequence[str], log: Path, stopped: Stopped, memory_bytes: int | None = None) -> None:
         self._stopped = stopped
+        self._memory_bytes = memory_bytes
         self._log = log
         self._unread = bytearray()
         self._oom_kills = _oom_kills()
@@ -106,7 +124,7 @@ class WorkerProcess:
         """Send one visit and return its result.
 
         Raises:
-            WorkerDied: It ended in the visit, or answered what is no answer.
+            WorkerDied: It ended in the visit, held too much memory, or answered what is no answer.
             TimedOut: It did not answer within `timeout` seconds.
             Interrupted: The run is to stop.
         """
@@ -121,7 +139,7 @@ class WorkerProcess:
 
     def end(self, *, politely: bool = False) -> None:
         """End the worker and all that it started; `politely` lets it see its stdin close first."""
-        family = _descendants(self.pid)
+        family = descendants(self.pid)
         self._stdin.close()
         if politely:
             self._wait(GRACE_S)
@@ -132,9 +150,20 @@ class WorkerProcess:
         for process in family:  # also those that left the group
             with suppress(psutil.Error):
                 process.kill()
-        self._process.wait()
+        self._wait(GRACE_S)  # one that hangs in the kernel, as on a device that is gone, is left to it
         self._selector.close()
         self._stdout.close()
+
+    def held_bytes(self) -> int:
+        """Return the memory that it and all that it started hold."""
+        return held_bytes(self.pid, self._memory_bytes or 0)
+
+    def log_tail(self) -> str:
+        """Return the end of what it has written to stderr."""
+        with self._log.open("rb") as log:
+            size = log.seek(0, os.SEEK_END)
+            log.seek(max(self._log_start, size - LOG_TAIL_BYTES))
+            return log.read().decode("utf-8", "replace")
 
     @property
     def _stdin(self) -> IO[bytes]:
@@ -163,7 +192,7 @@ class WorkerProcess:
             if (left := deadline - time.monotonic()) <= 0:
                 raise TimedOut
             alive = self.alive  # asked first: what it wrote before it ended is then already in the pipe
-            if self._selector.select(min(LOOK_S, left) if alive else 0):
+            if self._selector.select(min(self._look(), left) if alive else 0):
                 piece = os.read(self._stdout.fileno(), 1 << 16)
                 self._unread += piece
                 if piece:
@@ -174,21 +203,30 @@ class WorkerProcess:
         line, _, self._unread = self._unread.partition(b"\n")
         return bytes(line)
 
+    def _look(self) -> float:
+        """Return for how long the worker may be left alone; raise WorkerDied where it holds more than it may."""
+        if self._memory_bytes is None:
+            return LOOK_S
+        held = self.held_bytes()
+        if held > self._memory_bytes:
+            what = f"the worker held {show_bytes(held)}, and may hold {show_bytes(self._memory_bytes)} (--memory)"
+            raise WorkerDied("oom_host", self.log_tail(), what=what)
+        return LOOK_S if held < self._memory_bytes / 2 else CLOSE_LOOK_S
+
     def _death(self, fault: str | None = None) -> WorkerDied:
         """Return how the worker came to its end; a `fault` is one that it did not end by itself after."""
         if fault is None:
             self._wait(GRACE_S)  # its pipe closes a moment before its exit code can be had
         code = self._process.poll()
-        killed_for_memory = code == -signal.SIGKILL and _oom_kills() > self._oom_kills
         if fault is not None or code is None:
-            return WorkerDied(f"the worker was ended: {fault or 'it closed its output'}", self._log_tail())
-        return WorkerDied(_how(code, killed_for_memory), self._log_tail(), killed_for_memory)
-
-    def _log_tail(self) -> str:
-        with self._log.open("rb") as log:
-            size = log.seek(0, os.SEEK_END)
-            log.seek(max(self._log_start, size - LOG_TAIL_BYTES))
-            return log.read().decode("utf-8", "replace")
+            return WorkerDied("crashed_protocol", self.log_tail(), what=fault or "it closed its output")
+        if code == -signal.SIGKILL and _oom_kills() > self._oom_kills:
+            return WorkerDied(
+                "oom_host", self.log_tail(), code, what="the system had none left, and killed the worker (SIGKILL)"
+            )
+        if code < 0:
+            return WorkerDied("crashed_signal", self.log_tail(), code, number=-code, name=_signal_name(-code))
+        return WorkerDied("crashed_exit", self.log_tail(), code, exit=code)
 
     def _signal_group(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):
@@ -199,24 +237,11 @@ class WorkerProcess:
             self._process.wait(seconds)
 
 
-def _how(code: int, for_memory: bool) -> str:
-    """Return in words how a process with this exit code ended."""
-    if for_memory:
-        return "the system ran out of memory and killed the worker (SIGKILL)"
-    if code >= 0:
-        return f"the worker exited with code {code} before it answered"
+def _signal_name(number: int) -> str:
     try:
-        name = signal.Signals(-code).name
+        return signal.Signals(number).name
     except ValueError:
-        name = "unknown"
-    return f"the worker was killed by signal {-code} ({name})"
-
-
-def _descendants(pid: int) -> list[psutil.Process]:
-    try:
-        return psutil.Process(pid).children(recursive=True)
-    except psutil.Error:
-        return []
+        return "unknown"
 
 
 def _oom_kills() -> int:

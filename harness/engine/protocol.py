@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from harness.devices.interface import Fact
-from harness.record import FailedStatus
+from harness.record import ENDS, End, FailedStatus
 
 VERSION = 1
 """Raised when a line changes its meaning; a runner refuses a worker of another version."""
-
 
 STATUSES = ("ok", *get_args(FailedStatus))
 
@@ -78,6 +77,10 @@ class Result:
     """Seconds inside the probe."""
     state: dict[str, Fact] = field(default_factory=dict)
     """The machine after the visit."""
+    end: str | None = None
+    """One of ENDS, of this status; a worker that leaves it out leaves the choice to the runner."""
+    spent: str | None = None
+    """Why this worker must make no further visit, in words: its next one would pay for what this one left behind."""
 
 
 Message = Ready | Refused | Request | Result
@@ -94,13 +97,21 @@ def read(line: bytes) -> Message:
     """Return the message of one line.
 
     Raises:
-        ProtocolError: The line is not JSON, or of no known type, or status, or lacks or adds a field.
+        ProtocolError: The line is not JSON, or of no known type, status or end, or lacks or adds a field.
     """
     try:
         data = json.loads(line)
         message = _KINDS[data.pop("type")](**data)
-        if isinstance(message, Result) and message.status not in STATUSES:
-            raise ValueError(message.status)
+        if isinstance(message, Result):
+            _check(message)
         return message
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ProtocolError(f"not a line of the worker protocol: {line[:120]!r}") from error
+
+
+def _check(result: Result) -> None:
+    """Raise ValueError on a status or an end that there is not, or that do not belong together."""
+    if result.status not in STATUSES:
+        raise ValueError(result.status)
+    if result.end is not None and ENDS[cast("End", result.end)].status != result.status:
+        raise ValueError(f"{result.end} is not an end of {result.status}")

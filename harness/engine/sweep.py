@@ -13,6 +13,7 @@ from typing import Any
 from harness.declare.planned import Plan
 from harness.declare.visits import Visit, visits
 from harness.devices.ceilings import Ceilings
+from harness.devices.interface import NoSuchDevice
 from harness.devices.names import Detected
 from harness.engine.fold import AnyRecord, Circumstances, fold
 from harness.engine.folder import JOURNAL, LOG, write_records, write_run
@@ -21,6 +22,7 @@ from harness.engine.keeper import Answer, Keeper, WorkerOptions
 from harness.engine.process import Interrupted, Stopped
 from harness.engine.progress import Progress
 from harness.engine.protocol import Ready, Request
+from harness.record import End
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,18 @@ class RunResult:
     folder: Path
     status: str
     """complete or interrupted."""
+    end: End
+    """Why the run ended: ok, interrupted, or no_device."""
     records: list[AnyRecord]
     """One for every planned case, as in records.jsonl."""
     visited: int
     """Visits made."""
     reused: int
     """Finished visits of the resumed run that were not made again."""
+
+
+class DeviceLost(Exception):
+    """The device that the run is on has gone in the midst of it."""
 
 
 class Sweep:
@@ -56,7 +64,9 @@ class Sweep:
         self._device = device
         self._progress = progress
         self._stopped = stopped
-        self._keeper = Keeper(options.command(device.kind), folder / LOG, stopped, self._note_device)
+        self._keeper = Keeper(
+            options.command(device.kind), folder / LOG, stopped, self._note_device, options.memory_bytes
+        )
         self._measure = plan.suite.measure
         self._cases = {planned.case.key: planned for planned in plan.cases}
         self._visits = visits(plan, options.cache_bytes)
@@ -64,32 +74,41 @@ class Sweep:
         self._lines: dict[str, list[Line]] = defaultdict(list)
         self._records: dict[str, AnyRecord] = {}
         self._facts_known = False
+        self._end: End = "interrupted"
 
     def run(self) -> RunResult:
         """Make all visits that are left and write the run down, whatever ends it.
 
         Raises:
-            NoSuchDevice, WorkerFailed: As `Keeper.ask`.
+            NoSuchDevice: The device is not here, and was not when the run began.
+            WorkerFailed: No worker can be started.
             RunFolderError: The journal cannot be read, or (WriteError) a file of the run cannot be written.
         """
-        self._document |= {"status": "running", "finished": None}
+        self._document |= {"status": "running", "end": None, "finished": None}
         write_run(self._folder, self._document)
         for line in read_journal(self._folder / JOURNAL):
             self._lines[line.key].append(line)
         reused = self._count_lines()
         journal = Journal(self._folder / JOURNAL)
-        status = "interrupted"
+        self._end = "interrupted"
         try:
             self._make_visits(journal)
-            status = "complete"
+            self._end = "ok"
         except Interrupted:
             pass
+        except DeviceLost:
+            self._end = "no_device"
         finally:
-            self._keeper.end(politely=status == "complete")
+            self._keeper.close(politely=self._end == "ok")
             journal.close()
             self._progress.end()
-            records = self._write_down(status)
-        return RunResult(self._folder, status, records, self._count_lines() - reused, reused)
+            records = self._write_down()
+        made = self._count_lines() - reused
+        return RunResult(self._folder, self._status, self._end, records, made, reused)
+
+    @property
+    def _status(self) -> str:
+        return "complete" if self._end == "ok" else "interrupted"
 
     def _make_visits(self, journal: Journal) -> None:
         done = {line.place for lines in self._lines.values() for line in lines}
@@ -116,11 +135,18 @@ class Sweep:
             self._progress.visited(line)
             if line.status != "ok" or len(self._lines[visit.key]) == self._due[visit.key]:
                 self._finish_case(visit.key)
+            if line.end == "device_lost":
+                raise DeviceLost
 
     def _visit(self, visit: Visit) -> Line:
         case = self._cases[visit.key].case
         request = Request(visit.index, case.variant, case.as_dict(), visit.probe, self._settings())
-        return _line(visit, case.id, self._keeper.ask(request, self._measure.timeout))
+        try:
+            return _line(visit, case.id, self._keeper.ask(request, self._measure.timeout))
+        except NoSuchDevice:
+            if self._facts_known:  # it was here when the run began
+                raise DeviceLost from None
+            raise
 
     def _settings(self) -> dict[str, float | int]:
         return {name: getattr(self._measure, name) for name in ("seconds_per_visit", "min_samples", "seed")}
@@ -143,13 +169,14 @@ class Sweep:
             visits=self._due[key],
             memory_bytes=self._document["device"].get("memory_bytes"),
             ceilings=None if ceilings is None else Ceilings(**ceilings),
+            stopped=self._end,
         )
         return fold(self._cases[key], self._lines[key], where)
 
-    def _write_down(self, status: str) -> list[AnyRecord]:
+    def _write_down(self) -> list[AnyRecord]:
         records = [self._records.get(key) or self._fold(key) for key in self._cases]
         write_records(self._folder, records)
-        write_run(self._folder, self._document | {"status": status, "finished": utc_now()})
+        write_run(self._folder, self._document | {"status": self._status, "end": self._end, "finished": utc_now()})
         return records
 
     def _count_lines(self) -> int:
@@ -161,4 +188,5 @@ def _line(visit: Visit, case_id: str, answer: Answer) -> Line:
     result = asdict(answer.result)
     own = {"key": visit.key, "id": case_id, "probe": visit.probe, "round": visit.round}
     seen = {"started": answer.started, "seconds": round(answer.seconds, 6), "worker": answer.worker}
-    return Line.model_validate(result | own | seen)
+    del result["spent"]  # it is for the keeper alone
+    return Line.model_validate(result | own | seen | {"exit_code": answer.exit_code})

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import faulthandler
 import math
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import BinaryIO
 
 import torch
@@ -27,7 +30,7 @@ from harness.case import Case
 from harness.declare.visits import CACHE_BYTES
 from harness.devices import open_device
 from harness.devices.cpu import affinity
-from harness.devices.interface import Device, Fact, NoSuchDevice
+from harness.devices.interface import Device, Fact, Fault, NoSuchDevice
 from harness.engine.protocol import Ready, Refused, Request, Result, read, write
 from harness.engine.shelf import Shelf
 from harness.layers import build
@@ -35,11 +38,23 @@ from harness.layers.interface import Unsupported
 from harness.metrics import METRICS
 from harness.probes import PROBES, Settings, make_subject
 from harness.probes.outcome import Measured
+from harness.record import ENDS, End, reason_of
 
 REASON_LENGTH = 300
 """Characters of an error's first line that a record holds; the whole of it stands in the journal."""
 PR_SET_PDEATHSIG = 1
 """Linux, sys/prctl.h."""
+OOM_SCORE = 500
+"""Where the machine runs out of memory, Linux is to take this process before all others of the user: as if it held half
+of the machine's memory more than it does."""
+ENDS_OF: dict[Fault | None, End] = {
+    None: "crashed_python", "host memory": "oom_host", "device memory": "oom_device", "device error": "crashed_cuda",
+    "device lost": "device_lost",
+}  # fmt: skip
+SPENT: dict[str, str] = {
+    "crashed_cuda": "an error of the device spoils all later work of its process",
+    "device_lost": "the device is gone",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     requests, answers = _take_pipes()
     _die_with_parent()
+    _die_first()
+    faulthandler.enable()  # a crash, or the runner's SIGTERM after a timeout, leaves the stacks on stderr
+    faulthandler.register(signal.SIGTERM, chain=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the runner decides
     try:
         torch.set_num_threads(options.threads or min(torch.get_num_threads(), len(affinity())))
@@ -55,10 +73,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _send(answers, Refused("NoSuchDevice", str(error)))
         return 5
     _send(answers, Ready(os.getpid(), {"kind": worker.device.kind, **worker.device.facts()}))
+    own = os.getpid()
     for line in requests:
         request = read(line)
         assert isinstance(request, Request)
-        _send(answers, worker.visit(request))
+        result = worker.visit(request)
+        if os.getpid() != own:  # a layer forked, and its child has come back from it: one answer is enough
+            os._exit(0)
+        _send(answers, result)
     return 0
 
 
@@ -79,13 +101,14 @@ class Worker:
         Where memory runs out the shelf is emptied and the visit made once more, so that no case pays for what others
         left there.
         """
+        threads = set(threading.enumerate())
         result = self._attempt(request)
         if result.status == "oom" and len(self._shelf):
             self._empty_shelf()
             result = self._attempt(request)
         if result.status == "oom":
             self._empty_shelf()
-        return replace(result, state=self._state())
+        return replace(result, state=self._state(), spent=SPENT.get(result.end or "") or _left_running(threads))
 
     def _attempt(self, request: Request) -> Result:
         try:
@@ -103,11 +126,13 @@ class Worker:
         self.device.synchronize()
         built = time.perf_counter()
         outcome = PROBES[request.probe].measure(subject, self.device, settings)
+        self.device.synchronize()  # an error that the device reports late is this case's, not the next one's
         done = time.perf_counter()
         values, notes = _sound(outcome.values)
         return Result(
             visit=request.visit,
             status="ok" if outcome.incorrect is None else "incorrect",
+            end="ok" if outcome.incorrect is None else "incorrect",
             reason=outcome.incorrect,
             values=values if outcome.incorrect is None else {},
             n=outcome.n,
@@ -131,11 +156,26 @@ class Worker:
 
 def _failure(visit: int, error: BaseException, device: Device) -> Result:
     if isinstance(error, Unsupported):
-        return Result(visit, "unsupported", reason=_clip(str(error)) or "the layer does not support this case")
+        reason = _clip(str(error)) or "the layer does not support this case"
+        return Result(visit, "unsupported", reason=reason, end="unsupported")
+    end = ENDS_OF[device.fault(error)]
     detail = "".join(traceback.format_exception(error))
-    if device.is_out_of_memory(error):
-        return Result(visit, "oom", reason=f"out of memory on {device.kind}: {_one_line(error)}", detail=detail)
-    return Result(visit, "crashed", reason=_one_line(error), detail=detail)
+    return Result(visit, ENDS[end].status, reason_of(end, what=_one_line(error)), detail, end=end)
+
+
+def _left_running(before: set[threading.Thread]) -> str | None:
+    """Return what a visit has left running beside the visits to come, in words; None where there is nothing.
+
+    torch keeps threads of its own, for compiled layers and for gradients.
+    """
+    left = [t for t in threading.enumerate() if t not in before and not _is_torchs(t)]
+    return f"a visit has left a thread running ({left[0].name})" if left else None
+
+
+def _is_torchs(thread: threading.Thread) -> bool:
+    target = getattr(thread, "_target", None)
+    module = getattr(target, "__module__", None) or type(thread).__module__
+    return isinstance(thread, threading._DummyThread) or module.partition(".")[0] in ("torch", "concurrent", "triton")
 
 
 def _sound(values: dict[str, Measured]) -> tuple[dict[str, Measured], list[str]]:
@@ -195,6 +235,12 @@ def _die_with_parent() -> None:
     """Ask Linux to end this process with its runner, also where the runner is killed and can close nothing."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _die_first() -> None:
+    """Ask Linux to spare other processes where memory runs out."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE), "ascii")
 
 
 if __name__ == "__main__":
