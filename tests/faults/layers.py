@@ -47,8 +47,9 @@ Forward = Callable[[Tensor], Tensor]
 Fault = Callable[[Forward, Tensor, Moment], Tensor]
 
 
-def make_faulty(layer: Layer, variant: str, moment: Moment) -> Layer:
+def make_faulty(layer: Layer, moment: Moment) -> Layer:
     """Return `layer` with the fault that its variant is named after, if it is named after one."""
+    variant = layer.case.variant
     name = variant.removesuffix(TIMED)
     if name in FAULTS:
         sound, fault, waits = layer.forward, FAULTS[name], variant.endswith(TIMED)

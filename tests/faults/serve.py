@@ -1,4 +1,6 @@
-"""The real worker, with faulty layers among the sound ones and a witness that notes every visit as it begins and ends.
+"""The real worker, with faulty layers among the sound ones, and a scripted GPU where one is asked for.
+
+A witness notes every visit as it begins and ends:
 
     python -c PROGRAM LOG [options of the real worker]
 
@@ -12,10 +14,12 @@ import sys
 from pathlib import Path
 
 from harness.case import Case
+from harness.devices import open_device
 from harness.engine import worker
 from harness.engine.protocol import Request, Result
 from harness.layers import build
 from harness.layers.interface import Layer
+from tests.faults.gpu import ScriptedGpu
 from tests.faults.layers import Moment, make_faulty
 
 MOMENT = Moment()
@@ -39,12 +43,16 @@ class Witnessed(worker.Worker):
         os.close(file)
 
 
-def build_faulty(case: Case, *, seed: int = 0, device: str = "cpu") -> Layer:
-    return make_faulty(build(case, seed=seed, device=device), case.variant, MOMENT)
-
-
 def main() -> int:
     Witnessed.log = Path(sys.argv[1])
+    gpu = ScriptedGpu(Witnessed.log)
+    on_gpu = "cuda" in sys.argv
+
+    def build_faulty(case: Case, *, seed: int = 0, device: str = "cpu") -> Layer:
+        layer = build(case, seed=seed, device=device)
+        return gpu.load(layer) if on_gpu else make_faulty(layer, MOMENT)
+
     worker.Worker = Witnessed  # type: ignore[misc]
     worker.build = build_faulty  # type: ignore[attr-defined]
+    worker.open_device = lambda kind: gpu.device() if on_gpu else open_device(kind)  # type: ignore[attr-defined]
     return worker.main(sys.argv[2:])

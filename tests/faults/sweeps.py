@@ -68,7 +68,8 @@ def sweep(folder: Path, chosen: Plan, **options: Any) -> RunResult:
     """Run `chosen` in this process into `folder`, beside which the witness stands."""
     folder.mkdir(parents=True, exist_ok=True)
     options.setdefault("worker", WorkerOptions(threads=1, program=program(witness_of(folder))))
-    return run(chosen, folder, device_kind="cpu", stopped=lambda: False, **options)
+    options.setdefault("device_kind", "cpu")
+    return run(chosen, folder, stopped=lambda: False, **options)
 
 
 def witness_of(folder: Path) -> Path:

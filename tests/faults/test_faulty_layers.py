@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from harness.engine.folder import read_run
+from harness.engine.keeper import WorkerOptions
 from harness.record import FailedRecord
 from tests.faults.conftest import Size
 from tests.faults.layers import EVERY_FAULT, FAULTS, TIMED
-from tests.faults.sweeps import make_plan, sweep
+from tests.faults.sweeps import make_plan, program, sweep, witness_of
 from tests.faults.tally import Tally, Truth, count
 
+TIMEOUT_S = 4.0
 STATUS = {
     "segfaults": "crashed",
     "hangs": "timeout",
@@ -26,8 +30,8 @@ STATUS = {
 }
 WORDS = {
     "segfaults": "SIGSEGV",
-    "hangs": "no answer within 3 s",
-    "eats-memory": "memory",
+    "hangs": f"no answer within {TIMEOUT_S:g} s",
+    "eats-memory": "out of memory on the host",
     "exits": "exited with code 0",
     "returns-NaN": "the output holds NaN or infinity",
     "returns-another-shape": "the output is [16, 16]",
@@ -35,15 +39,32 @@ WORDS = {
 """What the reason of a case must say."""
 
 
+MEMORY_BYTES = 1_500_000_000
+"""What a worker may hold here: three times what torch takes for itself."""
+
+
 def test_a_faulty_layer_harms_its_own_case_alone(folder: Path, truth: Truth, tally: Tally, size: Size) -> None:
     """All kinds in one sweep, each where it is checked and (but in the small form) where it is timed."""
-    names = EVERY_FAULT if size.whole else list(FAULTS)
-    statuses = {name: (STATUS[name.removesuffix(TIMED)],) for name in names}
-    chosen = make_plan(names, timeout=3.0)
-    sweep(folder, chosen)
+    _sweep_with(folder, EVERY_FAULT if size.whole else list(FAULTS), truth, tally, "all faulty layers in one sweep")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_faulty_layer_by_itself(folder: Path, truth: Truth, tally: Tally, size: Size, fault: str) -> None:
+    if not size.whole:
+        pytest.skip("in the whole form alone: `nox -s faults`")
+    names = [name for name in EVERY_FAULT if name.removesuffix(TIMED) == fault]
+    for number in range(3):
+        _sweep_with(folder.with_name(f"run-{number}"), names, truth, tally, f"a layer that {fault.replace('-', ' ')}")
+
+
+def _sweep_with(folder: Path, names: list[str], truth: Truth, tally: Tally, kind: str) -> None:
+    """Sweep with these faulty layers among the sound ones, and count what they did to all."""
+    chosen = make_plan(names, timeout=TIMEOUT_S)
+    program_ = program(witness_of(folder))
+    sweep(folder, chosen, worker=WorkerOptions(threads=1, program=program_, memory_bytes=MEMORY_BYTES))
     mine = {planned.case.key: truth[planned.case.key] for planned in chosen.cases}
-    counts = count(folder, mine, injected=len(names), statuses=statuses)
-    tally.add("every faulty layer in one sweep", counts)
+    statuses = {name: (STATUS[name.removesuffix(TIMED)],) for name in names}
+    tally.add(kind, count(folder, mine, injected=len(names), statuses=statuses))
     _check_words(folder)
 
 
