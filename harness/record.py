@@ -53,13 +53,34 @@ ENDS: dict[End, Ending] = {
     "crashed_python": Ending("crashed", "raised an error"),
     "device_lost": Ending("crashed", "lost the device", "the device was lost{where}: {what}"),
     "too_large": Ending("skipped", "too large", "does not fit: needs {needs}, {has}"),
-    "pruned": Ending("skipped", "beyond one that ran out of memory", "needs no less memory than {case}, which ran out "
+    "pruned": Ending("skipped", "beyond one out of memory", "needs no less memory than {smaller}, which ran out "
                      "of it; --no-prune measures it all the same"),
     "interrupted": Ending("skipped", "not reached", "the run was interrupted before it"),
     "over_budget": Ending("skipped", "not reached in time", "the time budget was used up before it"),
     "no_device": Ending("skipped", "not reached, the device being lost", "the device was lost before it"),
 }  # fmt: skip
 """Every end, with its one status and its one sentence."""
+
+Mark = Literal["busy", "loaded", "stolen", "swapping", "shared_gpu", "throttled", "hot"]
+"""A state of the machine that may have moved a sample: a closed list; `harness/engine/marks.py` has the thresholds."""
+
+MARKS: dict[Mark, str] = {
+    "busy": "while other processes had the cores",
+    "loaded": "while more threads wanted to run than there are cores",
+    "stolen": "while the hypervisor gave the cores to other machines",
+    "swapping": "while memory was swapped",
+    "shared_gpu": "while other processes computed on the GPU",
+    "throttled": "while the device was slowed down",
+    "hot": "while the device was about to be slowed down for its heat",
+}
+"""Every mark, in words that end a sentence about samples that were taken."""
+
+CUT_SHORT: dict[End, str] = {
+    "interrupted": "the run was interrupted",
+    "over_budget": "the run's time budget was used up",
+    "no_device": "the device was lost",
+}
+"""What ended a run before all of its visits were made, by the end of the cases that it did not reach."""
 
 SPOILED: frozenset[End] = frozenset({"device_lost"})
 """Ends that say nothing about the case: a resumed run makes such a visit again."""
@@ -99,6 +120,8 @@ class _Line(_Strict):
     """The implementation that ran: what `best` picked."""
     notes: list[str] = []
     """Sentences about this case that a reader should see: not measured and why, unsteady, flipped rows."""
+    marks: dict[Mark, int] = {}
+    """Rounds of latency that were taken under each state of the machine that may have moved them."""
 
 
 class OkRecord(_Line):

@@ -154,6 +154,7 @@ class ScriptedNvml:
             "nvmlDeviceGetPowerUsage": 412_500,
             "nvmlDeviceGetClockInfo": 1755,
             "nvmlDeviceGetTemperature": 61,
+            "nvmlDeviceGetTemperatureThreshold": 91,
             "nvmlDeviceGetCurrentClocksEventReasons": self.reasons,
             "nvmlDeviceGetComputeRunningProcesses": [SimpleNamespace(pid=pid) for pid in self.pids],
         }

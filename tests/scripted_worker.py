@@ -36,7 +36,7 @@ def main() -> None:
         if request.probe == "latency":
             befall(request, log.parent)
         if request.variant == "leaks":
-            leaked.append(bytes(120 << 20).replace(b"\0", b"x"))
+            leaked.append(b"x" * (120 << 20))
         with log.open("a") as file:
             file.write(f"{request.variant} {request.probe} {os.getpid()}\n")
         say(answer(request, log.parent))
@@ -47,9 +47,16 @@ def say(message: Ready | Refused | Result) -> None:
 
 
 def answer(request: Request, folder: Path) -> Result:
-    if request.variant == "device-lost" and (request.probe == "latency" or (folder / "lost-at-check").exists()):
+    back = (folder / "device-is-back").exists()
+    if (
+        request.variant == "device-lost"
+        and not back
+        and (request.probe == "latency" or (folder / "lost-at-check").exists())
+    ):
         reason = "the device was lost: CUDA error: scripted"
         return Result(request.visit, "crashed", reason, "Traceback: scripted", end="device_lost", spent="it is gone")
+    if request.variant == "full" and request.case["batch"] >= 8:
+        return Result(request.visit, "oom", "out of memory on the host: scripted", "Traceback: scripted")
     if request.variant == "oom-once" and request.probe == "memory" and not (folder / "full").exists():
         (folder / "full").touch()
         return Result(request.visit, "oom", "out of memory on cpu: scripted")
@@ -64,14 +71,21 @@ def answer(request: Request, folder: Path) -> Result:
         values["latency_ms"] = list(LATENCY_MS)
     if request.probe == "determinism":
         values |= {"det_run": 1.0, "det_run_cause": "none"}
+    before: dict[str, Fact] = {"load_per_core": 0.1}
     spent = "it left a thread" if request.variant == "spent" else None
     state: dict[str, Fact] = {"load_1min": 0.5}
-    return Result(request.visit, "ok", values=values, n={"det_run": 16}, backend="fused", state=state, spent=spent)
+    if request.variant == "disturbed" and request.probe == "latency":
+        state = {"others_percent": 40.0, "core_seconds": 2.0}
+    return Result(
+        request.visit, "ok", values=values, n={"det_run": 16}, backend="fused", state=state, before=before, spent=spent
+    )
 
 
 def befall(request: Request, folder: Path) -> None:
     """Do what the variant's name says."""
     match request.variant:
+        case "killed-then-mended" if (folder / "broken-layer").exists():
+            os._exit(1)
         case "segfault":
             os.kill(os.getpid(), signal.SIGSEGV)
         case "hang":
@@ -97,7 +111,7 @@ def befall(request: Request, folder: Path) -> None:
         case "eats":
             eat()
         case "child-eats":
-            code = "x = []\nwhile True: x.append(bytes(10 << 20).replace(b'\\0', b'x'))"
+            code = "x = []\nwhile True: x.append(b'x' * (10 << 20))"
             subprocess.run([sys.executable, "-c", code], check=False)
         case "killed-once" if not (folder / "killed").exists():
             (folder / "killed").touch()
@@ -116,7 +130,7 @@ def eat() -> None:
     """Fill memory without end, 10 MB at a time."""
     eaten = []
     while True:
-        eaten.append(bytes(10 << 20).replace(b"\0", b"x"))
+        eaten.append(b"x" * (10 << 20))
         time.sleep(0.005)
 
 

@@ -260,10 +260,12 @@ def test_a_report_that_cannot_be_written(tmp_path: Path) -> None:
     ends(2, harness("report", tmp_path / "run", "-o", tmp_path / "no" / "page.html"), "does not exist")
 
 
-@pytest.mark.parametrize("option", [("--threads", "0"), ("--device", "auto"), ("--set", "batch=1"), ("-o", "x")])
+@pytest.mark.parametrize(
+    "option", [("--threads", "0"), ("--memory", "1G"), ("--device", "auto"), ("--set", "batch=1"), ("-o", "x")]
+)
 def test_a_run_goes_on_as_it_was_begun(tmp_path: Path, option: tuple[str, str]) -> None:
     done = harness("run", "--resume", tmp_path, *option)
-    ends(2, done, "leave out SUITE, -o, --set, --select, --device and --threads")
+    ends(2, done, "leave out SUITE, -o, --set, --select, --device, --threads, --memory and --no-prune")
 
 
 def test_more_threads_than_cores(tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ def test_state_reads_clocks_temperature_and_power() -> None:
         "sm_clock_mhz": 1755,
         "memory_clock_mhz": 1755,
         "temperature_c": 61,
+        "temperature_limit_c": 91,
         "power_w": 412.5,
         "event_reasons": "none",
         "throttled": False,
@@ -140,6 +141,11 @@ def test_event_reasons_become_words_and_a_power_cap_is_no_throttling(reasons: in
 def test_other_processes_on_the_gpu_are_counted() -> None:
     state = device(ScriptedCuda(), ScriptedNvml(pids=(os.getpid(), 17, 18))).state()
     assert state["foreign_processes"] == 2
+
+
+def test_in_a_container_this_process_is_not_taken_for_another() -> None:
+    assert device(ScriptedCuda(), ScriptedNvml(pids=(4_000_001,))).state()["foreign_processes"] == 0
+    assert device(ScriptedCuda(), ScriptedNvml(pids=(4_000_001, 18))).state()["foreign_processes"] == 1
 
 
 def test_a_sensor_that_the_gpu_lacks_is_left_out() -> None:

@@ -187,6 +187,20 @@ def test_notes_are_kept_once_each() -> None:
     assert fold(planned(case), lines, WHERE).notes == ["unsteady", "round 0", "round 1"]
 
 
+def test_rounds_that_the_machine_may_have_moved_are_counted_and_told() -> None:
+    case = cases.dense()
+    lines = [*rounds(case, [1.0]), line(case, "latency", 1, values={"latency_ms": [2.0]}, marks=["busy", "stolen"])]
+    lines += [line(case, "latency", 2, values={"latency_ms": [2.0]}, marks=["busy"])]
+    lines += [line(case, "memory", marks=["swapping"])]
+    record = fold(planned(case), lines, WHERE)
+    assert record.marks == {"busy": 2, "stolen": 1}
+    assert record.notes == [
+        "2 of 3 rounds were taken while other processes had the cores",
+        "1 of 3 rounds were taken while the hypervisor gave the cores to other machines",
+    ]
+    assert ok(record)["latency_ms"].n == 3, "a marked sample is kept"
+
+
 def test_all_cases_are_folded_in_the_plans_order() -> None:
     some = cases.families()
     lines = [line(case, "check") for case in reversed(some)]

@@ -48,7 +48,7 @@ def test_a_line_is_on_disk_before_append_returns(tmp_path: Path, monkeypatch: py
     synced: list[bytes] = []
     monkeypatch.setattr("harness.engine.journal.os.fsync", lambda fd: synced.append(path.read_bytes()))
     written(path, 2)
-    assert [len(data.splitlines()) for data in synced] == [1, 2]
+    assert [len(data.splitlines()) for data in synced] == [0, 1, 2], "the folder first, then each line"
 
 
 def test_a_journal_cut_anywhere_in_its_last_line_loses_that_line_alone(tmp_path: Path) -> None:

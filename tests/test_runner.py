@@ -16,7 +16,9 @@ from typing import Any
 import psutil
 import pytest
 
+from harness.declare.plan import plan
 from harness.declare.planned import Plan
+from harness.declare.suite import parse_suite
 from harness.devices.ceilings import Ceilings
 from harness.devices.interface import NoSuchDevice
 from harness.devices.names import detect
@@ -26,7 +28,9 @@ from harness.engine.folder import read_run
 from harness.engine.journal import RunFolderError, WriteError, read_journal
 from harness.engine.locks import Busy, device_lock, folder_lock
 from harness.engine.manifest import ResumeMismatch
+from harness.engine.progress import Silent
 from harness.engine.runner import WorkerFailed, run
+from harness.engine.sources import Sources
 from harness.record import FailedRecord, OkRecord
 from tests.sweeps import answered, make_plan, measure, scripted, with_cases
 
@@ -454,14 +458,11 @@ def test_a_changed_suite_cannot_be_resumed(folder: Path) -> None:
         measure(folder, make_plan("a", "b", rounds=7), resume=True)
 
 
-def test_a_changed_harness_or_device_cannot_be_resumed(folder: Path) -> None:
+def test_a_changed_device_cannot_be_resumed(folder: Path) -> None:
     chosen: Plan = make_plan("a")
     measure(folder, chosen)
     path = folder / folders.RUN
     document = json.loads(path.read_text())
-    path.write_text(json.dumps(document | {"harness": document["harness"] | {"source": "0" * 16}}))
-    with pytest.raises(ResumeMismatch, match="the harness has changed since the run began"):
-        measure(folder, chosen, resume=True)
     path.write_text(json.dumps(document | {"device": document["device"] | {"name": "Another CPU"}}))
     with pytest.raises(ResumeMismatch, match="the run began on Another CPU, this is"):
         measure(folder, chosen, resume=True)
@@ -480,6 +481,172 @@ def test_a_changed_torch_or_environment_cannot_be_resumed(folder: Path, monkeypa
     path.write_text(json.dumps(document | {"environment": document["environment"] | {"torch": "1.0"}}))
     with pytest.raises(ResumeMismatch, match=r"began with torch 1\.0, this is 2"):
         measure(folder, chosen, resume=True)
+    path.write_text(json.dumps(document | {"environment": document["environment"] | {"python": "3.1"}}))
+    with pytest.raises(ResumeMismatch, match=r"began with python 3\.1, this is 3"):
+        measure(folder, chosen, resume=True)
+
+
+def measured_with(monkeypatch: pytest.MonkeyPatch, **changes: str) -> None:
+    """Let the layers' sources and the probes' be as if they had been changed."""
+    real = Sources.of
+
+    def of(plan: Plan, device: str) -> Sources:
+        found = real(plan, device)
+        layers = {kind: changes.get(kind, digest) for kind, digest in found.layers.items()}
+        return Sources(layers, {probe: changes.get(probe, digest) for probe, digest in found.probes.items()})
+
+    monkeypatch.setattr(Sources, "of", of)
+
+
+class Heard(Silent):
+    """Keeps what is remarked about the run."""
+
+    def __init__(self) -> None:
+        self.remarks: list[str] = []
+
+    def remark(self, text: str) -> None:
+        self.remarks.append(text)
+
+
+def mixed_plan() -> Plan:
+    """Return a plan of two kinds of layer."""
+    text = make_plan("a", "b").suite.source + '\n[[variant]]\nname = "s"\nlayer = "soft"\nexperts = 2\nslots = 1\n'
+    return plan(parse_suite(text, "test.toml"))
+
+
+def test_a_changed_layer_is_measured_again_and_an_unchanged_one_is_not(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen, heard = mixed_plan(), Heard()
+    assert measure(folder, chosen).visited == 9
+    before = answered(folder)
+    measured_with(monkeypatch, soft="changed")
+    result = measure(folder, chosen, resume=True, progress=heard)
+    assert (result.reused, result.visited) == (6, 3)
+    again = answered(folder) - before
+    assert again == {"s check": 1, "s latency": 2}
+    again_of = "3 visits of 1 case are made again: the source of the layer soft has changed (3)"
+    assert heard.remarks == [f"resumed: 6 finished visits are not made again, {again_of}"]
+    assert len(read_run(folder).lines) == 12, "the journal keeps what was measured before"
+    assert measure(folder, chosen, resume=True).visited == 0
+
+
+def test_a_changed_probe_is_made_again_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen, heard = make_plan("a", probes='"latency", "memory"'), Heard()
+    measure(folder, chosen)
+    measured_with(monkeypatch, memory="changed")
+    result = measure(folder, chosen, resume=True, progress=heard)
+    assert (result.reused, result.visited) == (3, 1)
+    assert "the code of the probe memory has changed (1)" in heard.remarks[0]
+
+
+def test_a_layer_that_was_mended_is_tried_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = make_plan("killed-then-mended")
+    (folder.parent / "broken-layer").touch()
+    measure(folder, chosen)
+    assert outcomes(folder) == {"killed-then-mended": "crashed"}
+    assert measure(folder, chosen, resume=True).visited == 0
+    (folder.parent / "broken-layer").unlink()
+    measured_with(monkeypatch, dense="mended")
+    measure(folder, chosen, resume=True)
+    assert outcomes(folder) == {"killed-then-mended": "ok"}
+
+
+def test_stale_visits_do_not_count_in_a_run_that_was_killed_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = mixed_plan()
+    measure(folder, chosen)
+    measured_with(monkeypatch, soft="changed")
+    assert measure(folder, chosen, resume=True, stopped=lambda: True).visited == 0
+    (folder / folders.RECORDS).unlink()
+    assert outcomes(folder) == {"a": "ok", "b": "ok", "s": "skipped"}
+
+
+def test_a_visit_that_lost_the_device_is_made_again(folder: Path) -> None:
+    chosen = make_plan("device-lost", "after", rounds=1)
+    (folder.parent / "lost-at-check").touch()
+    assert measure(folder, chosen).end == "no_device"
+    (folder.parent / "lost-at-check").unlink()
+    (folder.parent / "device-is-back").touch()
+    heard = Heard()
+    assert measure(folder, chosen, resume=True, progress=heard).end == "ok"
+    assert "the device was lost in it (1)" in heard.remarks[0]
+    assert set(outcomes(folder).values()) == {"ok"}
+
+
+def test_a_budget_ends_the_run_with_whole_rounds_of_all_cases(folder: Path) -> None:
+    chosen = make_plan("a", "b", "waits", probes='"latency", "routing"', rounds=4)
+    result = measure(folder, chosen, budget=1.5)
+    assert (result.status, result.end) == ("interrupted", "over_budget")
+    document = read_run(folder).document
+    assert (document["end"], document["budget_s"]) == ("over_budget", 1.5)
+    notes = [note for record in result.records for note in record.notes]
+    assert all(note.startswith("the run's time budget was used up: ") for note in notes)
+    assert notes
+    (folder.parent / "go").touch()
+    second = measure(folder, chosen, resume=True)
+    assert (second.end, second.reused) == ("ok", result.visited)
+    assert read_run(folder).document["budget_s"] is None
+
+
+def test_cases_that_a_budget_did_not_reach_say_so(folder: Path) -> None:
+    measure(folder, make_plan("a"), budget=1e-9)
+    (record,) = read_run(folder).records
+    assert (record.status, record.end) == ("skipped", "over_budget")
+    assert record.reason == "the time budget was used up before it"
+
+
+def test_a_case_that_may_not_hold_what_it_needs_says_so(folder: Path) -> None:
+    chosen = with_cases(make_plan("a"), fits=False)
+    folder.mkdir()
+    run(chosen, folder, device_kind="cpu", worker=replace(scripted(folder.parent / "log"), memory_bytes=1 << 10))
+    assert re.fullmatch(
+        r"does not fit: needs [\d.]+ KiB, a worker may hold 1\.00 KiB \(--memory\)", reason(folder, "a")
+    )
+
+
+def test_a_visit_beside_others_is_marked_in_journal_and_record(folder: Path) -> None:
+    measure(folder, make_plan("disturbed", rounds=3))
+    run = read_run(folder)
+    assert [line.marks for line in run.lines] == [[], ["busy"], ["busy"], ["busy"]]
+    assert run.lines[-1].before == {"load_per_core": 0.1}
+    assert run.records[0].marks == {"busy": 3}
+
+
+def batches(*sizes: int) -> Plan:
+    """Return a plan over the batch; the scripted worker runs out of memory at 8 and more."""
+    text = make_plan("full").suite.source
+    return plan(parse_suite(text, "test.toml"), overrides=[f"batch={','.join(map(str, sizes))}"])
+
+
+def test_cases_beyond_one_that_ran_out_of_memory_are_not_tried(folder: Path) -> None:
+    measure(folder, batches(2, 8, 16, 4))
+    run = read_run(folder)
+    assert [(r.case["batch"], r.status, r.end) for r in run.records] == [
+        (2, "ok", "ok"), (8, "oom", "oom_host"), (16, "skipped", "pruned"), (4, "ok", "ok"),
+    ]  # fmt: skip
+    full = next(record for record in run.records if record.status == "oom")
+    assert run.records[2].reason == (
+        f"needs no less memory than {full.id}, which ran out of it; --no-prune measures it all the same"
+    )
+    assert {line.key for line in run.lines if line.status == "oom"} == {full.key}
+    (folder / folders.RECORDS).unlink()
+    assert read_run(folder).records == run.records, "a run that was killed says the same"
+
+
+def test_no_prune_measures_them_all_the_same(folder: Path) -> None:
+    measure(folder, batches(8, 16), prune=False)
+    assert [record.end for record in read_run(folder).records] == ["oom_host", "oom_host"]
+    assert read_run(folder).document["prune"] is False
+    assert measure(folder, batches(8, 16), resume=True).visited == 0
+    assert [record.end for record in read_run(folder).records] == ["oom_host", "oom_host"]
+
+
+def test_what_was_left_out_stays_so_when_resumed(folder: Path) -> None:
+    measure(folder, batches(8, 16))
+    assert measure(folder, batches(8, 16), resume=True).visited == 0
+    assert [record.end for record in read_run(folder).records] == ["oom_host", "pruned"]
 
 
 def test_the_run_says_how_many_threads_were_asked_for(folder: Path) -> None:

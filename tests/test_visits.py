@@ -10,6 +10,7 @@ import pytest
 from harness.declare.plan import Plan, plan, visits
 from harness.declare.suite import parse_suite
 from harness.declare.visits import PROBES, build_key
+from tests.sweeps import make_plan
 
 SUITE = """
 title = "Visited"
@@ -103,3 +104,18 @@ def test_exactly_enough_room_is_enough(planned: Plan) -> None:
 def test_without_latency_there_are_no_rounds() -> None:
     source = SUITE.replace('"latency", ', "")
     assert all(visit.round is None for visit in visits(plan(parse_suite(source))))
+
+
+def test_in_a_budget_what_tells_most_comes_first_over_all_cases() -> None:
+    chosen = make_plan("a", "b", probes='"flops", "latency", "memory", "determinism", "routing"', rounds=4)
+    made = [(visit.probe, visit.round) for visit in visits(chosen, cache_bytes=0, in_budget=True)]
+    stages = [stage for stage, _ in groupby(made)]
+    exact: list[tuple[str, int | None]] = [("check", None), ("flops", None), ("memory", None)]
+    others: list[tuple[str, int | None]] = [("determinism", None), ("routing", None)]
+    assert stages == [*exact * 2, ("latency", 0), ("latency", 1), *others * 2, ("latency", 2), ("latency", 3)]
+    assert sorted(made, key=str) == sorted([(v.probe, v.round) for v in visits(chosen)], key=str)
+
+
+def test_a_budget_without_latency_makes_all_probes() -> None:
+    chosen = make_plan("a", probes='"memory", "routing"')
+    assert [visit.probe for visit in visits(chosen, in_budget=True)] == ["check", "memory", "routing"]

@@ -16,4 +16,8 @@ SelectOption = Annotated[
     typer.Option("--select", metavar="EXPR", help='Keep only the cases for which EXPR holds: "experts <= 32".'),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to run.")]
+PluginsOption = Annotated[
+    bool,
+    typer.Option("--plugins/--no-plugins", help="Import the code that a suite names (module:function), or refuse to."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]

@@ -37,15 +37,37 @@ def suite_or_exit(name: str) -> Suite:
         fail(Exit.USAGE, str(error))
 
 
-def plan_or_exit(suite: Suite, overrides: Sequence[str], select: str | None, detected: Detected) -> Plan:
-    """Return the plan of `suite` for the device, with expected times where its ceilings are known; needs no torch."""
+def plan_or_exit(
+    suite: Suite, overrides: Sequence[str], select: str | None, detected: Detected, memory: int | None = None
+) -> Plan:
+    """Return the plan of `suite` for the device, with expected times where its ceilings are known; needs no torch.
+
+    `memory` is what a case may use of the host's, in bytes; None: the usual share.
+    """
     from harness.declare.plan import plan
     from harness.declare.suite import SuiteError
     from harness.devices.ceilings import load
     from harness.devices.names import memory_bytes
+    from harness.engine.keeper import memory_limit
 
-    ceilings, memory = load(detected.name), memory_bytes(detected.kind)
+    room = memory_bytes(detected.kind)
+    if detected.kind == "cpu":
+        room = min(room, memory or memory_limit())
     try:
-        return plan(suite, overrides=overrides, select=select, ceilings=ceilings, memory_bytes=memory)
+        return plan(suite, overrides=overrides, select=select, ceilings=load(detected.name), memory_bytes=room)
     except SuiteError as error:
         fail(Exit.USAGE, str(error))
+
+
+def tell_plugins(plan: Plan, *, allowed: bool) -> None:
+    """Say what code a run of `plan` would import; end the command where that is not `allowed`."""
+    from harness.declare.plugins import plugins, refuse_plugins
+    from harness.declare.suite import SuiteError
+
+    if not allowed:
+        try:
+            refuse_plugins(plan)
+        except SuiteError as error:
+            fail(Exit.USAGE, str(error))
+    if named := plugins(plan):
+        note(f"harness: a run imports code that this suite names: {', '.join(named)}; --no-plugins refuses it")

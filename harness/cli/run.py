@@ -5,21 +5,21 @@ from __future__ import annotations
 import datetime
 import shlex
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from harness.cli.amounts import bytes_of, seconds_of
 from harness.cli.console import document, fail, note, out
 from harness.cli.exits import Exit
-from harness.cli.options import DeviceOption, JsonOption, SelectOption, SetOption
-from harness.cli.planning import detect_or_exit, plan_or_exit, suite_or_exit
+from harness.cli.options import DeviceOption, JsonOption, PluginsOption, SelectOption, SetOption
+from harness.cli.planning import detect_or_exit, plan_or_exit, suite_or_exit, tell_plugins
+from harness.cli.wanted import Wanted, amount, begun, given
 
 if TYPE_CHECKING:
-    from harness.declare.format import Suite
     from harness.declare.plan import Plan
     from harness.devices.ceilings import Ceilings
     from harness.devices.names import Detected
@@ -31,6 +31,9 @@ FAILURES = ("oom", "timeout", "crashed", "incorrect")
 """Statuses that make `run` end with 3: something went wrong that the plan did not foresee. So does a run in which no
 case has numbers, for whatever reason."""
 
+ENDED: dict[str, Exit] = {"interrupted": Exit.INTERRUPTED, "no_device": Exit.NO_DEVICE}
+"""Exit codes of runs that somebody or something cut short. A budget that was used up is no fault: it was asked for."""
+
 OutputOption = Annotated[
     Path | None,
     typer.Option("-o", "--output", metavar="DIR", help="The run's folder, new or empty; left out: runs/SUITE-WHEN."),
@@ -38,6 +41,29 @@ OutputOption = Annotated[
 ResumeOption = Annotated[
     Path | None,
     typer.Option("--resume", metavar="DIR", help="Go on with the run in DIR: no finished visit is made again."),
+]
+MemoryOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Host memory that a case may use, such as 16G: above it, it is out of memory. Left out: 80 % of all.",
+    ),
+]
+BudgetOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="End after so much measuring (90s, 30m, 2h) with a report of what there is. What tells most comes first: "
+        "every case's check, FLOPs and memory, two rounds of latency over all cases, the other probes, the other "
+        "rounds.",
+    ),
+]
+PruneOption = Annotated[
+    bool,
+    typer.Option(
+        "--prune/--no-prune",
+        help="Skip cases that need no less memory than one that ran out of it, or measure them all the same.",
+    ),
 ]
 ThreadsOption = Annotated[
     int, typer.Option(min=0, help="CPU threads of torch, up to the logical cores; 0 leaves the choice to torch.")
@@ -55,76 +81,36 @@ def run(
     select: SelectOption = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = 0,
+    memory: MemoryOption = None,
+    budget: BudgetOption = None,
+    prune: PruneOption = True,
+    plugins: PluginsOption = True,
     json_: JsonOption = False,
 ) -> None:
     """Measure a suite, keep every sample, and render the report; prints the report's path."""
     from harness.engine.signals import stop_requests
 
+    seconds, limit = amount("--budget", budget, seconds_of), amount("--memory", memory, bytes_of)
     if resume is not None:
-        wanted = _begun(resume, given=_given(context, but=("resume", "json_")))
+        wanted = begun(resume, given=given(context, but=("resume", "json_", "budget", "plugins")))
     elif suite is not None:
-        wanted = Wanted(suite_or_exit(suite), suite, set_ or [], select, device, threads)
+        wanted = Wanted(suite_or_exit(suite), suite, set_ or [], select, device, threads, limit, prune)
     else:
         fail(Exit.USAGE, "name a suite (`harness suites` lists them), or a run to go on with by --resume DIR")
     _check_threads(wanted.threads)
     detected = detect_or_exit(wanted.device)
-    plan = plan_or_exit(wanted.suite, wanted.overrides, wanted.select, detected)
+    plan = plan_or_exit(wanted.suite, wanted.overrides, wanted.select, detected, wanted.memory)
+    tell_plugins(plan, allowed=plugins)
     folder = resume or _folder(output, wanted.suite.name)
     try:
         ceilings = _ceilings(detected)
         with stop_requests() as stopped:  # until the report is there: signals often come in pairs
-            result = _run(plan, folder, detected, wanted, ceilings, stopped, resume=resume is not None)
+            result = _run(plan, folder, detected, wanted, ceilings, stopped, resume=resume is not None, budget=seconds)
             rendered = _render(result, json_)
     finally:
         with suppress(OSError):
             folder.rmdir()  # an empty one only: that of a run that was refused
     raise typer.Exit(_exit_code(result) or (Exit.FINE if rendered else Exit.FAILED_CASES))
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a run was asked to measure."""
-
-    suite: Suite
-    reference: str
-    """The suite as the user named it."""
-    overrides: list[str]
-    select: str | None
-    device: str
-    threads: int
-
-    def command(self, kind: str) -> str:
-        """Return the command line that measures the same again."""
-        words = ["harness", "run", self.reference, "--device", kind]
-        words += [word for override in self.overrides for word in ("--set", override)]
-        words += ["--select", self.select] if self.select else []
-        words += ["--threads", str(self.threads)] if self.threads else []
-        return shlex.join(words)
-
-
-def _begun(folder: Path, *, given: bool) -> Wanted:
-    """Return what the run in `folder` was asked for: a resumed run is the run that it was."""
-    from harness.declare.suite import SuiteError, parse_suite
-    from harness.engine.folder import read_document
-    from harness.engine.journal import RunFolderError
-
-    if given:
-        options = "SUITE, -o, --set, --select, --device and --threads"
-        fail(Exit.USAGE, f"--resume goes on with a run as it was begun: leave out {options}")
-    try:
-        document = read_document(folder)
-        stored = document["suite"]
-        suite = parse_suite(stored["source"], f"{stored['name']}.toml")
-    except (RunFolderError, SuiteError) as error:
-        fail(Exit.USAGE, str(error))
-    kind, threads = document["device"]["kind"], document.get("threads", 0)
-    return Wanted(suite, suite.name, stored["overrides"], stored["select"], kind, threads)
-
-
-def _given(context: typer.Context, *, but: Collection[str]) -> bool:
-    """Return whether an argument or option other than these stands on the command line."""
-    sources = (context.get_parameter_source(name) for name in context.params if name not in but)
-    return any(source is not None and source.name == "COMMANDLINE" for source in sources)
 
 
 def _check_threads(threads: int) -> None:
@@ -169,6 +155,7 @@ def _run(
     stopped: Callable[[], bool],
     *,
     resume: bool,
+    budget: float | None,
 ) -> RunResult:
     from harness.devices.interface import NoSuchDevice
     from harness.engine.journal import RunFolderError, WriteError
@@ -187,8 +174,10 @@ def _run(
             progress=Console(),
             ceilings=ceilings,
             command=wanted.command(device.kind),
-            worker=WorkerOptions(threads=wanted.threads),
+            worker=WorkerOptions(threads=wanted.threads, memory_bytes=wanted.memory),
             stopped=stopped,
+            prune=wanted.prune,
+            budget=budget,
         )
     except (WriteError, WorkerFailed) as error:
         _cut_short(Exit.FAILED_CASES, error, folder)
@@ -214,10 +203,11 @@ def _how_to_go_on(folder: Path) -> str:
 
 def _render(result: RunResult, json_: bool) -> bool:
     """Write the report and say what came of the run; return whether the report could be written."""
+    from harness.record import CUT_SHORT
     from reports import ReportError, render
 
-    if result.status == "interrupted":
-        note(f"harness: interrupted; {_how_to_go_on(result.folder)}")
+    if result.end in CUT_SHORT:
+        note(f"harness: {CUT_SHORT[result.end]}; {_how_to_go_on(result.folder)}")
     elif reason := _why_no_numbers(result.records):
         note(f"harness: no case has numbers; the most frequent reason: {reason}")
     try:
@@ -247,7 +237,7 @@ def _why_no_numbers(records: Sequence[AnyRecord]) -> str | None:
 
 
 def _exit_code(result: RunResult) -> Exit:
-    if result.status == "interrupted":
-        return Exit.INTERRUPTED
+    if result.end in ENDED:
+        return ENDED[result.end]
     failed = any(record.status in FAILURES for record in result.records)
     return Exit.FAILED_CASES if failed or _why_no_numbers(result.records) else Exit.FINE

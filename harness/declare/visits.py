@@ -16,6 +16,11 @@ CHECK = "check"
 PROBES = ("flops", "memory", "determinism", "routing", "phases")
 """Probes that a case is visited for once, in this order; `latency` comes in rounds after them."""
 
+EXACT = ("flops", "memory")
+"""Probes that say all they have to say in one visit, and on which no other process has any influence."""
+FIRST_ROUNDS = 2
+"""Latency rounds that come before the probes that are neither exact nor timed: an interval needs two."""
+
 CACHE_BYTES = 4 << 30
 """Weights that a worker keeps between visits, by default."""
 
@@ -38,32 +43,45 @@ def build_key(case: Case) -> Case:
     return replace(case, batch=1, tokens=1, pass_=PASSES[0])
 
 
-def visits(plan: Plan, cache_bytes: int = CACHE_BYTES) -> list[Visit]:
+def visits(plan: Plan, cache_bytes: int = CACHE_BYTES, *, in_budget: bool = False) -> list[Visit]:
     """Return every visit of `plan` in order; cases that cannot run or do not fit have none.
 
     Each case's check and single probes come first, in plan order; then latency, in rounds that visit all cases in a
     new random order each, so that a slow drift of the machine hits all of them alike. The engine gives each round a
     fresh process.
+
+    `in_budget` puts what tells most first, over all cases, since the run may end anywhere: every case's check and exact
+    probes, the first two latency rounds, all other probes, and the rest of the rounds. No case has a round more than
+    another then, but for the one that the end fell into.
     """
     cases = [planned for planned in plan.cases if planned.runs]
     visited: list[Visit] = []
-    for group in _groups(cases, cache_bytes):
+    for group in [cases] if in_budget else _groups(cases, cache_bytes):
         keys = [planned.case.key for planned in group]
-        for key, probe, round_ in _group_visits(plan, keys, len(visited)):
+        for key, probe, round_ in _group_visits(plan, keys, len(visited), in_budget=in_budget):
             visited.append(Visit(len(visited), key, probe, round_))
     return visited
 
 
-def _group_visits(plan: Plan, keys: list[str], start: int) -> Iterator[tuple[str, str, int | None]]:
+def _group_visits(plan: Plan, keys: list[str], start: int, *, in_budget: bool) -> Iterator[tuple[str, str, int | None]]:
     measure = plan.suite.measure
     single = [CHECK, *(probe for probe in PROBES if probe in measure.probes)]
-    yield from ((key, probe, None) for key in keys for probe in single)
-    if "latency" not in measure.probes:
-        return
-    for round_ in range(measure.rounds):
-        order = list(keys)
-        random.Random(f"{measure.seed}/{start}/{round_}").shuffle(order)
-        yield from ((key, "latency", round_) for key in order)
+    rounds = range(measure.rounds if "latency" in measure.probes else 0)
+    first = [probe for probe in single if not in_budget or probe in (CHECK, *EXACT)]
+    yield from ((key, probe, None) for key in keys for probe in first)
+    for round_ in rounds[: FIRST_ROUNDS if in_budget else None]:
+        yield from _round(keys, round_, f"{measure.seed}/{start}/{round_}")
+    if in_budget:
+        yield from ((key, probe, None) for key in keys for probe in single if probe not in first)
+        for round_ in rounds[FIRST_ROUNDS:]:
+            yield from _round(keys, round_, f"{measure.seed}/{start}/{round_}")
+
+
+def _round(keys: list[str], round_: int, seed: str) -> Iterator[tuple[str, str, int]]:
+    """Yield one latency visit of every case, in a random order."""
+    order = list(keys)
+    random.Random(seed).shuffle(order)
+    yield from ((key, "latency", round_) for key in order)
 
 
 def _groups(cases: list[PlannedCase], cache_bytes: int) -> list[list[PlannedCase]]:

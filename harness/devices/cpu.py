@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import torch
@@ -16,8 +17,10 @@ from harness.devices.names import cpu_flags, cpu_name, memory_bytes
 
 ISA_FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_fp16", "avx512_vnni", "amx_tile", "amx_bf16", "amx_int8")
 """The flags that decide which matmul kernels oneDNN and MKL can pick."""
-MIN_USAGE_S = 0.02
-"""Linux counts cores' time in steps of 10 ms: a share of less is noise."""
+HWMON = Path("/sys/class/hwmon")
+CPU_SENSORS = ("coretemp", "k10temp", "zenpower")
+"""Linux's drivers of processors' thermometers. Only theirs are read: a board's others may take 100 ms to answer."""
+THROTTLE_COUNT = Path("/sys/devices/system/cpu/cpu0/thermal_throttle/package_throttle_count")
 
 
 class CpuDevice(Device):
@@ -28,7 +31,7 @@ class CpuDevice(Device):
     timed_metrics = ("latency_ms",)
 
     def __init__(self) -> None:
-        self._usage = _Usage.now()
+        self._sensors = _sensors()
 
     def synchronize(self) -> None:
         """Return at once: CPU operators are done when they return."""
@@ -81,40 +84,24 @@ class CpuDevice(Device):
         }
 
     def state(self) -> dict[str, Fact]:
-        """Return load, clock, swap, and who had the cores since the last call: whether the machine was ours alone."""
+        """Return clock, temperature, and how often the processor was slowed down for its heat, where they are told."""
         clock_mhz: float | None = getattr(psutil.cpu_freq(), "current", None)  # None in many virtual machines
-        before, self._usage = self._usage, _Usage.now()
-        return {
-            "load_1min": round(psutil.getloadavg()[0], 2),
-            "others_percent": self._usage.share_since(before, lambda usage: usage.busy - usage.own),
-            "steal_percent": self._usage.share_since(before, lambda usage: usage.stolen),
-            "clock_mhz": None if clock_mhz is None else round(clock_mhz),
-            "swap_used_bytes": psutil.swap_memory().used,
-        }
+        readings: dict[str, Fact] = {"clock_mhz": None if clock_mhz is None else round(clock_mhz)}
+        for name, (path, unit) in self._sensors.items():
+            with suppress(OSError, ValueError):
+                readings[name] = int(path.read_text("ascii")) / unit
+        return readings
 
 
-@dataclass(frozen=True, slots=True)
-class _Usage:
-    """Seconds of all cores since the machine started."""
-
-    total: float
-    busy: float
-    own: float
-    """Of the busy ones, this process's."""
-    stolen: float
-    """Taken by the hypervisor for other machines."""
-
-    @classmethod
-    def now(cls) -> _Usage:
-        times, own = psutil.cpu_times(), psutil.Process().cpu_times()
-        stolen, waiting = getattr(times, "steal", 0.0), getattr(times, "iowait", 0.0)
-        total = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)  # user has these too
-        return cls(total, total - times.idle - waiting - stolen, own.user + own.system, stolen)
-
-    def share_since(self, before: _Usage, part: Callable[[_Usage], float]) -> float | None:
-        """Return the share in percent of all cores' time; None where the clock, of 10 ms, has hardly moved."""
-        passed = self.total - before.total
-        return None if passed < MIN_USAGE_S else round(max(0.0, 100 * (part(self) - part(before)) / passed), 1)
+def _sensors() -> dict[str, tuple[Path, int]]:
+    """Return the files that tell this processor's heat, and by what to divide what they say."""
+    found = {"throttle_count": (THROTTLE_COUNT, 1)} if THROTTLE_COUNT.exists() else {}
+    for name in HWMON.glob("*/name"):
+        with suppress(OSError):
+            if name.read_text("utf-8").strip() in CPU_SENSORS:
+                found |= {"temperature_c": (name.with_name("temp1_input"), 1000)}
+                found |= {"temperature_limit_c": (name.with_name("temp1_crit"), 1000)}
+    return found
 
 
 def affinity() -> list[int]:

@@ -47,6 +47,8 @@ DEVICE_FULL = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN
 """Those of them that only want memory: what is allocated past torch's caching allocator fails so."""
 DEVICE_GONE = ("busy or unavailable", "no CUDA-capable device", "GPU is lost", "GPU has fallen off the bus")
 """Those of them that say that the device is not there: cudaErrorDevicesUnavailable, cudaErrorNoDevice, the driver."""
+NVML_SLOWDOWN_THRESHOLD = 1
+"""NVML_TEMPERATURE_THRESHOLD_SLOWDOWN: where the hardware slows itself down."""
 NVML_GPU_IS_LOST = 15
 """NVML_ERROR_GPU_IS_LOST: the GPU has fallen off the bus."""
 
@@ -136,12 +138,21 @@ class CudaDevice(Device):
             "sm_clock_mhz": self._ask("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_SM),
             "memory_clock_mhz": self._ask("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_MEM),
             "temperature_c": self._ask("nvmlDeviceGetTemperature", nvml.NVML_TEMPERATURE_GPU),
+            "temperature_limit_c": self._ask("nvmlDeviceGetTemperatureThreshold", NVML_SLOWDOWN_THRESHOLD),
             "power_w": None if milliwatts is None else milliwatts / 1e3,
             "event_reasons": None if reasons is None else self._words(reasons),
             "throttled": None if reasons is None else any(reasons & self._mask(name) for name in THROTTLED),
-            "foreign_processes": None if others is None else sum(process.pid != os.getpid() for process in others),
+            "foreign_processes": None if others is None else self._foreign([process.pid for process in others]),
         }
         return {name: value for name, value in readings.items() if value is not None}
+
+    def _foreign(self, pids: list[int]) -> int:
+        """Return how many of those that compute on the GPU are others.
+
+        In a container NVML may know this process under the number that it has outside, so that it is none of `pids`.
+        """
+        ours = os.getpid() in pids or (bool(pids) and self._cuda.memory_reserved() > 0)
+        return len(pids) - ours
 
     def fault(self, error: BaseException) -> Fault | None:
         """Return what `error` says of the machine.

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.devices.ceilings import Ceilings
+from harness.record import End
 
 
 class _Shape(BaseModel):
@@ -51,6 +52,11 @@ class _Harness(_Shape):
     source: str | None = None
 
 
+class _Sources(_Shape):
+    layers: dict[str, str]
+    probes: dict[str, str]
+
+
 class RunDocument(_Shape):
     """run.json; `manifest` writes it."""
 
@@ -61,6 +67,14 @@ class RunDocument(_Shape):
     harness: _Harness
     started: str
     status: Literal["running", "complete", "interrupted"]
+    end: End | None = None
+    """Why the run ended; None while it is going on, and in runs of versions that kept only the status."""
+    budget_s: float | None = None
+    """Seconds that its last sitting was given; None: no end."""
+    sources: _Sources | None = None
+    prune: bool = True
+    memory_limit: int | None = Field(None, ge=1)
+    """Bytes of host memory that a worker may hold."""
     threads: int = Field(0, ge=0)
     """CPU threads that were asked for; 0 left the choice to torch."""
     ceilings: Ceilings | None = None

@@ -6,19 +6,20 @@ The first visit that is not ok decides the status, and the case then has no numb
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from harness.case import Case
+from harness.declare.frontier import Frontier
 from harness.declare.planned import PlannedCase
 from harness.devices.ceilings import Ceilings
 from harness.engine.journal import Line
 from harness.judge.stats import median_interval
 from harness.metrics import METRICS, show_bytes
-from harness.record import ENDS, End, FailedRecord, FailedStatus, OkRecord, Value, reason_of
+from harness.record import CUT_SHORT, ENDS, MARKS, End, FailedRecord, FailedStatus, Mark, OkRecord, Value, reason_of
 
 AnyRecord = OkRecord | FailedRecord
 
@@ -33,14 +34,36 @@ class Circumstances:
     """Visits that a case was to have; None: not to be counted."""
     memory_bytes: int | None = None
     """What the device has, for the sentence on a case that does not fit."""
+    may_hold: int | None = None
+    """What a worker may hold of the host's memory, where the device has no other; None: all."""
     ceilings: Ceilings | None = None
     stopped: End = "interrupted"
     """Why a case was not reached, where one was not."""
+    prune: bool = True
+    """Whether cases beyond one that ran out of memory were left out."""
+
+    @classmethod
+    def of(cls, document: dict[str, Any], **known: Any) -> Circumstances:
+        """Return what run.json says, and what is `known` beside it."""
+        ceilings, device = document.get("ceilings"), document["device"]
+        return cls(
+            rounds=document["suite"]["measure"]["rounds"],
+            memory_bytes=device.get("memory_bytes"),
+            may_hold=document.get("memory_limit") if device.get("kind") == "cpu" else None,
+            ceilings=None if ceilings is None else Ceilings(**ceilings),
+            prune=document.get("prune", True),
+            **({"stopped": end} if (end := document.get("end")) in CUT_SHORT else {}) | known,
+        )
 
 
-def fold(planned: PlannedCase, lines: Sequence[Line], where: Circumstances) -> AnyRecord:
-    """Return the record of one case from its visits, in the order in which they were made."""
-    if failed := _not_tried(planned, lines, where):
+def fold(
+    planned: PlannedCase, lines: Sequence[Line], where: Circumstances, frontier: Frontier | None = None
+) -> AnyRecord:
+    """Return the record of one case from its visits, in the order in which they were made.
+
+    `frontier` holds the cases that ran out of memory; None: nothing is left out for one of them.
+    """
+    if failed := _not_tried(planned, lines, where, frontier):
         return failed
     bad = next((line for line in lines if line.status != "ok"), None)
     if bad is not None and bad.status != "ok":
@@ -53,17 +76,25 @@ def fold(planned: PlannedCase, lines: Sequence[Line], where: Circumstances) -> A
         if "hfu" in metrics and float(metrics["hfu"].value) > 1:
             notes.append("hfu is above 1: this device's measured ceilings are too low; measure them again (doctor)")
     if where.visits is not None and len(lines) < where.visits:
-        notes.append(f"the run was interrupted: {len(lines)} of this case's {where.visits} visits were made")
+        why = CUT_SHORT.get(where.stopped, "the run is still going")
+        notes.append(f"{why}: {len(lines)} of this case's {where.visits} visits were made")
     in_order = {name: metrics[name] for name in METRICS if name in metrics}
-    return OkRecord(**_identity(planned.case), backend=_backend(lines), notes=notes, metrics=in_order)
+    marked = _marked(lines)
+    notes += [f"{count} of {where.rounds} rounds were taken {MARKS[mark]}" for mark, count in marked.items()]
+    return OkRecord(**_identity(planned.case), backend=_backend(lines), notes=notes, marks=marked, metrics=in_order)
 
 
 def fold_all(cases: Iterable[PlannedCase], lines: Iterable[Line], where: Circumstances) -> list[AnyRecord]:
     """Return the record of every case, in the order of `cases`."""
-    by_key: dict[str, list[Line]] = defaultdict(list)
+    cases, by_key, frontier = list(cases), defaultdict[str, list[Line]](list), Frontier()
+    full: set[str] = set()
     for line in lines:
         by_key[line.key].append(line)
-    return [fold(planned, by_key[planned.case.key], where) for planned in cases]
+        full |= {line.key} if line.status == "oom" else set()
+    for planned in cases:
+        if where.prune and planned.case.key in full:
+            frontier.add(planned.case)
+    return [fold(planned, by_key[planned.case.key], where, frontier) for planned in cases]
 
 
 class _Identity(TypedDict):
@@ -89,15 +120,28 @@ def _untried(case: Case, end: End, **facts: object) -> FailedRecord:
     return _failed(case, status, end, reason_of(end, **facts))
 
 
-def _not_tried(planned: PlannedCase, lines: Sequence[Line], where: Circumstances) -> FailedRecord | None:
+def _not_tried(
+    planned: PlannedCase, lines: Sequence[Line], where: Circumstances, frontier: Frontier | None
+) -> FailedRecord | None:
     """Return the record of a case that no worker was asked for, or None."""
     if planned.unsupported is not None:
         return _untried(planned.case, "unsupported", what=planned.unsupported)
     if planned.fits is False:
-        has = "less" if where.memory_bytes is None else show_bytes(where.memory_bytes)
-        needs = show_bytes(planned.cost.memory_needed)
-        return _untried(planned.case, "too_large", needs=needs, has=f"the device has {has}")
-    return None if lines else _untried(planned.case, where.stopped)
+        return _untried(
+            planned.case, "too_large", needs=show_bytes(planned.cost.memory_needed), has=_room(planned, where)
+        )
+    if lines:
+        return None
+    if frontier is not None and (full := frontier.before(planned.case)):
+        return _untried(planned.case, "pruned", smaller=full.id)
+    return _untried(planned.case, where.stopped)
+
+
+def _room(planned: PlannedCase, where: Circumstances) -> str:
+    """Return in words what there is of memory for a case that needs more."""
+    if where.may_hold is not None and planned.cost.memory_needed > where.may_hold:
+        return f"a worker may hold {show_bytes(where.may_hold)} (--memory)"
+    return f"the device has {'less' if where.memory_bytes is None else show_bytes(where.memory_bytes)}"
 
 
 def _closed_forms(planned: PlannedCase) -> dict[str, Value]:
@@ -170,6 +214,12 @@ def _per_second(latency: Value, amount: float) -> Value:
 
 def _backend(lines: Sequence[Line]) -> str | None:
     return next((line.backend for line in lines if line.backend), None)
+
+
+def _marked(lines: Sequence[Line]) -> dict[Mark, int]:
+    """Return how many rounds bear each mark, in the order of MARKS."""
+    counts = Counter(mark for line in lines if line.round is not None for mark in line.marks)
+    return {mark: counts[mark] for mark in MARKS if counts[mark]}
 
 
 def _notes(lines: Sequence[Line]) -> list[str]:

@@ -13,11 +13,12 @@ from typing import Any
 from harness.case import Case
 from harness.declare.costs import cost
 from harness.declare.planned import PlannedCase
-from harness.devices.ceilings import Ceilings
 from harness.engine.document import fault
 from harness.engine.fold import AnyRecord, Circumstances, fold_all
-from harness.engine.journal import Line, RunFolderError, check_schema, read_journal, write_durably
+from harness.engine.journal import Line, RunFolderError, check_schema, read_journal, sync_folder, write_durably
 from harness.engine.locks import FOLDER_LOCKS
+from harness.engine.sources import Sources
+from harness.engine.standing import standing
 from harness.record import parse_record, write_record
 
 RUN, JOURNAL, RECORDS = "run.json", "journal.jsonl", "records.jsonl"
@@ -52,6 +53,7 @@ def new_folder(root: Path, suite: str, when: datetime) -> Path:
                 (root / name).mkdir()
             except FileExistsError:
                 continue
+            sync_folder(root)
             return root / name
     except OSError as error:
         raise RunFolderError(f"no run folder can be made in {root}: {error.strerror}; name another with -o") from None
@@ -145,11 +147,8 @@ def _fold_document(folder: Path, document: dict[str, Any], lines: list[Line]) ->
         cases = [_planned(entry) for entry in document["cases"]]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunFolderError(f"{folder / RUN} holds a case that this version cannot read: {error}") from None
-    ceilings = None if document.get("ceilings") is None else Ceilings(**document["ceilings"])
-    where = Circumstances(
-        document["suite"]["measure"]["rounds"], None, document["device"].get("memory_bytes"), ceilings
-    )
-    return fold_all(cases, lines, where)
+    known = {planned.case.key: planned.case for planned in cases}
+    return fold_all(cases, standing(lines, known, Sources.from_document(document)).lines, Circumstances.of(document))
 
 
 def _planned(entry: dict[str, Any]) -> PlannedCase:

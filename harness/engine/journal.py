@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness.record import SCHEMA, End, FailedStatus
+from harness.record import SCHEMA, End, FailedStatus, Mark
 
 
 class RunFolderError(Exception):
@@ -62,8 +62,16 @@ class Line(BaseModel):
     """Of these, seconds spent to build the layer and its input."""
     state: dict[str, str | int | float | bool | None] = {}
     """The machine after the visit."""
+    before: dict[str, str | int | float | bool | None] = {}
+    """The machine before it."""
+    marks: list[Mark] = []
+    """What of that may have moved its numbers."""
     worker: int | None = None
     """Process id of the worker that answered."""
+    source: str | None = None
+    """Digest of the layer's source; with the case's key and `method` it is the visit's content key."""
+    method: str | None = None
+    """Digest of the probe's source and settings."""
 
     @property
     def place(self) -> tuple[str, str, int | None]:
@@ -83,11 +91,14 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
-            self._file: BinaryIO = path.open("ab", buffering=0)
-            self._file.truncate(_whole_bytes(path.read_bytes()))
-        except OSError as error:
-            raise WriteError(path, error) from None
+        with ExitStack() as opened:
+            try:
+                self._file: BinaryIO = opened.enter_context(path.open("ab", buffering=0))
+                self._file.truncate(_whole_bytes(path.read_bytes()))
+                sync_folder(path.parent)
+            except OSError as error:
+                raise WriteError(path, error) from None
+            opened.pop_all()
 
     def append(self, line: Line) -> None:
         """Write one line and wait until the disk has it.
@@ -153,14 +164,15 @@ def write_durably(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise WriteError(path, error) from None
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Wait until the disk has the names of the files in a folder: a new file can be lost without."""
     folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)

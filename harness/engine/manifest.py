@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import asdict
 from typing import Any
 
@@ -12,15 +13,24 @@ from harness.devices.ceilings import Ceilings
 from harness.devices.names import Detected, memory_bytes
 from harness.engine.environment import environment, harness_identity, measuring_variables, version
 from harness.engine.journal import RunFolderError, utc_now
+from harness.engine.keeper import WorkerOptions, memory_limit
 from harness.record import SCHEMA
+
+MEASURING_SOFTWARE = ("torch", "triton")
+"""Distributions that decide which kernels run; with Python, the device and the variables they make an environment."""
 
 
 class ResumeMismatch(RunFolderError):
     """A run cannot go on: what it was begun with is no longer what there is; the message says what changed."""
 
 
-def manifest(plan: Plan, device: Detected, ceilings: Ceilings | None, command: str, threads: int) -> dict[str, Any]:
-    """Return the document of a run that is about to start; `command` is the command line that reproduces it."""
+def manifest(
+    plan: Plan, device: Detected, ceilings: Ceilings | None, command: str, worker: WorkerOptions, *, prune: bool = True
+) -> dict[str, Any]:
+    """Return the document of a run that is about to start.
+
+    `command` is the command line that reproduces it; `prune` leaves out what lies beyond a case without memory enough.
+    """
     return {
         "schema": SCHEMA,
         "suite": suite_document(plan),
@@ -30,7 +40,9 @@ def manifest(plan: Plan, device: Detected, ceilings: Ceilings | None, command: s
         "ceilings": None if ceilings is None else asdict(ceilings),
         "harness": harness_identity(),
         "command": command,
-        "threads": threads,
+        "threads": worker.threads,
+        "memory_limit": worker.memory_bytes or memory_limit(),
+        "prune": prune,
         "seed": plan.suite.measure.seed,
         "started": utc_now(),
         "finished": None,
@@ -86,14 +98,14 @@ def swept_axes(plan: Plan) -> dict[str, list[Any]]:
 
 
 def check_resumable(document: dict[str, Any], plan: Plan, device: Detected) -> None:
-    """Return if `plan` on `device` with this harness is the run that `document` began.
+    """Return if `plan` on `device` in this environment is the run that `document` began.
+
+    A layer or a probe that has changed is no hindrance: its visits are made again (`standing`). The environment is one:
+    it would make every visit stale, and half a report of each kind is what nobody wants.
 
     Raises:
         ResumeMismatch: It is not; numbers of two kinds would stand in one report.
     """
-    then, now = document["harness"].get("source"), harness_identity()["source"]
-    if then != now:
-        raise ResumeMismatch(f"the harness has changed since the run began (source {then}, now {now}): start a new run")
     was = document["device"].get("name")
     if was != device.name:
         raise ResumeMismatch(f"the run began on {was}, this is {device.name}: resume it there, or start a new run")
@@ -111,10 +123,16 @@ def check_resumable(document: dict[str, Any], plan: Plan, device: Detected) -> N
 
 
 def _check_environment(begun: dict[str, Any]) -> None:
-    """Return if torch and the variables that change what is measured are those of the run's beginning."""
-    then, now = begun.get("torch"), version("torch")
-    if then != now:
-        raise ResumeMismatch(f"the run began with torch {then}, this is {now}: resume it with that, or start a new run")
+    """Return if what software measures, and the variables that change it, are those of the run's beginning."""
+    for name, now in {
+        **{name: version(name) for name in MEASURING_SOFTWARE},
+        "python": platform.python_version(),
+    }.items():
+        then = begun.get(name)
+        if then != now:
+            raise ResumeMismatch(
+                f"the run began with {name} {then}, this is {now}: resume it with that, or start a new run"
+            )
     was, are = begun.get("variables", {}), measuring_variables()
     changed = sorted(name for name in was.keys() | are.keys() if was.get(name) != are.get(name))
     if changed:

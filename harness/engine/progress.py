@@ -38,6 +38,9 @@ class Progress(Protocol):
     def finished(self, record: AnyRecord) -> None:
         """Hear of a case that needs no more visits."""
 
+    def remark(self, text: str) -> None:
+        """Hear a sentence about the run as a whole."""
+
     def end(self) -> None:
         """Hear that the run is over."""
 
@@ -52,6 +55,9 @@ class Silent:
         """Ignore it."""
 
     def finished(self, record: AnyRecord) -> None:
+        """Ignore it."""
+
+    def remark(self, text: str) -> None:
         """Ignore it."""
 
     def end(self) -> None:
@@ -136,6 +142,10 @@ class Console:
                 self._say(text + self._eta())
         else:
             self._say(f"{RED}{text}{PLAIN}" if self._colour else text)
+
+    def remark(self, text: str) -> None:
+        """Say it, in a line of its own."""
+        self._say(f"harness: {text}")
 
     def end(self) -> None:
         """Leave no half line behind."""

@@ -77,6 +77,8 @@ class Result:
     """Seconds inside the probe."""
     state: dict[str, Fact] = field(default_factory=dict)
     """The machine after the visit."""
+    before: dict[str, Fact] = field(default_factory=dict)
+    """The machine before it."""
     end: str | None = None
     """One of ENDS, of this status; a worker that leaves it out leaves the choice to the runner."""
     spent: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from harness.declare.planned import Plan
@@ -33,6 +34,8 @@ def run(
     command: str = "",
     worker: WorkerOptions | None = None,
     stopped: Stopped | None = None,
+    prune: bool = True,
+    budget: float | None = None,
 ) -> RunResult:
     """Measure what `plan` holds and leave a valid run in `folder`, also when interrupted by Ctrl-C or SIGTERM.
 
@@ -45,12 +48,14 @@ def run(
         ceilings: For mfu, hfu and the roofline; None leaves them out.
         command: The command line that reproduces the run.
         worker: How workers are started.
+        prune: Leave out cases that need no less memory than one that ran out of it; a resumed run does as it began.
+        budget: Seconds after which the run ends with what it has; what tells most is then measured first. None: no end.
         stopped: Whether the run is to stop, asked often; None: after Ctrl-C or SIGTERM.
 
     Raises:
         NoSuchDevice: The device is not here, or torch cannot use it.
         Busy: Another run holds the device or the folder.
-        ResumeMismatch: The run in `folder` was begun with another suite, harness, device or environment.
+        ResumeMismatch: The run in `folder` was begun with another suite, device or environment.
         RunFolderError: `folder` already holds a run, or with `resume` holds none, or cannot be read or written.
         WriteError: A file of the run cannot be written; what was written before stands.
         WorkerFailed: No worker can be started.
@@ -62,13 +67,15 @@ def run(
         if resume:
             document = read_document(folder)
             check_resumable(document, plan, device)
+            options = replace(options, memory_bytes=document.get("memory_limit") or options.memory_bytes)
         elif (folder / RUN).exists():
             raise RunFolderError(f"{folder} already holds a run; go on with it by --resume, or name another folder")
         else:
-            document = manifest(plan, device, ceilings, command, options.threads)
+            document = manifest(plan, device, ceilings, command, options, prune=prune)
+        document["budget_s"] = budget
         asked = stopped or held.enter_context(stop_requests())
         try:
-            return Sweep(plan, folder, document, device, options, progress or Silent(), asked).run()
+            return Sweep(plan, folder, document, device, options, progress or Silent(), asked, budget).run()
         except (NoSuchDevice, WriteError) as error:
             begun = resume or (isinstance(error, WriteError) and (folder / RUN).exists())
             if not begun:

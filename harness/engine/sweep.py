@@ -5,23 +5,27 @@ Whatever happens to one case, the sweep goes on to the next.
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.declare.frontier import Frontier
 from harness.declare.planned import Plan
 from harness.declare.visits import Visit, visits
-from harness.devices.ceilings import Ceilings
 from harness.devices.interface import NoSuchDevice
 from harness.devices.names import Detected
 from harness.engine.fold import AnyRecord, Circumstances, fold
 from harness.engine.folder import JOURNAL, LOG, write_records, write_run
 from harness.engine.journal import Journal, Line, read_journal, utc_now
 from harness.engine.keeper import Answer, Keeper, WorkerOptions
+from harness.engine.marks import marks
 from harness.engine.process import Interrupted, Stopped
 from harness.engine.progress import Progress
 from harness.engine.protocol import Ready, Request
+from harness.engine.sources import Sources
+from harness.engine.standing import standing
 from harness.record import End
 
 
@@ -33,7 +37,7 @@ class RunResult:
     status: str
     """complete or interrupted."""
     end: End
-    """Why the run ended: ok, interrupted, or no_device."""
+    """Why the run ended: ok, or what CUT_SHORT lists."""
     records: list[AnyRecord]
     """One for every planned case, as in records.jsonl."""
     visited: int
@@ -58,21 +62,26 @@ class Sweep:
         options: WorkerOptions,
         progress: Progress,
         stopped: Stopped,
+        budget: float | None = None,
     ) -> None:
         self._folder = folder
         self._document = document
         self._device = device
         self._progress = progress
-        self._stopped = stopped
+        self._asked = stopped
+        self._deadline = None if budget is None else time.monotonic() + budget
         self._keeper = Keeper(
-            options.command(device.kind), folder / LOG, stopped, self._note_device, options.memory_bytes
+            options.command(device.kind), folder / LOG, self._stopped, self._note_device, options.memory_bytes
         )
         self._measure = plan.suite.measure
         self._cases = {planned.case.key: planned for planned in plan.cases}
-        self._visits = visits(plan, options.cache_bytes)
+        self._visits = visits(plan, options.cache_bytes, in_budget=budget is not None)
         self._due = Counter(visit.key for visit in self._visits)
         self._lines: dict[str, list[Line]] = defaultdict(list)
         self._records: dict[str, AnyRecord] = {}
+        self._sources = Sources.of(plan, device.kind)
+        self._prune = bool(document.get("prune", True))
+        self._frontier = Frontier()
         self._facts_known = False
         self._end: End = "interrupted"
 
@@ -84,18 +93,13 @@ class Sweep:
             WorkerFailed: No worker can be started.
             RunFolderError: The journal cannot be read, or (WriteError) a file of the run cannot be written.
         """
-        self._document |= {"status": "running", "end": None, "finished": None}
-        write_run(self._folder, self._document)
-        for line in read_journal(self._folder / JOURNAL):
-            self._lines[line.key].append(line)
-        reused = self._count_lines()
+        reused = self._take_up()
         journal = Journal(self._folder / JOURNAL)
-        self._end = "interrupted"
         try:
             self._make_visits(journal)
             self._end = "ok"
         except Interrupted:
-            pass
+            self._end = "interrupted" if self._asked() else "over_budget"
         except DeviceLost:
             self._end = "no_device"
         finally:
@@ -103,8 +107,23 @@ class Sweep:
             journal.close()
             self._progress.end()
             records = self._write_down()
-        made = self._count_lines() - reused
-        return RunResult(self._folder, self._status, self._end, records, made, reused)
+        return RunResult(self._folder, self._status, self._end, records, self._count_lines() - reused, reused)
+
+    def _take_up(self) -> int:
+        """Take over the visits of an earlier sitting that still stand, and return how many they are."""
+        cases = {key: planned.case for key, planned in self._cases.items()}
+        found = standing(read_journal(self._folder / JOURNAL), cases, self._sources, resuming=True)
+        for line in found.lines:
+            self._take(line)
+        if found.lines or found.stale:
+            self._progress.remark(f"resumed: {found.sentence}")
+        self._document |= {"status": "running", "end": None, "finished": None, "sources": self._sources.as_dict()}
+        write_run(self._folder, self._document)
+        return len(found.lines)
+
+    def _stopped(self) -> bool:
+        """Return whether the run is to stop: somebody asked for it, or its time is up."""
+        return self._asked() or (self._deadline is not None and time.monotonic() >= self._deadline)
 
     @property
     def _status(self) -> str:
@@ -124,6 +143,9 @@ class Sweep:
                 raise Interrupted
             if visit.key in self._records:  # it failed in an earlier visit, and has its status
                 continue
+            if not self._lines[visit.key] and self._frontier.before(self._cases[visit.key].case):
+                self._finish_case(visit.key)
+                continue
             if visit.round not in (None, round_):
                 # Each round has a worker of its own: where a process happens to lie in memory moves its times by more
                 # than all noise within it, so that an interval over rounds of one process would be too narrow.
@@ -131,7 +153,7 @@ class Sweep:
             round_ = visit.round
             line = self._visit(visit)
             journal.append(line)
-            self._lines[visit.key].append(line)
+            self._take(line)
             self._progress.visited(line)
             if line.status != "ok" or len(self._lines[visit.key]) == self._due[visit.key]:
                 self._finish_case(visit.key)
@@ -142,11 +164,18 @@ class Sweep:
         case = self._cases[visit.key].case
         request = Request(visit.index, case.variant, case.as_dict(), visit.probe, self._settings())
         try:
-            return _line(visit, case.id, self._keeper.ask(request, self._measure.timeout))
+            answer = self._keeper.ask(request, self._measure.timeout)
         except NoSuchDevice:
             if self._facts_known:  # it was here when the run began
                 raise DeviceLost from None
             raise
+        return _line(visit, case.id, answer, *self._sources.of_visit(case, visit.probe))
+
+    def _take(self, line: Line) -> None:
+        """Count a visit that was made."""
+        self._lines[line.key].append(line)
+        if line.status == "oom" and self._prune:
+            self._frontier.add(self._cases[line.key].case)
 
     def _settings(self) -> dict[str, float | int]:
         return {name: getattr(self._measure, name) for name in ("seconds_per_visit", "min_samples", "seed")}
@@ -163,15 +192,8 @@ class Sweep:
         self._progress.finished(self._records[key])
 
     def _fold(self, key: str) -> AnyRecord:
-        ceilings = self._document.get("ceilings")
-        where = Circumstances(
-            rounds=self._measure.rounds,
-            visits=self._due[key],
-            memory_bytes=self._document["device"].get("memory_bytes"),
-            ceilings=None if ceilings is None else Ceilings(**ceilings),
-            stopped=self._end,
-        )
-        return fold(self._cases[key], self._lines[key], where)
+        where = Circumstances.of(self._document, visits=self._due[key], stopped=self._end)
+        return fold(self._cases[key], self._lines[key], where, self._frontier)
 
     def _write_down(self) -> list[AnyRecord]:
         records = [self._records.get(key) or self._fold(key) for key in self._cases]
@@ -183,10 +205,12 @@ class Sweep:
         return sum(map(len, self._lines.values()))
 
 
-def _line(visit: Visit, case_id: str, answer: Answer) -> Line:
+def _line(visit: Visit, case_id: str, answer: Answer, source: str, method: str) -> Line:
     """Return the visit as the journal keeps it; raise pydantic.ValidationError where the worker's answer is no such."""
     result = asdict(answer.result)
     own = {"key": visit.key, "id": case_id, "probe": visit.probe, "round": visit.round}
-    seen = {"started": answer.started, "seconds": round(answer.seconds, 6), "worker": answer.worker}
+    seen: dict[str, Any] = {"started": answer.started, "seconds": round(answer.seconds, 6), "worker": answer.worker}
     del result["spent"]  # it is for the keeper alone
-    return Line.model_validate(result | own | seen | {"exit_code": answer.exit_code})
+    stands_on = {"source": source, "method": method}
+    seen["marks"] = marks(answer.result.before, answer.result.state)
+    return Line.model_validate(result | own | seen | stands_on | {"exit_code": answer.exit_code})

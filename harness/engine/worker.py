@@ -30,6 +30,7 @@ from harness.case import Case
 from harness.declare.visits import CACHE_BYTES
 from harness.devices import open_device
 from harness.devices.cpu import affinity
+from harness.devices.host import Host
 from harness.devices.interface import Device, Fact, Fault, NoSuchDevice
 from harness.engine.protocol import Ready, Refused, Request, Result, read, write
 from harness.engine.shelf import Shelf
@@ -89,6 +90,7 @@ class Worker:
 
     def __init__(self, device: Device, shelf_bytes: int = CACHE_BYTES) -> None:
         self.device = device
+        self._host = Host()
         self._shelf = Shelf(
             lambda case, seed: build(case, seed=seed, device=device.torch_name),
             lambda case, layer, seed: make_subject(case, layer, seed=seed),
@@ -102,13 +104,16 @@ class Worker:
         left there.
         """
         threads = set(threading.enumerate())
+        before = self._state()
         result = self._attempt(request)
         if result.status == "oom" and len(self._shelf):
             self._empty_shelf()
             result = self._attempt(request)
         if result.status == "oom":
             self._empty_shelf()
-        return replace(result, state=self._state(), spent=SPENT.get(result.end or "") or _left_running(threads))
+        return replace(
+            result, before=before, state=self._state(), spent=SPENT.get(result.end or "") or _left_running(threads)
+        )
 
     def _attempt(self, request: Request) -> Result:
         try:
@@ -149,7 +154,7 @@ class Worker:
 
     def _state(self) -> dict[str, Fact]:
         try:
-            return self.device.state()
+            return self._host.state() | self.device.state()
         except Exception as error:  # a device that has gone must not cost the numbers that it gave
             return {"unreadable": _one_line(error)}
 

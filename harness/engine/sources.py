@@ -1,0 +1,136 @@
+"""What a visit's numbers stand on in code: the source of its layer, and of the way in which it was measured.
+
+A digest goes over the Python files that a module imports, found in their text: nothing is executed, and no torch is
+needed. So a changed layer is told from an unchanged one, one kind at a time.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from typing import Any
+
+from harness.case import Case
+from harness.declare.planned import Plan
+from harness.declare.visits import CHECK
+
+SAID_BY_THE_KEY = frozenset({"harness", "harness.case", "harness.metrics", "harness.layers"})
+"""Modules that every layer or probe imports, and whose part in a number is in the case's key already; the last one
+lists all kinds."""
+MEASURING = ("harness.engine.worker", "harness.engine.shelf", "harness.engine.conditions")
+"""What all visits share beside their probe and their device; of these the files alone, since a worker imports all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Digests of what the visits of a run stand on."""
+
+    layers: dict[str, str]
+    """By kind of layer: its files."""
+    probes: dict[str, str]
+    """By probe: its files, those of the device, and its settings."""
+
+    @classmethod
+    def of(cls, plan: Plan, device: str) -> Sources:
+        """Return the digests of what `plan` needs on a device of this kind, as the files are now."""
+        measure = plan.suite.measure
+        settings = json.dumps([measure.seconds_per_visit, measure.min_samples, measure.seed])
+        kinds = sorted({planned.case.layer for planned in plan.cases})
+        return cls(
+            {kind: layer_digest(kind) for kind in kinds},
+            {probe: _digest(_probe_files(probe, device), settings) for probe in (CHECK, *measure.probes)},
+        )
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> Sources | None:
+        """Return what run.json says; None in runs of versions that kept none."""
+        return None if document.get("sources") is None else cls(**document["sources"])
+
+    def as_dict(self) -> dict[str, dict[str, str]]:
+        """Return the digests as run.json keeps them."""
+        return asdict(self)
+
+    def of_visit(self, case: Case, probe: str) -> tuple[str, str]:
+        """Return the digests that a visit of `case` by `probe` stands on: its layer's and its method's."""
+        return self.layers[case.layer], self.probes[probe]
+
+
+def layer_digest(kind: str) -> str:
+    """Return 16 hex digits over the source of a kind of layer; of `module:function`, over that module's package."""
+    module = kind.partition(":")[0] if ":" in kind else f"harness.layers.{kind}"
+    return _digest(_closure(module), "")
+
+
+def _probe_files(probe: str, device: str) -> set[Path]:
+    files = _closure(f"harness.probes.{probe}") | _closure(f"harness.devices.{device}")
+    layers = _file("harness.layers")
+    measuring = {path for module in MEASURING if (path := _file(module))}
+    return measuring | {path for path in files if layers is None or layers.parent not in path.parents}
+
+
+def _digest(paths: Iterable[Path], settings: str) -> str:
+    digest = hashlib.sha256(settings.encode())
+    for content in sorted((path.name, _content_digest(path)) for path in paths):
+        digest.update("\0".join(content).encode())
+    return digest.hexdigest()[:16]
+
+
+def _content_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _closure(module: str) -> set[Path]:
+    """Return the files of `module` and of all that it imports from its own top-level package."""
+    package, todo, seen = module.partition(".")[0], [module], set[str]()
+    files: set[Path] = set()
+    while todo:
+        name = todo.pop()
+        if name in seen or (path := _file(name)) is None:
+            continue
+        seen.add(name)
+        files.add(path)
+        inner = (found for found in _imports(path, name) if found.partition(".")[0] == package)
+        todo += [found for found in inner if found not in SAID_BY_THE_KEY]
+    return files
+
+
+def _imports(path: Path, module: str) -> Iterator[str]:
+    """Yield the modules that a file imports anywhere in it, also inside its functions."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            source = _absolute(node, path, module)
+            for alias in node.names:
+                inner = f"{source}.{alias.name}"
+                yield inner if _file(inner) else source
+
+
+def _absolute(node: ast.ImportFrom, path: Path, module: str) -> str:
+    """Return the module of `from ... import`, also where it is said relative to this one."""
+    if not node.level:
+        return node.module or ""
+    up = node.level - 1 if path.name == "__init__.py" else node.level
+    parts = module.split(".")
+    return ".".join([*parts[: len(parts) - up], *([node.module] if node.module else [])])
+
+
+@cache
+def _file(module: str) -> Path | None:
+    """Return the Python file of a module; None where there is none. No package is imported for it."""
+    spec: ModuleSpec | None = None
+    path: list[str] | None = None
+    parts = module.split(".")
+    for count in range(1, len(parts) + 1):
+        spec = PathFinder.find_spec(".".join(parts[:count]), path)
+        if spec is None:
+            return None
+        path = list(spec.submodule_search_locations or [])
+    origin = spec.origin if spec is not None else None
+    return Path(origin) if origin is not None and origin.endswith(".py") else None
