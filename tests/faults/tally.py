@@ -15,6 +15,7 @@ import psutil
 from harness.engine.fold import AnyRecord
 from harness.engine.folder import JOURNAL, read_run
 from harness.engine.journal import read_journal
+from harness.record import SPOILED
 from tests.faults.sweeps import witness_of
 
 MARK = "MOE_HARNESS_FAULTS"
@@ -129,8 +130,8 @@ def begun(folder: Path) -> Counter[int]:
 
 
 def journaled(folder: Path) -> set[int]:
-    """Return the visits that the journal has."""
-    return {line.visit for line in read_journal(folder / JOURNAL)}
+    """Return the visits that the journal has, and that say something about their cases."""
+    return {line.visit for line in read_journal(folder / JOURNAL) if line.end not in SPOILED}
 
 
 def begun_again(before: Counter[int], kept: Iterable[int], folder: Path) -> int:
@@ -156,7 +157,7 @@ def end_leftovers() -> None:
 
 def _twice(folder: Path, in_flight: int) -> int:
     """Return the visits begun again beyond those in flight, and the lines that the journal has twice."""
-    places = [line.place for line in read_journal(folder / JOURNAL)]
+    places = [line.place for line in read_journal(folder / JOURNAL) if line.end not in SPOILED]
     extra = sum(begun(folder).values()) - len(begun(folder))
     return max(0, extra - in_flight) + len(places) - len(set(places))
 

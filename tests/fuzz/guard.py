@@ -64,6 +64,11 @@ class Guard:
         if took > MOST_S + cases * CASE_S:
             self._note(data, "a text that took too long", f"{took:.1f} s for {cases} cases")
 
+    def result(self) -> dict[str, Any]:
+        """Return what came of all texts."""
+        counts = {"inputs": self.inputs, "accepted": self.accepted, "slowest_s": self.slowest_s}
+        return {"target": self.target.name, **counts, "defects": dict(self.defects)}
+
     def _note(self, data: bytes, what: str, detail: object) -> None:
         self.defects[what] += 1
         if self.defects[what] == 1:

@@ -9,16 +9,18 @@ from collections.abc import Callable
 from typing import Any
 
 WORD = re.compile(rb"[A-Za-z_][A-Za-z0-9_.-]*|-?[0-9][0-9.eE+-]*|\s+|.", re.DOTALL)
-STRANGE = (
-    None, True, False, 0, -1, 1, 3, 1e308, -1e308, 5e-324, 1 << 31, 1 << 63, 1 << 70, 10**40, "", "\x00", "../../x", "/etc",
-    "a" * 300, "\u202e\U0001f600", "NaN", [], {}, [[]], [None], {"": None}, [1, "a"], {"schema": 99}, "2026-13-45", 0.1,
+STRANGE: tuple[Any, ...] = (
+    None, True, False, 0, -1, 1, 3, 0.1, 1e308, -1e308, 5e-324, 1 << 31, 1 << 63, 1 << 70, 10**40, "", "\x00", "NaN",
+    "../../x", "/etc", "a" * 300, "\u202e\U0001f600", [], {}, [[]], [None], {"": None}, [1, "a"], {"schema": 99},
+    "2026-13-45",
 )  # fmt: skip
 """Values that a document may hold where others were expected."""
 TOKENS = (
     b"nan", b"inf", b"-inf", b"1e400", b"0x7fffffffffffffff", b"99999999999999999999", b"-1", b"0", b"''", b'""', b"[",
-    b"]", b"[[", b"{", b"}", b"=", b".", b"\n", b"\r\n", b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b"\xf0\x9f\x98\x80", b"**", b"//",
-    b"%", b"and", b"or", b"not", b"in", b"lambda", b"__class__", b"(", b")", b"9**9**9", b"true", b"dropless", b"best",
-    b"{ from = 1, to = 8, times = 2 }", b"{ from = 1, to = 9, step = 2 }", b"min(", b"max(", b"'''", b'"""', b"#", b"..",
+    b"]", b"[[", b"{", b"}", b"=", b".", b"\n", b"\r\n", b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b"\xf0\x9f\x98\x80",
+    b"**", b"//", b"%", b"and", b"or", b"not", b"in", b"lambda", b"__class__", b"(", b")", b"9**9**9", b"true", b"best",
+    b"{ from = 1, to = 8, times = 2 }", b"{ from = 1, to = 9, step = 2 }", b"min(", b"max(", b"'''", b'"""', b"#",
+    b"..", b"dropless",
 )  # fmt: skip
 
 

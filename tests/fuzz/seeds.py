@@ -13,6 +13,7 @@ from harness.devices.ceilings import Ceilings
 from harness.devices.names import Detected
 from harness.engine.folder import JOURNAL, RECORDS, RUN, settle, write_run
 from harness.engine.journal import Journal, Line
+from harness.engine.keeper import WorkerOptions
 from harness.engine.manifest import manifest
 
 SUITE = """\
@@ -79,7 +80,7 @@ def small_plan() -> Plan:
 def write_seed_run(folder: Path) -> Path:
     """Write a run of `small_plan` into `folder`, with invented numbers in its journal, and return `folder`."""
     chosen = small_plan()
-    document = manifest(chosen, DEVICE, CEILINGS, "harness run small", threads=1)
+    document = manifest(chosen, DEVICE, CEILINGS, "harness run small", WorkerOptions(threads=1))
     write_run(folder, document | {"status": "running"})
     (folder / JOURNAL).unlink(missing_ok=True)
     journal, chance = Journal(folder / JOURNAL), random.Random(0)

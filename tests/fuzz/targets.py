@@ -9,13 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.declare.draw import points
 from harness.declare.faults import SuiteError
 from harness.declare.findings import Findings
-from harness.declare.draw import points
 from harness.declare.format import Suite
 from harness.declare.plan import plan, plan_document
 from harness.declare.suite import load_suite, parse_suite
-from harness.engine import manifest as manifests
 from harness.engine.folder import JOURNAL, RECORDS, RUN, read_document, read_run, settle
 from harness.engine.journal import Journal, RunFolderError, read_journal
 from harness.engine.manifest import check_resumable
@@ -107,8 +106,6 @@ def _report(folder: Path) -> None:
 
 def _begin_run(file: str) -> Callable[[Path], Sequence[bytes]]:
     def begin(folder: Path) -> Sequence[bytes]:
-        identity = manifests.harness_identity()  # asks git, which no hostile text can change
-        manifests.harness_identity = lambda: identity  # type: ignore[attr-defined]
         return [seeds.files_of(seeds.write_seed_run(folder))[file]]
 
     return begin
