@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.case import Case
 from harness.judge.stats import Interval
-from harness.record import SCHEMA, FailedRecord, OkRecord, Value, parse_record
+from harness.record import CUT_SHORT, SCHEMA, End, FailedRecord, Mark, OkRecord, Value, parse_record
 
 
 class ReportError(Exception):
@@ -95,6 +96,7 @@ class RunFile(_Lenient):
     started: str
     finished: str | None = None
     status: Literal["complete", "interrupted", "running"] = "complete"
+    end: End | None = None
 
 
 ResultStatus = Literal["ok", "oom", "timeout", "crashed", "unsupported", "incorrect", "skipped", "missing"]
@@ -111,6 +113,10 @@ class Result:
     reason: str | None
     metrics: dict[str, Value]
     notes: tuple[str, ...]
+    marks: dict[Mark, int]
+    """Rounds taken under each state of the machine that may have moved them."""
+    end: End | None
+    """Why it ended; None where the run's version kept only the status."""
     backend: str | None
     flops: int | None
     """Model FLOPs of the case's pass, from the closed form."""
@@ -121,6 +127,12 @@ class Result:
     def ok(self) -> bool:
         """Whether the case has numbers."""
         return self.status == "ok"
+
+    @property
+    def untried(self) -> bool:
+        """Whether the run ended before it came to this case."""
+        unsaid = self.status == "skipped" and self.end is None
+        return self.status == "missing" or unsaid or self.end in CUT_SHORT
 
     def number(self, metric: str) -> float | None:
         """Return the metric's number, or None where it was not measured."""
@@ -171,6 +183,7 @@ def read_run(folder: Path) -> Run:
     Raises:
         ReportError: It is no run directory, its `run.json` cannot be read, or a newer harness wrote it.
     """
+    _refuse_links(folder)
     file = _read_file(folder)
     try:
         text = (folder / "records.jsonl").read_bytes()
@@ -182,6 +195,13 @@ def read_run(folder: Path) -> Run:
     records, damage = _parse_records(text, folder)
     seconds = _visit_seconds(folder / "journal.jsonl")
     return Run(name=folder.resolve().name, file=file, records=records, damage=damage, seconds=seconds)
+
+
+def _refuse_links(folder: Path) -> None:
+    """Refuse a folder in which something leads out of it: its report would be written elsewhere."""
+    with suppress(OSError):  # no folder has its own sentence
+        if found := next((path for path in folder.iterdir() if path.is_symlink()), None):
+            raise ReportError(f"{found} is a link, and a run's folder holds files alone; remove it.")
 
 
 def _read_file(folder: Path) -> RunFile:
@@ -282,6 +302,8 @@ def _result(planned: Planned, record: OkRecord | FailedRecord | None) -> Result:
         reason=reason,
         metrics=record.metrics if isinstance(record, OkRecord) else {},
         notes=tuple(record.notes) if record else (),
+        marks=dict(record.marks) if record else {},
+        end=record.end if record else None,
         backend=record.backend if record else None,
         flops=planned.flops_model,
         params=planned.params,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.record import CUT_SHORT
 from reports.context import Context
 from reports.families import Identity
 from reports.glyph import Scale
@@ -24,7 +25,7 @@ from reports.sections import (
     scaling,
 )
 from reports.sections.base import Section
-from reports.words import Sentence
+from reports.words import Sentence, capital
 
 SCHEMA = 1
 """Version of report.json."""
@@ -105,8 +106,9 @@ def review(run: Run) -> Review:
 def _banners(run: Run, covered: coverage.Coverage) -> tuple[str, ...]:
     out = [run.damage] if run.damage else []
     if run.file.status != "complete":
-        untried = covered.counts.get("missing", 0) + covered.counts.get("skipped", 0)
-        state = "is still going" if run.file.status == "running" else "was interrupted"
-        out.append(f"This run {state}: {untried} of {covered.planned} cases have no result yet, and others may lack "
+        untried = sum(result.untried for result in run.results)
+        state = "the run is still going" if run.file.status == "running" else "the run was interrupted"
+        why = capital(CUT_SHORT.get(run.file.end or "ok", state))
+        out.append(f"{why}: {untried} of {covered.planned} cases have no result yet, and others may lack "
                    "rounds; harness run --resume goes on with it.")  # fmt: skip
     return tuple(out)

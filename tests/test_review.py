@@ -16,6 +16,7 @@ from harness.declare.costs import cost
 from harness.declare.match import matched
 from reports import ReportError, render
 from reports.context import Context, setting_of
+from reports.page import render_page
 from reports.read import read_run
 from reports.review import Review, review
 from reports.sections.cases import command
@@ -425,7 +426,70 @@ def test_an_interrupted_run_has_a_banner(tmp_path: Path) -> None:
     made = review_of(tmp_path, fake_run.sweep_cases(), lambda case, record: record if case.layer == "soft" else None,
                      status="interrupted", finished=None)  # fmt: skip
     (banner,) = made.banners
-    assert banner.startswith("This run was interrupted: 9 of 14 cases have no result yet")
+    assert banner.startswith("The run was interrupted: 9 of 14 cases have no result yet")
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [("over_budget", "The run's time budget was used up: 9"), ("no_device", "The device was lost: 9")],
+)
+def test_a_run_that_was_cut_short_says_by_what(tmp_path: Path, end: str, words: str) -> None:
+    def cut(case: Case, record: dict[str, Any]) -> dict[str, Any]:
+        left_out = fake_run.fail(record, "skipped", "not reached") | {"end": end}
+        return record if case.layer == "soft" else left_out
+
+    made = review_of(tmp_path, fake_run.sweep_cases(), cut, status="interrupted", end=end)
+    (banner,) = made.banners
+    assert banner.startswith(words)
+
+
+def test_rounds_under_load_are_counted_in_a_table_of_their_own(tmp_path: Path) -> None:
+    def mark(case: Case, record: dict[str, Any]) -> dict[str, Any]:
+        note = "2 of 5 rounds were taken while other processes had the cores"
+        return record | {"marks": {"busy": 2}, "notes": [note]} if case.layer == "soft" else record
+
+    noise = review_of(tmp_path, fake_run.sweep_cases(), mark).noise
+    (row,) = noise.marked
+    assert (row.text, row.rounds, row.cases) == ("while other processes had the cores", 10, 5)
+    assert noise.marked_rounds == 14 * fake_run.ROUNDS
+    assert not any("rounds were taken" in note.text for note in noise.notes)
+    page = render_page(review_of(tmp_path / "again", fake_run.sweep_cases(), mark))
+    assert "taken while other processes had the cores" in page
+
+
+def full_from(batch: int) -> fake_run.Edit:
+    """Return an edit after which cases run out of memory at `batch`, and larger ones were not tried."""
+
+    def edit(case: Case, record: dict[str, Any]) -> dict[str, Any]:
+        if case.layer == "dense" or case.batch < batch:
+            return record
+        if case.batch == batch:
+            return fake_run.fail(record, "oom", "out of memory on the device: scripted") | {"end": "oom_device"}
+        return fake_run.fail(record, "skipped", "needs no less memory than another") | {"end": "pruned"}
+
+    return edit
+
+
+def test_the_frontier_of_memory_is_drawn_along_its_axis(tmp_path: Path) -> None:
+    some = [fake_run.make_case("soft", "soft", experts=8, batch=batch) for batch in (64, 1, 8, 512)]
+    some += [fake_run.make_case("dense", "dense", batch=batch) for batch in (1, 8)]
+    made = review_of(tmp_path, some, full_from(64))
+    (row,) = made.memory.frontier
+    assert (row.subject.variant, row.axis) == ("soft", "batch")
+    assert [(step.value, step.state) for step in row.steps] == [
+        ("1", "ran"), ("8", "ran"), ("64", "full"), ("512", "left"),
+    ]  # fmt: skip
+    assert "experts 8" in row.where
+    assert "batch" not in row.where
+    page = render_page(made)
+    assert "Where memory ran out" in page
+    assert '<span class="fr full" title="soft-S-e8-s1-b64-f32-forward: out of memory">64</span>' in page
+
+
+def test_a_run_with_memory_enough_has_no_frontier(tmp_path: Path) -> None:
+    made = review_of(tmp_path, fake_run.sweep_cases())
+    assert made.memory.frontier == ()
+    assert "Where memory ran out" not in render_page(made)
 
 
 def test_records_that_break_off_are_read_up_to_the_cut(tmp_path: Path) -> None:

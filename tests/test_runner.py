@@ -672,11 +672,26 @@ def test_a_folder_without_a_run_cannot_be_resumed(folder: Path) -> None:
         measure(folder, make_plan("a"), resume=True)
 
 
+@pytest.mark.parametrize(
+    "name", ["run.json", ".run.json.part", "journal.jsonl", "worker.log", ".lock", "records.jsonl"]
+)
+def test_nothing_in_a_run_folder_leads_out_of_it(folder: Path, name: str) -> None:
+    outside = folder.parent / "outside"
+    outside.write_text("years of work")
+    folder.mkdir()
+    (folder / name).symlink_to(outside)
+    with pytest.raises(RunFolderError, match=f"{name} is a link, and a run's folder holds files alone; remove it"):
+        measure(folder, make_plan("a"))
+    with pytest.raises(RunFolderError, match="is a link"):
+        read_run(folder)
+    assert outside.read_text() == "years of work"
+
+
 def test_two_runs_exclude_each_other_and_the_second_says_who_holds_it(folder: Path) -> None:
     folder.mkdir(parents=True)
     with folder_lock(folder), pytest.raises(Busy, match=f"the folder .* in use by process {os.getpid()}"):
         measure(folder, make_plan("a"))
-    held_by = r"the device .* in use by process \d+, which has run in elsewhere since 20"
+    held_by = r"the device .* in use by process \d+, which has run in elsewhere since 20.*\(.*pytest.*\)"
     with device_lock(detect("cpu").name, Path("elsewhere")), pytest.raises(Busy, match=held_by):
         measure(folder, make_plan("a"))
     assert measure(folder, make_plan("a")).status == "complete"

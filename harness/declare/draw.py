@@ -14,7 +14,11 @@ from harness.declare.faults import Fault, SuiteError
 from harness.declare.findings import Findings
 from harness.declare.format import Suite, Variant
 from harness.declare.match import Match, MatchError, matched, shared
+from harness.declare.narrowing import SHARED, Test, tests_of
 from harness.declare.selection import Selection
+
+DRAWN_WHOLE = 10_000
+"""Points of a product up to which drawing it takes no time to speak of."""
 
 Drawn = dict[Case, Match | None]
 """Cases in plan order, with how they were matched."""
@@ -78,7 +82,7 @@ class _Drawing:
         return self._done[variant.name]
 
     def _draw(self, variant: Variant) -> Drawn:
-        points = expand(self.suite, variant, self.findings, self.overrides)
+        points = expand(self.suite, variant, self.findings, self.overrides, self._tests(variant))
         cases = self._match(variant, points) if variant.match else dict.fromkeys(points.cases)
         kept = {case: match for case, match in cases.items() if self.selection.keeps(case)}
         refused = [case for case in kept if _point(case, variant) in points.impossible] if points.impossible else []
@@ -89,6 +93,18 @@ class _Drawing:
         if any(other.match and other.match.to == variant.name for other in self.suite.variants):
             return kept  # all of them: some may be matched to what is not kept itself
         return {case: match for case, match in kept.items() if self.narrow.keeps(case)}
+
+    def _tests(self, variant: Variant) -> list[Test]:
+        """Return what leaves points of `variant` out for sure.
+
+        A variant that others are matched to is also needed where it is not kept itself, so of the command line only
+        what it shares with them counts. Small products are drawn whole: their faults are told wherever they are.
+        """
+        if size(self.suite, variant, self.overrides) <= DRAWN_WHOLE:
+            return []
+        is_target = any(other.match and other.match.to == variant.name for other in self.suite.variants)
+        narrow = tests_of(self.narrow)
+        return tests_of(self.selection) + [test for test in narrow if not is_target or test.axes <= SHARED]
 
     def _match(self, variant: Variant, points: Points) -> Drawn:
         """Return the cases of a matched variant, at those points that the target has cases at."""

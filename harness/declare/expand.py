@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -17,6 +17,7 @@ from harness.declare.expressions import Expression, ExpressionError
 from harness.declare.faults import Fault, Place, listed, shown
 from harness.declare.findings import Findings
 from harness.declare.format import Suite, Variant
+from harness.declare.narrowing import Rows, Test, TooWide, narrowed
 from harness.declare.point import LARGEST, SMALLEST
 
 MAX_CASES = 1_000_000
@@ -42,16 +43,20 @@ def size(suite: Suite, variant: Variant, overrides: Sequence[Dimension] = ()) ->
     return math.prod(len(dimension.rows) for dimension in dimensions(suite, variant, overrides))
 
 
-def expand(suite: Suite, variant: Variant, findings: Findings, overrides: Sequence[Dimension] = ()) -> Points:
-    """Return the cases of `variant`; what keeps it from having any is noted in `findings`."""
+def expand(
+    suite: Suite,
+    variant: Variant,
+    findings: Findings,
+    overrides: Sequence[Dimension] = (),
+    tests: Sequence[Test] = (),
+) -> Points:
+    """Return the cases of `variant`; what keeps it from having any is noted in `findings`.
+
+    Points that `tests` leave out are never made, so that a product may be as large as it likes, if few are left of it.
+    """
     product = dimensions(suite, variant, overrides)
     places = {axis: place for dim in product for axis, place in zip(dim.axes, dim.places, strict=True)}
     whole = suite.place(variant.path)
-    points = math.prod(len(dimension.rows) for dimension in product)
-    if points > MAX_CASES:
-        expected = f"at most {MAX_CASES:,}; --set batch=8 fixes an axis"
-        findings.add_at(whole, f"{variant.name} has {points:,} cases", expected)
-        return Points()
     lacking = list(_lacking(variant, set(places)))
     for axis, expected in lacking:
         findings.add_at(whole, f"{variant.name} needs {axis}", expected)
@@ -63,7 +68,23 @@ def expand(suite: Suite, variant: Variant, findings: Findings, overrides: Sequen
             places[error.args[1][0]], f"axes are derived from each other: {circle}", "one of them as a number"
         )
         return Points()
-    return Points() if lacking else _Expansion(variant, places, derived, findings).points(product)
+    if lacking:
+        return Points()
+    points = math.prod(len(dimension.rows) for dimension in product)
+    if points > MAX_CASES and not _can_be_drawn(variant, product, tests):
+        left = ", and what the selection says of its axes leaves too many of them" if tests else ""
+        expected = f'at most {MAX_CASES:,}; --select "batch == 8" keeps some of them, --set batch=8 fixes an axis'
+        findings.add_at(whole, f"{variant.name} has {points:,} cases{left}", expected)
+        return Points()
+    return _Expansion(variant, places, derived, findings).points(product, narrowed(variant, product, tests))
+
+
+def _can_be_drawn(variant: Variant, product: list[Dimension], tests: Sequence[Test]) -> bool:
+    """Return whether a plan can hold what `tests` leave of a product."""
+    try:
+        return sum(1 for _ in itertools.islice(narrowed(variant, product, tests), MAX_CASES + 1)) <= MAX_CASES
+    except TooWide:
+        return False
 
 
 def _lacking(variant: Variant, said: set[str]) -> Iterator[tuple[str, str]]:
@@ -98,13 +119,13 @@ class _Expansion:
     findings: Findings
     _said: set[tuple[str, str]] = field(default_factory=set)
 
-    def points(self, product: list[Dimension]) -> Points:
-        """Return the product as cases, each once: axes that do not apply have collapsed."""
+    def points(self, product: list[Dimension], left: Iterable[Rows]) -> Points:
+        """Return what is left of the product as cases, each once: axes that do not apply have collapsed."""
         axes = [axis for dimension in product for axis in dimension.axes]
         start = START[self.variant.layer]
         cases: dict[Case, None] = {}
         impossible: dict[Case, list[Fault]] = {}
-        for rows in itertools.product(*(dimension.rows for dimension in product)):
+        for rows in left:
             point = start | dict(zip(axes, itertools.chain.from_iterable(rows), strict=True))
             if not self._resolve(point):
                 continue

@@ -96,6 +96,22 @@ class Condition(Expression):
             expected = "comparisons, alone or joined by `and`, `or` and `not`, such as size == 'B' and experts > 64"
             raise ExpressionError(f"{shown(text)} is neither true nor false", expected)
 
+    def all_of(self) -> list[Condition]:
+        """Return the conditions that all hold where this one does: the parts that `and` joins, or itself alone."""
+        return self._parts(ast.And)
+
+    def any_of(self) -> list[Condition]:
+        """Return the conditions of which one holds where this one does: the parts that `or` joins, or itself alone."""
+        return self._parts(ast.Or)
+
+    def _parts(self, operator_: type[ast.boolop]) -> list[Condition]:
+        node = self._node
+        if not isinstance(node, ast.BoolOp) or not isinstance(node.op, operator_):
+            return [self]
+        names = [name.rstrip("_") for name in self.names]
+        texts = [re.sub(r"\bpass_\b", "pass", ast.unparse(part)) for part in node.values]
+        return [part for text in texts for part in Condition(text, names)._parts(operator_)]
+
 
 def _parse(text: str) -> ast.expr:
     if len(text) > MAX_LENGTH:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -37,6 +38,18 @@ class Run:
     """The journal, one line a finished visit."""
     records: list[AnyRecord]
     """One for every planned case."""
+
+
+def refuse_links(folder: Path) -> None:
+    """Return if nothing in a run folder leads out of it; what is written there would be written elsewhere.
+
+    Raises:
+        RunFolderError: A link stands where a file of the run belongs.
+    """
+    with suppress(OSError):  # a folder that cannot be read has its own sentence
+        for path in folder.iterdir():
+            if path.is_symlink():
+                raise RunFolderError(f"{path} is a link, and a run's folder holds files alone; remove it")
 
 
 def new_folder(root: Path, suite: str, when: datetime) -> Path:
@@ -80,6 +93,7 @@ def read_document(folder: Path) -> dict[str, Any]:
     try:
         if not folder.is_dir():
             raise RunFolderError(f"{folder} is not a run folder: there is no such folder")
+        refuse_links(folder)
         text = path.read_text("utf-8")
         document = check_schema(json.loads(text), str(path))
     except FileNotFoundError:

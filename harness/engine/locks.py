@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +21,8 @@ LOCK = ".lock"
 HOLDER = ".lock.holder.json"
 FOLDER_LOCKS = (LOCK, HOLDER)
 """What a lock leaves in a run folder; a folder that holds nothing else is empty."""
+LONGEST_COMMAND = 120
+"""Characters of a command line in the sentence on who holds a lock."""
 
 
 class Busy(Exception):
@@ -76,7 +80,8 @@ def _held(path: Path, what: str, folder: Path) -> Iterator[None]:
         raise RunFolderError(f"{path} cannot be locked: {reason}; a run needs a folder that can be written") from None
     try:
         with suppress(OSError):  # it only words a sentence
-            holder.write_text(json.dumps({"pid": os.getpid(), "folder": str(folder), "since": utc_now()}), "utf-8")
+            told = {"pid": os.getpid(), "folder": str(folder), "since": utc_now(), "command": _command()}
+            holder.write_text(json.dumps(told), "utf-8")
         yield
     finally:
         with suppress(OSError):
@@ -84,9 +89,16 @@ def _held(path: Path, what: str, folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def _command() -> str:
+    """Return this process's command line, as people know it."""
+    program, *words = sys.argv or ["python"]
+    text = shlex.join([Path(program).name, *words])
+    return text if len(text) <= LONGEST_COMMAND else text[: LONGEST_COMMAND - 1] + "…"
+
+
 def _who(holder: Path) -> str:
     try:
         data = json.loads(holder.read_text("utf-8"))
-        return f"process {data['pid']}, which has run in {data['folder']} since {data['since']}"
+        return f"process {data['pid']}, which has run in {data['folder']} since {data['since']} ({data['command']})"
     except (OSError, ValueError, KeyError, TypeError):
         return "another run"

@@ -10,7 +10,7 @@ from harness.declare.planned import Plan
 from harness.devices.ceilings import Ceilings
 from harness.devices.interface import NoSuchDevice
 from harness.devices.names import detect
-from harness.engine.folder import RUN, abandon, read_document
+from harness.engine.folder import RUN, abandon, read_document, refuse_links
 from harness.engine.journal import RunFolderError, WriteError
 from harness.engine.keeper import WorkerFailed, WorkerOptions
 from harness.engine.locks import device_lock, folder_lock
@@ -61,6 +61,7 @@ def run(
         WorkerFailed: No worker can be started.
     """
     device, options = detect(device_kind), worker or WorkerOptions()
+    refuse_links(folder)
     with ExitStack() as held:
         held.enter_context(device_lock(device.name, folder))  # first: a run that it refuses leaves `folder` as it was
         held.enter_context(folder_lock(folder))

@@ -9,6 +9,7 @@ from harness.metrics import show_bytes, show_percent, show_ratio
 from reports.context import Context, Setting, Subject, setting_of
 from reports.glyph import Tick, linear_ticks
 from reports.read import Result
+from reports.sections import frontier
 from reports.sections.base import Section
 from reports.words import Sentence, Span, capital, count, sentence
 
@@ -72,6 +73,7 @@ class Memory(Section):
     bars: tuple[Bar, ...] = ()
     left_out: int = 0
     lost: tuple[Lost, ...] = ()
+    frontier: tuple[frontier.Row, ...] = ()
     top: float = 0.0
     """End of the bars' scale in bytes."""
     ticks: tuple[Tick, ...] = ()
@@ -90,7 +92,8 @@ def build(context: Context) -> Memory:
     attention = f"! {len(lost)}" if lost else None
     if not measured:
         why = context.why_without("memory", "memory")
-        return Memory(attention=attention, finding=_lost_only(lost), missing=why, lost=lost)
+        edge = frontier.build(context)
+        return Memory(attention=attention, finding=_lost_only(lost), missing=why, lost=lost, frontier=edge)
     setting = max((setting_of(result.case) for result in measured), key=_weight)
     at = [result for result in measured if setting_of(result.case) == setting]
     bars = [_bar(context, result) for result in at][:ROWS]
@@ -106,6 +109,7 @@ def build(context: Context) -> Memory:
         bars=tuple(bars),
         left_out=max(0, len(at) - ROWS),
         lost=lost,
+        frontier=frontier.build(context),
         top=top * _unit(bars),
         ticks=ticks,
         trains=setting.pass_ != "forward",

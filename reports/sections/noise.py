@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.metrics import show_spread
+from harness.record import MARKS
 from reports.context import Context
 from reports.families import NAMES, Family
 from reports.read import Result
@@ -40,6 +41,17 @@ class Note:
     first: str
 
 
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Rounds that were taken under a state of the machine that may have moved them."""
+
+    text: str
+    """`while other processes had the cores`."""
+    rounds: int
+    cases: int
+    first: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Noise(Section):
     """The section's data."""
@@ -49,6 +61,9 @@ class Noise(Section):
     question: str = "How sure are these numbers?"
 
     rows: tuple[Row, ...] = ()
+    marked: tuple[Marked, ...] = ()
+    marked_rounds: int = 0
+    """Rounds of all cases in all, marked or not."""
     notes: tuple[Note, ...] = ()
     notes_left_out: int = 0
 
@@ -74,6 +89,8 @@ def build(context: Context) -> Noise:
         notes_left_out=left_out,
         finding=sentence(f"Half of the times are known to ±{show_spread(middle)} or better."),
         caption=_caption(found),
+        marked=_marked(context.timed),
+        marked_rounds=sum(len(result.rounds()) for result in context.timed),
         rows=tuple(_row(family, some) for family, some in rows.items()),
     )
 
@@ -90,10 +107,21 @@ def _row(family: Family, some: Sequence[tuple[Result, float]]) -> Row:
     return Row(NAMES[family], family, len(some), rounds, middle, half, worst.id)
 
 
+def _marked(results: Sequence[Result]) -> tuple[Marked, ...]:
+    found = []
+    for mark, words in MARKS.items():
+        some = [result for result in results if result.marks.get(mark)]
+        if some:
+            found.append(Marked(words, sum(result.marks[mark] for result in some), len(some), some[0].id))
+    return tuple(found)
+
+
 def _notes(results: list[Result]) -> tuple[Note, ...]:
     found: dict[str, list[str]] = {}
     for result in results:
         for text in result.notes:
+            if text.endswith(tuple(MARKS.values())):  # they have a table of their own
+                continue
             found.setdefault(text, []).append(result.id)
     ordered = sorted(found.items(), key=lambda item: -len(item[1]))
     return tuple(Note(text, len(ids), ids[0]) for text, ids in ordered)
