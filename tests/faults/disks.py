@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -37,9 +36,11 @@ def may_mount() -> bool:
     return mounted
 
 
-def limit_file_size(num_bytes: int) -> Callable[[], None]:
-    """Return what gives a process, before it starts, the largest size that a file of its may have."""
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, num_bytes))
+def limit_file_size(num_bytes: int) -> list[str]:
+    """Return what stands before a command so that no file of its may grow beyond `num_bytes`."""
+    if shutil.which("prlimit") is None:
+        pytest.skip("no prlimit (Debian: util-linux)")
+    return ["prlimit", f"--fsize={num_bytes}", "--"]
 
 
 def bound_by_modes() -> list[str]:

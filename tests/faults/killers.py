@@ -6,7 +6,7 @@ import random
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -96,13 +96,11 @@ def start(
     folder: Path,
     *arguments: str | Path,
     under: Sequence[str] = (),
-    before: Callable[[], None] | None = None,
     **more: str,
 ) -> subprocess.Popen[str]:
-    """Start `UNDER... harness ARGUMENTS...`, which writes to pipes; `before` is called in the process before that."""
+    """Start `UNDER... harness ARGUMENTS...`, which writes to pipes."""
     return subprocess.Popen(
         [*under, *command(folder, *arguments)],
-        preexec_fn=before,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -44,7 +44,7 @@ def test_a_file_that_may_not_grow(folder: Path, sound: Truth, tally: Tally, size
     for extra in range(size.times(1, 8)):
         run = folder.with_name(f"limited-{extra}")
         limit = limit_file_size(48_000 + 37 * extra)
-        code, errors = finished(start(run, "run", suite, "-o", run, "--threads", "1", before=limit))
+        code, errors = finished(start(run, "run", suite, "-o", run, "--threads", "1", under=limit))
         assert (code, "File too large" in errors) == (3, True), errors
         before, kept = begun(run), journaled(run)
         code, errors = finished(start(run, "run", "--resume", run))
