@@ -54,8 +54,7 @@ def test_each_faulty_layer_by_itself(folder: Path, truth: Truth, tally: Tally, s
     if not size.whole:
         pytest.skip("in the whole form alone: `nox -s faults`")
     names = [name for name in EVERY_FAULT if name.removesuffix(TIMED) == fault]
-    for number in range(3):
-        _sweep_with(folder.with_name(f"run-{number}"), names, truth, tally, f"a layer that {fault.replace('-', ' ')}")
+    _sweep_with(folder, names, truth, tally, f"a layer that {fault.replace('-', ' ')}")
 
 
 def _sweep_with(folder: Path, names: list[str], truth: Truth, tally: Tally, kind: str) -> None:

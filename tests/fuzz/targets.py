@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from harness.declare.draw import points
@@ -61,6 +62,7 @@ def _select(data: bytes, folder: Path) -> int:
     return len(plan(_small_suite(), select=data.decode("utf-8", "surrogateescape")).cases)
 
 
+@cache
 def _small_suite() -> Suite:
     return parse_suite(seeds.SUITE, "small.toml")
 

@@ -25,6 +25,8 @@ class Sample:
 
     overhead_ms: float
     """From the end of the visit before to the end of this one, less what building and the probe took."""
+    processor_ms: float
+    """What the runner took of a processor in that time; unlike the former it does not hang on who else is busy."""
     worker_mb: float
     worker_handles: float
     runner_mb: float
@@ -37,15 +39,16 @@ class Watch(Silent):
     def __init__(self) -> None:
         self.samples: list[Sample] = []
         self._runner = psutil.Process()
-        self._before = time.perf_counter()
+        self._before, self._used_before = time.perf_counter(), time.process_time()
 
     def visited(self, line: Line) -> None:
         """Take a sample."""
         overhead = time.perf_counter() - self._before - line.inside - line.build
+        used = time.process_time() - self._used_before
         with suppress(psutil.NoSuchProcess):
             worker = psutil.Process(line.worker)
-            self.samples.append(Sample(1e3 * overhead, *_holds(worker), *_holds(self._runner)))
-        self._before = time.perf_counter()
+            self.samples.append(Sample(1e3 * overhead, 1e3 * used, *_holds(worker), *_holds(self._runner)))
+        self._before, self._used_before = time.perf_counter(), time.process_time()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ FIGURES: dict[str, Callable[[Sample], float]] = {
     "runner's memory, MB": lambda sample: sample.runner_mb,
     "runner's file handles": lambda sample: sample.runner_handles,
     "engine's time a visit, ms": lambda sample: sample.overhead_ms,
+    "of that the runner's processor time, ms": lambda sample: sample.processor_ms,
 }
 
 
