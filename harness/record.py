@@ -39,8 +39,8 @@ ENDS: dict[End, Ending] = {
     "ok": Ending("ok", "ok", ""),
     "incorrect": Ending("incorrect", "incorrect"),
     "unsupported": Ending("unsupported", "unsupported"),
-    "oom_device": Ending("oom", "out of device memory", "out of memory on the device: {what}"),
-    "oom_host": Ending("oom", "out of host memory", "out of memory on the host: {what}"),
+    "oom_device": Ending("oom", "out of device memory", "out of memory on the device{where}: {what}"),
+    "oom_host": Ending("oom", "out of host memory", "out of memory on the host{where}: {what}"),
     "timeout": Ending("timeout", "over time", "no answer within {seconds:g} s{where}; the worker was ended"),
     "crashed_signal": Ending(
         "crashed", "killed by a signal", "the worker was killed by signal {number} ({name}){where}"
@@ -49,7 +49,7 @@ ENDS: dict[End, Ending] = {
         "crashed", "exited in a visit", "the worker exited with code {exit} before it answered{where}"
     ),
     "crashed_protocol": Ending("crashed", "answered nonsense", "the worker was ended: {what}{where}"),
-    "crashed_cuda": Ending("crashed", "CUDA error", "an error of the device: {what}"),
+    "crashed_cuda": Ending("crashed", "CUDA error", "an error of the device{where}: {what}"),
     "crashed_python": Ending("crashed", "raised an error"),
     "device_lost": Ending("crashed", "lost the device", "the device was lost{where}: {what}"),
     "too_large": Ending("skipped", "too large", "does not fit: needs {needs}, {has}"),

@@ -204,7 +204,24 @@ def test_a_resumed_run_keeps_its_threads(tmp_path: Path) -> None:
     ends(2, done, "OMP_NUM_THREADS differs from when the run began")
 
 
+def test_a_budget_ends_a_run_with_a_report_and_no_fault(tmp_path: Path) -> None:
+    long = suite(tmp_path, TINY.replace("seconds_per_visit = 0.001", "seconds_per_visit = 1.0"))
+    done = harness("run", long, "-o", tmp_path / "run", "--set", "batch=1,2,3,4,5,6,7,8", "--budget", "12s")
+    assert done.returncode == 0, done.stderr
+    assert "the run's time budget was used up; go on with: harness run --resume" in done.stderr
+    assert Path(done.stdout.strip()).exists()
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["end"] == "over_budget"
+
+
 # how commands end when something is wrong
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [("--budget", "soon", "such as 90s, 30m, 2h or 1h30m"), ("--memory", "16", "such as 512M or 16G")],
+)
+def test_an_amount_that_is_none_says_what_was_expected(option: str, value: str, expected: str) -> None:
+    ends(2, harness("run", "smoke", option, value), f"{option} {value}", expected)
 
 
 def ends(code: int, done: subprocess.CompletedProcess[str], *words: str) -> None:

@@ -142,7 +142,7 @@ def test_a_case_that_eats_memory_is_out_of_it_before_the_machine_is(folder: Path
     run(make_plan("eats", "after", timeout=60), folder, device_kind="cpu", worker=options)
     assert outcomes(folder) == {"eats": "oom", "after": "ok"}
     assert re.fullmatch(
-        r"out of memory on the host: the worker held 2\d\d MiB, and may hold 200 MiB \(--memory\)",
+        r"out of memory on the host, in latency: the worker held 2\d\d MiB, and may hold 200 MiB \(--memory\)",
         reason(folder, "eats"),
     )
     assert {record.variant: record.end for record in read_run(folder).records}["eats"] == "oom_host"
@@ -529,6 +529,9 @@ def test_a_changed_layer_is_measured_again_and_an_unchanged_one_is_not(
     assert heard.remarks == [f"resumed: 6 finished visits are not made again, {again_of}"]
     assert len(read_run(folder).lines) == 12, "the journal keeps what was measured before"
     assert measure(folder, chosen, resume=True).visited == 0
+    sittings = read_run(folder).document["sittings"]
+    assert [sitting["reused"] for sitting in sittings] == [0, 6, 9]
+    assert sittings[1]["stale"] == {"the source of the layer soft has changed": 3}
 
 
 def test_a_changed_probe_is_made_again_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

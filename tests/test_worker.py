@@ -158,7 +158,7 @@ def test_a_number_that_is_none_is_left_out_with_a_note(
         (ValueError(), "crashed_python", "ValueError"),
         (SystemExit(0), "crashed_python", "SystemExit: 0"),
         (KeyboardInterrupt(), "crashed_python", "KeyboardInterrupt"),
-        (MemoryError("full"), "oom_host", "out of memory on the host: MemoryError: full"),
+        (MemoryError("full"), "oom_host", "out of memory on the host, in latency: MemoryError: full"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "oom_host", "out of memory on the"),
     ],
 )

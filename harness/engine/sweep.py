@@ -16,6 +16,7 @@ from harness.declare.planned import Plan
 from harness.declare.visits import Visit, visits
 from harness.devices.interface import NoSuchDevice
 from harness.devices.names import Detected
+from harness.engine.environment import source_digest
 from harness.engine.fold import AnyRecord, Circumstances, fold
 from harness.engine.folder import JOURNAL, LOG, write_records, write_run
 from harness.engine.journal import Journal, Line, read_journal, utc_now
@@ -118,6 +119,8 @@ class Sweep:
         if found.lines or found.stale:
             self._progress.remark(f"resumed: {found.sentence}")
         self._document |= {"status": "running", "end": None, "finished": None, "sources": self._sources.as_dict()}
+        sitting = {"started": utc_now(), "harness": source_digest(), "reused": len(found.lines), "stale": found.stale}
+        self._document["sittings"] = [*self._document.get("sittings", ()), sitting]
         write_run(self._folder, self._document)
         return len(found.lines)
 

@@ -121,7 +121,7 @@ class Worker:
         except BaseException as error:  # a layer may also raise SystemExit
             with suppress(Exception):
                 self._shelf.drop(Case.from_dict(request.variant, request.case), int(request.settings["seed"]))
-            return _failure(request.visit, error, self.device)
+            return _failure(request, error, self.device)
 
     def _measure(self, request: Request) -> Result:
         start = time.perf_counter()
@@ -159,13 +159,14 @@ class Worker:
             return {"unreadable": _one_line(error)}
 
 
-def _failure(visit: int, error: BaseException, device: Device) -> Result:
+def _failure(request: Request, error: BaseException, device: Device) -> Result:
     if isinstance(error, Unsupported):
         reason = _clip(str(error)) or "the layer does not support this case"
-        return Result(visit, "unsupported", reason=reason, end="unsupported")
+        return Result(request.visit, "unsupported", reason=reason, end="unsupported")
     end = ENDS_OF[device.fault(error)]
     detail = "".join(traceback.format_exception(error))
-    return Result(visit, ENDS[end].status, reason_of(end, what=_one_line(error)), detail, end=end)
+    reason = reason_of(end, what=_one_line(error), where=f"in {request.probe}")
+    return Result(request.visit, ENDS[end].status, reason, detail, end=end)
 
 
 def _left_running(before: set[threading.Thread]) -> str | None:
