@@ -28,10 +28,13 @@ class WrittenOutside(BaseException):
 
 @dataclass(slots=True)
 class Guard:
-    """Reads texts and notes what they do; `folder` is the only place where anything may be written."""
+    """Reads texts and notes what they do."""
 
     target: Target
     folder: Path
+    """The only place where anything may be written."""
+    kept: Path
+    """Where the first text of each defect is kept."""
     inputs: int = 0
     accepted: int = 0
     slowest_s: float = 0.0
@@ -72,7 +75,8 @@ class Guard:
     def _note(self, data: bytes, what: str, detail: object) -> None:
         self.defects[what] += 1
         if self.defects[what] == 1:
-            path = self.folder.with_name(f"defect-{self.target.name}-{len(self.defects)}")
+            self.kept.mkdir(parents=True, exist_ok=True)
+            path = self.kept / f"{self.target.name}-{len(self.defects)}"
             path.write_bytes(data)
             print(f"{self.target.name}: {what}: {str(detail)[:200]}\n  the text is in {path}", file=sys.stderr)
 

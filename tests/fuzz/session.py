@@ -25,6 +25,8 @@ COUNTS = {"suite": 40_000, "set": 20_000, "select": 20_000, "journal": 10_000, "
 LARGEST = 1 << 15
 """Bytes of a text."""
 WHOLE_S = 7200
+DEFECTS = Path("fuzz-defects")
+"""Where the first text of each defect is kept, in the working folder."""
 
 
 def main() -> int:
@@ -61,7 +63,7 @@ def _fuzz(name: str, texts: int, folder: Path) -> None:
         from tests.fuzz.targets import TARGETS
     from tests.fuzz.mutate import mutate
 
-    guard = Guard(TARGETS[name], folder)
+    guard = Guard(TARGETS[name], folder, DEFECTS)
     sound = guard.begin()
     corpus = folder.with_name("corpus")
     corpus.mkdir()

@@ -24,7 +24,7 @@ TEXTS = {"suite": 150, "set": 150, "select": 200, "journal": 60, "records": 60, 
 
 @pytest.fixture(params=TARGETS)
 def guard(request: pytest.FixtureRequest, tmp_path: Path) -> Guard:
-    return Guard(TARGETS[request.param], tmp_path / request.param)
+    return Guard(TARGETS[request.param], tmp_path / request.param, tmp_path / "defects")
 
 
 def test_hostile_texts_are_read_or_refused_in_words(guard: Guard) -> None:
@@ -66,7 +66,7 @@ def test_the_guard_sees_what_it_is_there_for(tmp_path: Path) -> None:
                 pass
         return 0
 
-    guard = Guard(Target("hostile", lambda _: [], hostile), tmp_path / "inside")
+    guard = Guard(Target("hostile", lambda _: [], hostile), tmp_path / "inside", tmp_path / "defects")
     guard.begin()
     for text in (b"fine", b"raise", b"write", b"slow"):
         guard.read(text)
