@@ -13,6 +13,7 @@ nox.options.sessions = ["lint", "types", "tests"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PINS = ("-c", "constraints.txt")
+RELIABILITY = "docs/reliability.md"
 
 
 def _install(session: nox.Session, *groups: str) -> None:
@@ -55,6 +56,27 @@ def bench(session: nox.Session) -> None:
     """Time the harness itself: start-up, planning, overhead per visit (pytest-benchmark)."""
     _install(session, "test")
     session.run("pytest", "-o", "addopts=", "tests/benchmarks", "--benchmark-only", *session.posargs)
+
+
+@nox.session(default=False)
+def faults(session: nox.Session) -> None:
+    """Do every fault to a real sweep, as often as it takes to believe it, and keep the table of what each cost."""
+    _install(session, "test")
+    session.run("pytest", "tests/faults", "--whole", f"--keep={RELIABILITY}", *session.posargs)
+
+
+@nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Give over 100,000 hostile texts to everything that the harness reads (atheris), and keep the counts."""
+    _install(session, "fuzz")
+    session.run("python", "-m", "tests.fuzz.session", f"--keep={RELIABILITY}", *session.posargs)
+
+
+@nox.session(default=False)
+def soak(session: nox.Session) -> None:
+    """Make 2,000 visits in one run, twice, and see whether anything grows; for a quiet machine."""
+    _install(session, "test")
+    session.run("python", "-m", "tests.soak.session", f"--keep={RELIABILITY}", *session.posargs)
 
 
 @nox.session(default=False)

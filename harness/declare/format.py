@@ -20,6 +20,7 @@ ProbeName = Literal["flops", "latency", "memory", "determinism", "routing", "pha
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 """A text that says something."""
 
+MOST_ROUNDS = 10_000
 LARGEST_SEED = (1 << 63) - 1
 """torch takes unsigned 64 bits, and probes draw their second and third input with the seeds after this one."""
 
@@ -80,7 +81,7 @@ class Measure(Strict):
 
     probes: list[ProbeName] = Field(default=list(get_args(ProbeName)), min_length=1)
     """The measurements; the check against the float64 reference always runs first."""
-    rounds: int = Field(default=6, ge=1, le=10_000)
+    rounds: int = Field(default=6, ge=1, le=MOST_ROUNDS)
     """How often each case's latency is visited, in a new random order each time."""
     seconds_per_visit: float = Field(default=0.05, gt=0, le=3600)
     """Time that one latency visit spends in timed calls."""

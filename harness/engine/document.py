@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from harness.declare.format import MOST_ROUNDS
 from harness.devices.ceilings import Ceilings
 from harness.record import End
+
+CEILINGS = {field.name for field in fields(Ceilings)}
 
 
 class _Shape(BaseModel):
@@ -15,7 +19,7 @@ class _Shape(BaseModel):
 
 
 class _Measure(_Shape):
-    rounds: int = Field(ge=1)
+    rounds: int = Field(ge=1, le=MOST_ROUNDS)
 
 
 class _Suite(_Shape):
@@ -80,6 +84,14 @@ class RunDocument(_Shape):
     threads: int = Field(0, ge=0)
     """CPU threads that were asked for; 0 left the choice to torch."""
     ceilings: Ceilings | None = None
+
+    @field_validator("ceilings", mode="before")
+    @classmethod
+    def _of_this_version(cls, value: Any) -> Any:
+        """Refuse what `Ceilings` has no field for; by itself pydantic lets it pass, and the fold would raise."""
+        if isinstance(value, dict) and (unknown := sorted(set(value) - CEILINGS)):
+            raise ValueError(f"ceilings have no {unknown[0]!r}")
+        return value
 
 
 def fault(text: str) -> str | None:

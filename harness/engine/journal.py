@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from harness.declare.format import MOST_ROUNDS
 from harness.record import SCHEMA, End, FailedStatus, Mark
 
 
@@ -28,7 +29,7 @@ class WriteError(RunFolderError):
 class Line(BaseModel):
     """One finished visit."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     schema_: int = Field(SCHEMA, alias="schema")
     visit: int
@@ -37,7 +38,7 @@ class Line(BaseModel):
     """The case's content key."""
     id: str
     probe: str
-    round: int | None = None
+    round: int | None = Field(None, ge=0, lt=MOST_ROUNDS)
     status: Literal["ok"] | FailedStatus
     end: End | None = None
     """Why it ended so; None in lines of versions that kept only the status."""

@@ -1,0 +1,97 @@
+"""A scripted GPU that fails: the device's own code, on a stand-in for torch.cuda and NVML that runs out of memory, is
+spoilt by an illegal access, or disappears.
+
+Layers compute on the CPU; each forward pass is a kernel of half a millisecond on the device's clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from harness.devices.cuda import CudaDevice
+from harness.layers.interface import Layer
+from tests.scripted_cuda import ScriptedCuda, ScriptedEvent, ScriptedNvml
+
+NAME = "NVIDIA Scripted"
+KERNEL_MS, KERNEL_BYTES = 0.5, 4096
+OUT_OF_MEMORY, ILLEGAL_ACCESS, DISAPPEARS = "gpu-out-of-memory", "gpu-illegal-access", "gpu-disappears"
+GPU_FAULTS = (OUT_OF_MEMORY, ILLEGAL_ACCESS, DISAPPEARS)
+
+
+@dataclass
+class FailingCuda(ScriptedCuda):
+    """A context that answers with one error once it is broken, as CUDA does: late, and from then on always."""
+
+    broken: str = ""
+
+    def synchronize(self) -> None:
+        self._answer()
+        super().synchronize()
+
+    def Event(self, enable_timing: bool) -> ScriptedEvent:  # noqa: N802
+        self._answer()
+        return super().Event(enable_timing)
+
+    def _answer(self) -> None:
+        if self.broken:
+            raise torch.AcceleratorError(f"CUDA error: {self.broken}")
+
+
+@dataclass
+class ScriptedGpu:
+    """One GPU, whose fate stands in files beside the witness: it is gone while there is `.gone` and no `.back`."""
+
+    witness: Path
+    cuda: FailingCuda = field(default_factory=FailingCuda)
+    nvml: ScriptedNvml = field(default_factory=ScriptedNvml)
+
+    def device(self) -> CudaDevice:
+        """Return the device; raise NoSuchDevice where it is gone."""
+        self.cuda.available = self._is_back() or not _file(self.witness, "gone").exists()
+        device = CudaDevice(cuda=self.cuda, nvml=self.nvml, allocate=self.cuda.buffer)
+        device.torch_name = "cpu"
+        return device
+
+    def load(self, layer: Layer) -> Layer:
+        """Return `layer` as one of this GPU, with the fault that its variant is named after."""
+        sound, variant = layer.forward, layer.case.variant
+
+        def forward(x: Tensor) -> Tensor:
+            self.cuda.kernel(KERNEL_MS, KERNEL_BYTES)
+            self._befall(variant)
+            return sound(x)
+
+        layer.forward = forward  # type: ignore[method-assign]
+        return layer
+
+    def _befall(self, variant: str) -> None:
+        if _file(self.witness, "sound").exists():
+            return
+        if variant == OUT_OF_MEMORY:
+            raise self.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 80.00 GiB.")
+        if variant == ILLEGAL_ACCESS:
+            self.cuda.broken = "an illegal memory access was encountered"
+        if variant == DISAPPEARS and not self._is_back():
+            _file(self.witness, "gone").touch()
+            self.cuda.broken, self.nvml.lost = "unspecified launch failure", True
+
+    def _is_back(self) -> bool:
+        return _file(self.witness, "back").exists()
+
+
+def keep_sound(witness: Path) -> None:
+    """Let nothing befall the GPU."""
+    _file(witness, "sound").touch()
+
+
+def bring_back(witness: Path) -> None:
+    """Put the GPU back, which has disappeared."""
+    _file(witness, "back").touch()
+
+
+def _file(witness: Path, name: str) -> Path:
+    return witness.with_suffix(f".{name}")

@@ -1,0 +1,126 @@
+"""What is fuzzed: every text that the harness reads, given to the code that reads it, as far as a command would go.
+
+Policies have no reader yet; when they do, their target stands here beside the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from harness.declare.draw import points
+from harness.declare.faults import SuiteError
+from harness.declare.findings import Findings
+from harness.declare.format import Suite
+from harness.declare.plan import plan, plan_document
+from harness.declare.suite import load_suite, parse_suite
+from harness.engine.folder import JOURNAL, RECORDS, RUN, read_document, read_run, settle
+from harness.engine.journal import Journal, RunFolderError, read_journal
+from harness.engine.manifest import check_resumable
+from reports import ReportError
+from reports.data import render_data
+from reports.read import read_run as read_for_report
+from reports.review import review
+from reports.summary import render_summary
+from tests.fuzz import seeds
+
+OWN_ERRORS = (SuiteError, RunFolderError, ReportError)
+"""What the commands print as a sentence; anything else would be a traceback."""
+PLANNED_WHOLE = 2000
+"""Points of a suite that is planned as well as read: more of them say nothing new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One kind of text."""
+
+    name: str
+    begin: Callable[[Path], Sequence[bytes]]
+    """Prepares the folder for it, and gives texts that are sound."""
+    read: Callable[[bytes, Path], int]
+    """Reads one text and returns how many cases it spans; raises one of OWN_ERRORS where it is refused."""
+
+
+def _suite(data: bytes, folder: Path) -> int:
+    path = folder / "hostile.toml"
+    path.write_bytes(data)
+    suite = load_suite(path)
+    count = points(suite, Findings(suite._text))
+    if count <= PLANNED_WHOLE:
+        plan_document(plan(suite, memory_bytes=1 << 30))
+    return count
+
+
+def _set(data: bytes, folder: Path) -> int:
+    texts = data.decode("utf-8", "surrogateescape").split("\n")
+    return len(plan(_small_suite(), overrides=texts).cases)
+
+
+def _select(data: bytes, folder: Path) -> int:
+    return len(plan(_small_suite(), select=data.decode("utf-8", "surrogateescape")).cases)
+
+
+@cache
+def _small_suite() -> Suite:
+    return parse_suite(seeds.SUITE, "small.toml")
+
+
+def _journal(data: bytes, folder: Path) -> int:
+    (folder / JOURNAL).write_bytes(data)
+    (folder / RECORDS).unlink(missing_ok=True)
+    lines = read_journal(folder / JOURNAL)
+    settle(folder)
+    _report(folder)
+    Journal(folder / JOURNAL).close()
+    assert read_journal(folder / JOURNAL) == lines
+    return len(lines)
+
+
+def _records(data: bytes, folder: Path) -> int:
+    (folder / RECORDS).write_bytes(data)
+    _report(folder)
+    return len(read_run(folder).records)
+
+
+def _manifest(data: bytes, folder: Path) -> int:
+    """As `harness report` and `harness run --resume` do."""
+    (folder / RUN).write_bytes(data)
+    (folder / RECORDS).unlink(missing_ok=True)
+    document = read_document(folder)
+    settle(folder)
+    _report(folder)
+    stored = document["suite"]
+    suite = parse_suite(stored["source"], f"{stored['name']}.toml")
+    count = points(suite, Findings(suite._text))
+    if count <= PLANNED_WHOLE:
+        chosen = plan(suite, overrides=stored["overrides"], select=stored["select"])
+        check_resumable(document, chosen, seeds.DEVICE)
+    return count
+
+
+def _report(folder: Path) -> None:
+    made = review(read_for_report(folder))
+    render_data(made)
+    render_summary(made)
+
+
+def _begin_run(file: str) -> Callable[[Path], Sequence[bytes]]:
+    def begin(folder: Path) -> Sequence[bytes]:
+        return [seeds.files_of(seeds.write_seed_run(folder))[file]]
+
+    return begin
+
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("suite", lambda _: seeds.suites(), _suite),
+        Target("set", lambda _: [text.encode() for text in seeds.SETS], _set),
+        Target("select", lambda _: [text.encode() for text in seeds.SELECTS], _select),
+        Target("journal", _begin_run(JOURNAL), _journal),
+        Target("records", _begin_run(RECORDS), _records),
+        Target("manifest", _begin_run(RUN), _manifest),
+    )
+}

@@ -1,0 +1,28 @@
+"""The soak's own arithmetic; the soak itself is `nox -s soak`."""
+
+from __future__ import annotations
+
+from harness.declare.plan import plan
+from harness.declare.suite import parse_suite
+from harness.declare.visits import visits
+from tests.soak.samples import Sample, growth
+from tests.soak.session import SOAKS, VISITS
+
+
+def test_each_soak_has_the_visits_that_it_says() -> None:
+    for suite, _ in SOAKS.values():
+        assert len(visits(plan(parse_suite(suite)))) == VISITS
+
+
+def test_growth_is_told_from_the_medians_of_both_windows() -> None:
+    samples = [Sample(5.0, 1.0, 400 + visit / 100, 12, 100, 30 + (visit > 1900)) for visit in range(2000)]
+    samples[120] = Sample(2000.0, 1.0, 400, 12, 100, 30)  # a worker's start is in one visit of a round
+    shares = {figure.what: round(figure.share, 3) for figure in growth(samples, 80)}
+    assert shares == {
+        "worker's memory, MB": 0.045,
+        "worker's file handles": 0.0,
+        "runner's memory, MB": 0.0,
+        "runner's file handles": 0.033,
+        "engine's time a visit, ms": 0.0,
+        "of that the runner's processor time, ms": 0.0,
+    }
