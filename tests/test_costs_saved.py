@@ -91,3 +91,25 @@ def test_saved_bytes_of_every_mixing_are_exact(mixing: str, backend: str, batch:
         case = soft(backend=backend, mixing=mixing, experts=experts, slots=slots, dtype=dtype, **shape)
         if unsupported(case) is None:
             assert saved_bytes(make_subject(case, build(case))) == cost(case).memory_saved, case.id
+
+
+FACTS: dict[str, Any] = {"d_model": 384, "d_ff": 1536, "batch": 8, "tokens": 196, "pass_": "forward_backward"}
+
+
+def test_saved_bytes_are_the_formulas_of_the_literature() -> None:
+    """What eager layers are known to keep, in numbers with the input counted; exact but for indices and norms.
+
+    Soft MoE keeps less than an eager transcription does, B (2 m D + ...): the normalised tokens are made again.
+    """
+    B, m, D, F, E, K = 8, 196, 384, 1536, 8, 2
+    T, S = B * m, 192
+    for case, numbers, off in (
+        (dense(**FACTS), T * (D + 2 * F), 0.0),
+        (dense(activation="silu", gated=True, **FACTS), T * (D + 4 * F), 0.0),
+        (token_choice(experts=E, top_k=K, **FACTS), T * D + K * T * (2 * D + 2 * F) + T * E, 0.05),
+        (token_choice(experts=E, top_k=1, **FACTS), T * D + T * (2 * D + 2 * F) + T * E, 0.05),
+        (soft(experts=E, slots=24, **FACTS), B * (m * D + 2 * m * S + 2 * S * D + 2 * S * F) + T + S, 0.0),
+    ):
+        kept = cost(case).memory_saved
+        assert kept is not None
+        assert kept / 4 + T * D == pytest.approx(numbers, rel=off, abs=0.5), case.id
