@@ -134,13 +134,13 @@ def _layer_key(case: Case, seed: int) -> str:
 
 def _make_ready(subject: Subject) -> None:
     """Undo what another case left on the shared layer."""
-    layer = subject.layer
-    layer.adopt(subject.case, resolve_backend(subject.case, subject.x.device.type))
+    case, layer = subject.case, subject.layer
+    layer.adopt(case, layer.backend if is_plugin(case.layer) else resolve_backend(case, subject.x.device.type))
     for part in layer.parts:
         part.observer = part.replay = part.replay_order = None
     subject.drop_gradients()
     for weight in layer.parameters():
-        weight.requires_grad_(subject.case.trains)
+        weight.requires_grad_(case.trains)
 
 
 def _subject_bytes(subject: Subject) -> int:

@@ -113,5 +113,5 @@ def normal(case: Case, layer: Layer, seed: int, shape: tuple[int, ...]) -> Tenso
 
 
 def _source(layer: Layer, seed: int) -> tuple[torch.device, torch.Generator]:
-    where = next(layer.parameters()).device
+    where = layer.device
     return where, torch.Generator(device=where).manual_seed(seed)
