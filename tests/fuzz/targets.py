@@ -14,6 +14,7 @@ from harness.declare.draw import points
 from harness.declare.faults import SuiteError
 from harness.declare.findings import Findings
 from harness.declare.format import Suite
+from harness.declare.overrides import read_overrides
 from harness.declare.plan import plan, plan_document
 from harness.declare.suite import load_suite, parse_suite
 from harness.engine.folder import JOURNAL, RECORDS, RUN, read_document, read_run, settle
@@ -55,7 +56,11 @@ def _suite(data: bytes, folder: Path) -> int:
 
 def _set(data: bytes, folder: Path) -> int:
     texts = data.decode("utf-8", "surrogateescape").split("\n")
-    return len(plan(_small_suite(), overrides=texts).cases)
+    suite = _small_suite()
+    count = points(suite, Findings(suite._text), read_overrides(suite, texts))
+    if count <= PLANNED_WHOLE:
+        plan(suite, overrides=texts)
+    return count
 
 
 def _select(data: bytes, folder: Path) -> int:
@@ -93,7 +98,7 @@ def _manifest(data: bytes, folder: Path) -> int:
     _report(folder)
     stored = document["suite"]
     suite = parse_suite(stored["source"], f"{stored['name']}.toml")
-    count = points(suite, Findings(suite._text))
+    count = points(suite, Findings(suite._text), read_overrides(suite, stored["overrides"]))
     if count <= PLANNED_WHOLE:
         chosen = plan(suite, overrides=stored["overrides"], select=stored["select"])
         check_resumable(document, chosen, seeds.DEVICE)
