@@ -5,6 +5,7 @@ Policies have no reader yet; when they do, their target stands here beside the o
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +30,7 @@ from tests.fuzz import seeds
 
 OWN_ERRORS = (SuiteError, RunFolderError, ReportError)
 """What the commands print as a sentence; anything else would be a traceback."""
+SOUND_RECORDS = "records.sound"
 PLANNED_WHOLE = 2000
 """Points of a suite that is planned as well as read: more of them say nothing new."""
 
@@ -92,8 +94,10 @@ def _records(data: bytes, folder: Path) -> int:
 def _manifest(data: bytes, folder: Path) -> int:
     """As `harness report` and `harness run --resume` do."""
     (folder / RUN).write_bytes(data)
-    (folder / RECORDS).unlink(missing_ok=True)
+    shutil.copy(folder / SOUND_RECORDS, folder / RECORDS)
     document = read_document(folder)
+    _report(folder)
+    (folder / RECORDS).unlink()
     settle(folder)
     _report(folder)
     stored = document["suite"]
@@ -113,7 +117,9 @@ def _report(folder: Path) -> None:
 
 def _begin_run(file: str) -> Callable[[Path], Sequence[bytes]]:
     def begin(folder: Path) -> Sequence[bytes]:
-        return [seeds.files_of(seeds.write_seed_run(folder))[file]]
+        files = seeds.files_of(seeds.write_seed_run(folder))
+        (folder / SOUND_RECORDS).write_bytes(files[RECORDS])
+        return [files[file]]
 
     return begin
 
