@@ -110,21 +110,21 @@ def digits(value: float, low: float | None = None, high: float | None = None) ->
     """Return how many decimals `value` deserves: two significant digits of its interval, else three of itself."""
     span = high - low if low is not None and high is not None else 0.0
     if span > 0:
-        return max(0, min(6, 1 - math.floor(math.log10(span))))
+        return max(0, min(6, 1 - _magnitude(span)))
     if value == 0:
         return 0
-    return max(0, min(6, 2 - math.floor(math.log10(abs(value)))))
+    return max(0, min(6, 2 - _magnitude(abs(value))))
 
 
 def show_bytes(value: float) -> str:
     """Return bytes in powers of 1024 with three significant digits: `1.21 GiB`."""
-    step = 0 if value < 1 else min(len(_BINARY) - 1, int(math.log2(value)) // 10)
+    step = 0 if not 1 <= value < math.inf else min(len(_BINARY) - 1, int(math.log2(value)) // 10)
     return f"{value / 1024**step:.{0 if step == 0 else digits(value / 1024**step)}f} {_BINARY[step]}"
 
 
 def show_scaled(value: float, unit: str) -> str:
     """Return a count in powers of 1000 with three significant digits: `2.42 GFLOP`, `37.8 M`."""
-    step = 0 if value < 1000 else min(len(_DECIMAL) - 1, int(math.log10(value)) // 3)
+    step = 0 if not 1000 <= value < math.inf else min(len(_DECIMAL) - 1, int(math.log10(value)) // 3)
     number = f"{value / 1000**step:.{0 if step == 0 else digits(value / 1000**step)}f}"
     return f"{number} {_DECIMAL[step]}{unit}".rstrip()
 
@@ -178,16 +178,21 @@ def _places(value: float, low: float | None, high: float | None) -> int:
     span = (high - low) / 2 if low is not None and high is not None else 0.0
     size = abs(value)
     if span > 1e-9 * size:  # below, it is the noise of floating point itself
-        places = -math.floor(math.log10(span))
+        places = -_magnitude(span)
         if low is None or high is None or low <= 0 <= high:  # far inside an interval that holds 0, a value may be 0
             return max(0, min(4, max(places, min(_first(size), places + 2))))
         return max(0, min(4, places), _first(size))
-    return 2 if 0.1 <= size < 10 or size == 0 else max(0, min(4, 1 - math.floor(math.log10(size))))
+    return 2 if 0.1 <= size < 10 or size == 0 else max(0, min(4, 1 - _magnitude(size)))
+
+
+def _magnitude(size: float) -> int:
+    """Return the power of ten of a size above 0; 0 where it has none, as the ratio to next to nothing."""
+    return math.floor(math.log10(size)) if 0 < size < math.inf else 0
 
 
 def _first(value: float) -> int:
     """Return the decimals at which `value` has its first significant digit; 0 from 1 on."""
-    return max(0, -math.floor(math.log10(abs(value)))) if value else 0
+    return max(0, -_magnitude(abs(value))) if value else 0
 
 
 def _minus(value: float, places: int) -> str:

@@ -138,6 +138,14 @@ class OkRecord(_Line):
             raise ValueError(f"unknown metrics {unknown}; they are said in harness/metrics.py")
         return self
 
+    @model_validator(mode="after")
+    def _times_are_positive(self) -> OkRecord:
+        for name, value in self.metrics.items():
+            times = [value.value, *(value.rounds or ())]
+            if METRICS[name].unit == "ms" and any(isinstance(time, int | float) and time <= 0 for time in times):
+                raise ValueError(f"{name} is not above 0")
+        return self
+
 
 class FailedRecord(_Line):
     """A case without numbers, and the sentence that says why."""

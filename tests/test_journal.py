@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from harness.engine.folder import new_folder, read_document, read_run, write_run
 from harness.engine.journal import Journal, Line, RunFolderError, WriteError, check_schema, read_journal, write_durably
+from tests.fuzz.seeds import write_seed_run
 
 
 def line(visit: int = 0, **changes: Any) -> Line:
@@ -231,3 +234,30 @@ def test_a_damaged_document_or_record_is_named(tmp_path: Path) -> None:
 
 def test_schemas_of_today_are_read() -> None:
     assert check_schema({"schema": 1}, "x") == {"schema": 1}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"round": -1},
+        {"round": 10_000},
+        {"values": {"latency_ms": [1.0, 0.0]}},
+        {"values": {"latency_ms": -1.0}, "round": 0},
+        {"values": {"latency_ms": [math.nan]}},
+        {"seconds": math.inf},
+    ],
+)
+def test_a_visit_that_no_run_can_have_made_is_refused(change: dict[str, Any]) -> None:
+    """Each of these made the fold raise, or take hours, before."""
+    with pytest.raises(ValidationError):
+        line(**change)
+
+
+def test_a_case_of_run_json_that_cannot_be_priced_is_refused(tmp_path: Path) -> None:
+    for change in ({"experts": 0}, {"activation": "gelu#"}):
+        write_seed_run(tmp_path)
+        document = read_document(tmp_path)
+        document["cases"][0]["case"] |= change
+        write_run(tmp_path, document | {"status": "running"})
+        with pytest.raises(RunFolderError, match="holds a case that this version cannot read"):
+            read_run(tmp_path)

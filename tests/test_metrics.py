@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from harness.metrics import (
@@ -97,3 +99,10 @@ def test_per_cent_is_never_rounded_to_all_or_nothing() -> None:
         "100 %",
     ]
     assert [show_spread(share) for share in (0.0081, 0.12, 1.5)] == ["0.8 %", "12 %", "150 %"]
+
+
+def test_what_is_beyond_all_numbers_is_printed_and_raises_nothing() -> None:
+    assert show_ratio(math.inf) == "inf×"
+    assert show_ratio(math.inf, 1.0, math.inf) == "inf×"
+    assert show_bytes(math.inf) == "inf B"
+    assert show_scaled(math.inf, "FLOP") == "inf FLOP"

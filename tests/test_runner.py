@@ -99,6 +99,11 @@ def test_a_line_says_what_the_engine_took_for_itself(folder: Path) -> None:
         ("rubbish", "crashed", "not a line of the worker protocol: b'rubbish that is no answer'"),
         ("oom", "oom", "out of memory on cpu: scripted"),
         ("raises", "crashed", "ValueError: scripted"),
+        (
+            "no-time",
+            "crashed",
+            "answer in latency cannot be kept: Value error, latency_ms has a sample that is not above 0",
+        ),
         ("wrong", "incorrect", "the output differs"),
     ],
 )

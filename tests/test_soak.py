@@ -14,7 +14,7 @@ def test_each_soak_has_the_visits_that_it_says() -> None:
         assert len(visits(plan(parse_suite(suite)))) == VISITS
 
 
-def test_growth_is_told_from_the_medians_of_both_windows() -> None:
+def test_growth_is_told_from_both_windows() -> None:
     samples = [Sample(5.0, 1.0, 400 + visit / 100, 12, 100, 30 + (visit > 1900)) for visit in range(2000)]
     samples[120] = Sample(2000.0, 1.0, 400, 12, 100, 30)  # a worker's start is in one visit of a round
     shares = {figure.what: round(figure.share, 3) for figure in growth(samples, 80)}
@@ -26,3 +26,8 @@ def test_growth_is_told_from_the_medians_of_both_windows() -> None:
         "engine's time a visit, ms": 0.0,
         "of that the runner's processor time, ms": 0.0,
     }
+
+
+def test_what_grows_too_much_is_told_but_for_what_is_kept_by_design() -> None:
+    samples = [Sample(5.0 + visit / 1000, 1.0, 400, 12, 100 + visit / 10, 30) for visit in range(2000)]
+    assert [figure.what for figure in growth(samples, 80) if figure.too_much] == ["engine's time a visit, ms"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, Literal
 
@@ -85,13 +86,14 @@ class RunDocument(_Shape):
     """CPU threads that were asked for; 0 left the choice to torch."""
     ceilings: Ceilings | None = None
 
-    @field_validator("ceilings", mode="before")
+    @field_validator("ceilings", mode="wrap")
     @classmethod
-    def _of_this_version(cls, value: Any) -> Any:
+    def _of_this_version(cls, value: Any, read: Callable[[Any], Any]) -> Any:
         """Refuse what `Ceilings` has no field for; by itself pydantic lets it pass, and the fold would raise."""
+        ceilings = read(value)
         if isinstance(value, dict) and (unknown := sorted(set(value) - CEILINGS)):
             raise ValueError(f"ceilings have no {unknown[0]!r}")
-        return value
+        return ceilings
 
 
 def fault(text: str) -> str | None:

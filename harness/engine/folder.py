@@ -160,7 +160,7 @@ def _fold_document(folder: Path, document: dict[str, Any], lines: list[Line]) ->
     """Return the records of a run that could write none."""
     try:
         cases = [_planned(entry) for entry in document["cases"]]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise RunFolderError(f"{folder / RUN} holds a case that this version cannot read: {error}") from None
     known = {planned.case.key: planned.case for planned in cases}
     return fold_all(cases, standing(lines, known, Sources.from_document(document)).lines, Circumstances.of(document))
@@ -168,6 +168,8 @@ def _fold_document(folder: Path, document: dict[str, Any], lines: list[Line]) ->
 
 def _planned(entry: dict[str, Any]) -> PlannedCase:
     case = Case.from_dict(entry["variant"], entry["case"])
+    if not case.id:  # read here, where a value that has no name is an error of the file
+        raise ValueError("it has no name")
     return PlannedCase(
         case=case,
         cost=None if is_plugin(case.layer) else cost(case),

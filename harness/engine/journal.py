@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.declare.format import MOST_ROUNDS
 from harness.record import SCHEMA, End, FailedStatus, Mark
@@ -73,6 +73,15 @@ class Line(BaseModel):
     """Digest of the layer's source; with the case's key and `method` it is the visit's content key."""
     method: str | None = None
     """Digest of the probe's source and settings."""
+
+    @model_validator(mode="after")
+    def _times_are_positive(self) -> Line:
+        """Refuse what no clock gives: the fold takes the logarithms of samples, and of what comes in rounds."""
+        for name, value in self.values.items():
+            samples = value if isinstance(value, list) else [] if self.round is None else [value]
+            if any(not isinstance(sample, str) and sample <= 0 for sample in samples):
+                raise ValueError(f"{name} has a sample that is not above 0")
+        return self
 
     @property
     def place(self) -> tuple[str, str, int | None]:

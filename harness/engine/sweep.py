@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from harness.declare.frontier import Frontier
 from harness.declare.planned import Plan
 from harness.declare.plugins import names_code, search_folders
@@ -215,11 +217,27 @@ def _code_folders(plan: Plan) -> list[str]:
 
 
 def _line(visit: Visit, case_id: str, answer: Answer, source: str, method: str) -> Line:
-    """Return the visit as the journal keeps it; raise pydantic.ValidationError where the worker's answer is no such."""
+    """Return the visit as the journal keeps it; one that crashed where the worker's answer cannot be kept."""
     result = asdict(answer.result)
     own = {"key": visit.key, "id": case_id, "probe": visit.probe, "round": visit.round}
     seen: dict[str, Any] = {"started": answer.started, "seconds": round(answer.seconds, 6), "worker": answer.worker}
     del result["spent"]  # it is for the keeper alone
     stands_on = {"source": source, "method": method}
     seen["marks"] = marks(answer.result.before, answer.result.state)
-    return Line.model_validate(result | own | seen | stands_on | {"exit_code": answer.exit_code})
+    told = own | seen | stands_on | {"exit_code": answer.exit_code}
+    try:
+        return Line.model_validate(result | told)
+    except ValidationError as error:
+        return Line.model_validate(_unkept(visit, error) | told)
+
+
+def _unkept(visit: Visit, error: ValidationError) -> dict[str, Any]:
+    """Return what stands for an answer that the journal does not take, such as a time of 0."""
+    reason = f"the worker's answer in {visit.probe} cannot be kept: {error.errors()[0]['msg']}"
+    return {
+        "visit": visit.index,
+        "status": "crashed",
+        "end": "crashed_protocol",
+        "reason": reason,
+        "detail": str(error),
+    }

@@ -5,6 +5,7 @@ Policies have no reader yet; when they do, their target stands here beside the o
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +15,7 @@ from harness.declare.draw import points
 from harness.declare.faults import SuiteError
 from harness.declare.findings import Findings
 from harness.declare.format import Suite
+from harness.declare.overrides import read_overrides
 from harness.declare.plan import plan, plan_document
 from harness.declare.suite import load_suite, parse_suite
 from harness.engine.folder import JOURNAL, RECORDS, RUN, read_document, read_run, settle
@@ -28,6 +30,7 @@ from tests.fuzz import seeds
 
 OWN_ERRORS = (SuiteError, RunFolderError, ReportError)
 """What the commands print as a sentence; anything else would be a traceback."""
+SOUND_RECORDS = "records.sound"
 PLANNED_WHOLE = 2000
 """Points of a suite that is planned as well as read: more of them say nothing new."""
 
@@ -55,7 +58,11 @@ def _suite(data: bytes, folder: Path) -> int:
 
 def _set(data: bytes, folder: Path) -> int:
     texts = data.decode("utf-8", "surrogateescape").split("\n")
-    return len(plan(_small_suite(), overrides=texts).cases)
+    suite = _small_suite()
+    count = points(suite, Findings(suite._text), read_overrides(suite, texts))
+    if count <= PLANNED_WHOLE:
+        plan(suite, overrides=texts)
+    return count
 
 
 def _select(data: bytes, folder: Path) -> int:
@@ -87,13 +94,15 @@ def _records(data: bytes, folder: Path) -> int:
 def _manifest(data: bytes, folder: Path) -> int:
     """As `harness report` and `harness run --resume` do."""
     (folder / RUN).write_bytes(data)
-    (folder / RECORDS).unlink(missing_ok=True)
+    shutil.copy(folder / SOUND_RECORDS, folder / RECORDS)
     document = read_document(folder)
+    _report(folder)
+    (folder / RECORDS).unlink()
     settle(folder)
     _report(folder)
     stored = document["suite"]
     suite = parse_suite(stored["source"], f"{stored['name']}.toml")
-    count = points(suite, Findings(suite._text))
+    count = points(suite, Findings(suite._text), read_overrides(suite, stored["overrides"]))
     if count <= PLANNED_WHOLE:
         chosen = plan(suite, overrides=stored["overrides"], select=stored["select"])
         check_resumable(document, chosen, seeds.DEVICE)
@@ -108,7 +117,9 @@ def _report(folder: Path) -> None:
 
 def _begin_run(file: str) -> Callable[[Path], Sequence[bytes]]:
     def begin(folder: Path) -> Sequence[bytes]:
-        return [seeds.files_of(seeds.write_seed_run(folder))[file]]
+        files = seeds.files_of(seeds.write_seed_run(folder))
+        (folder / SOUND_RECORDS).write_bytes(files[RECORDS])
+        return [files[file]]
 
     return begin
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, quantiles
 
 import psutil
 
+from harness.engine.fold import AnyRecord
 from harness.engine.journal import Line
 from harness.engine.progress import Silent
 
 WINDOW = 100
-"""Visits whose medians are compared."""
+"""Visits that are summed up."""
 MOST = 0.05
 """Growth that is allowed."""
 
@@ -34,12 +35,16 @@ class Sample:
 
 
 class Watch(Silent):
-    """A progress that looks at both processes after each visit; its own looking is not counted."""
+    """A progress that looks at both processes after each visit.
+
+    Its own looking is not counted, and neither is the record that a case gets after its last visit: the last round
+    finishes every case, the first one none.
+    """
 
     def __init__(self) -> None:
         self.samples: list[Sample] = []
         self._runner = psutil.Process()
-        self._before, self._used_before = time.perf_counter(), time.process_time()
+        self._begin()
 
     def visited(self, line: Line) -> None:
         """Take a sample."""
@@ -48,6 +53,13 @@ class Watch(Silent):
         with suppress(psutil.NoSuchProcess):
             worker = psutil.Process(line.worker)
             self.samples.append(Sample(1e3 * overhead, 1e3 * used, *_holds(worker), *_holds(self._runner)))
+        self._begin()
+
+    def finished(self, record: AnyRecord) -> None:
+        """Let what the record took go."""
+        self._begin()
+
+    def _begin(self) -> None:
         self._before, self._used_before = time.perf_counter(), time.process_time()
 
 
@@ -65,25 +77,38 @@ class Growth:
         return self.end / self.begin - 1
 
     @property
+    def too_much(self) -> bool:
+        """Whether it grew by more than it may."""
+        return self.what != RETAINED and self.share > MOST
+
+    @property
     def row(self) -> tuple[str, ...]:
         """The figure as a row of a table."""
         return (self.what, f"{self.begin:.4g}", f"{self.end:.4g}", f"{100 * self.share:+.1f} %")
 
 
-FIGURES: dict[str, Callable[[Sample], float]] = {
-    "worker's memory, MB": lambda sample: sample.worker_mb,
-    "worker's file handles": lambda sample: sample.worker_handles,
-    "runner's memory, MB": lambda sample: sample.runner_mb,
-    "runner's file handles": lambda sample: sample.runner_handles,
-    "engine's time a visit, ms": lambda sample: sample.overhead_ms,
-    "of that the runner's processor time, ms": lambda sample: sample.processor_ms,
+def undisturbed(values: Iterable[float]) -> float:
+    """Return the first decile: what a visit takes where no other process comes between."""
+    return quantiles(values, n=10)[0]
+
+
+FIGURES: dict[str, tuple[Callable[[Sample], float], Callable[[Iterable[float]], float]]] = {
+    "worker's memory, MB": (lambda sample: sample.worker_mb, median),
+    "worker's file handles": (lambda sample: sample.worker_handles, median),
+    "runner's memory, MB": (lambda sample: sample.runner_mb, median),
+    "runner's file handles": (lambda sample: sample.runner_handles, median),
+    "engine's time a visit, ms": (lambda sample: sample.overhead_ms, undisturbed),
+    "of that the runner's processor time, ms": (lambda sample: sample.processor_ms, undisturbed),
 }
+"""What is read off a sample, and how a window is summed up."""
+RETAINED = "runner's memory, MB"
+"""Grows by design: the runner keeps every visit until its case is done, some kilobytes each. Told, not judged."""
 
 
 def growth(samples: Sequence[Sample], begin: int) -> list[Growth]:
-    """Return the medians of the window that begins at visit `begin`, and of the last one."""
+    """Return the figures of the window that begins at visit `begin`, and of the last one."""
     first, last = samples[begin : begin + WINDOW], samples[-WINDOW:]
-    return [Growth(name, median(map(read, first)), median(map(read, last))) for name, read in FIGURES.items()]
+    return [Growth(name, sum_up(map(read, first)), sum_up(map(read, last))) for name, (read, sum_up) in FIGURES.items()]
 
 
 def _holds(process: psutil.Process) -> tuple[float, float]:

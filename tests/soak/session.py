@@ -20,7 +20,7 @@ from harness.declare.suite import parse_suite
 from harness.engine.keeper import WorkerOptions
 from harness.engine.runner import run
 from tests.reliability import markdown_table, plain_table, write_section
-from tests.soak.samples import MOST, Growth, Watch, growth
+from tests.soak.samples import Growth, Watch, growth
 
 VISITS = 2000
 HEAD = """
@@ -67,7 +67,7 @@ def main() -> int:
     for name, (suite, begin) in SOAKS.items():
         found = soak(plan(parse_suite(suite, "soak.toml")), begin)
         rows += [(f"{name}: {figure.row[0]}", *figure.row[1:]) for figure in found]
-        grown |= any(figure.share > MOST for figure in found)
+        grown |= any(figure.too_much for figure in found)
     print(plain_table(rows))
     if options.keep is not None:
         write_section(options.keep, "soak", markdown_table(rows))
