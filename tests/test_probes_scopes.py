@@ -91,7 +91,7 @@ def test_attention_that_looks_ahead_is_incorrect() -> None:
 def test_a_wrong_shape_names_the_right_one() -> None:
     subject = subject_of(encoder(dense()))
     subject.layer.forward = lambda x: x  # type: ignore[method-assign]
-    assert run("check", subject).incorrect == "the output is [2, 16, 48] torch.float32, expected [2, 11] torch.float32"
+    assert run("check", subject).incorrect == "the output is [2, 16, 48] float32, expected [2, 11] float32"
 
 
 def test_routing_of_a_model_is_the_mean_over_its_layers() -> None:
