@@ -29,6 +29,11 @@ class Size:
 
     whole: bool
 
+    @property
+    def probes(self) -> tuple[str, ...]:
+        """What is measured; FLOPs in the whole form alone, as the first count of a process imports for a second."""
+        return (*(("flops",) if self.whole else ()), "memory", "determinism", "routing", "latency")
+
     def times(self, small: T, whole: T) -> T:
         """Return the one that is asked for."""
         return whole if self.whole else small
@@ -73,10 +78,10 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def undisturbed(_cache: Path, size: Size, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The undisturbed run: every case, with the layers that are named after faults left sound."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    sweep(folder, make_plan(EVERY_FAULT), worker=WorkerOptions(threads=1))
+    sweep(folder, make_plan(EVERY_FAULT, probes=size.probes), worker=WorkerOptions(threads=1))
     return folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -38,20 +39,19 @@ sweep.pass = ["forward", "forward_backward"]
 """
 MEASURE = """
 [measure]
-probes = ["flops", "memory", "determinism", "routing", "latency"]
 seconds_per_visit = 0.002
 min_samples = 2
 """
 _PROGRAM = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tests.faults.serve import main; sys.exit(main())"
 
 
-def suite_text(faulty: Iterable[str] = (), *, rounds: int = 1, timeout: float = TIMEOUT_S) -> str:
+def suite_text(faulty: Iterable[str] = (), *, probes: Sequence[str], timeout: float = TIMEOUT_S) -> str:
     """Return the suite with one dense case for each name in `faulty`, in the midst of the sound ones."""
     sound = [f'[[variant]]\nname = "{name}"\n{axes}{SWEPT}' for name, axes in SOUND.items()]
     marked = [f'[[variant]]\nname = "{name}"\nlayer = "dense"\nbatch = 2' for name in faulty]
     half = len(sound) // 2
     tables = [*sound[:half], *marked, *sound[half:]]
-    return "\n".join([HEAD, *tables, MEASURE, f"rounds = {rounds}", f"timeout = {timeout}"])
+    return "\n".join([HEAD, *tables, MEASURE, f"probes = {json.dumps(probes)}", "rounds = 1", f"timeout = {timeout}"])
 
 
 def make_plan(faulty: Iterable[str] = (), **measure: Any) -> Plan:

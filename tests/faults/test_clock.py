@@ -32,11 +32,13 @@ class Backwards(datetime):
         return super().now(tz) - timedelta(hours=next(cls._looks))
 
 
-def test_a_clock_that_runs_backwards(folder: Path, sound: Truth, tally: Tally, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_runs_backwards(
+    folder: Path, sound: Truth, tally: Tally, size: Size, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The runner's clock alone; the run is reported all the same."""
     monkeypatch.setattr(journal, "datetime", Backwards)
     monkeypatch.setattr(time, "time", lambda: Backwards.now().timestamp())
-    sweep(folder, make_plan())
+    sweep(folder, make_plan(probes=size.probes))
     reports.render(folder, html=folder / "report.html")
     lines = journal.read_journal(folder / "journal.jsonl")
     assert lines[-1].started < lines[0].started
@@ -54,7 +56,7 @@ def test_a_clock_set_back_under_all_processes(
     for hours in (24, 48):
         run = folder.with_name(f"back-{hours}")
         clock.write_text("0")
-        process = start(run, "run", suite_file(run), "-o", run, "--threads", "1")
+        process = start(run, "run", suite_file(run, probes=size.probes), "-o", run, "--threads", "1")
         for visits, back in ((20, hours), (60, hours + 2)):
             wait_until_begun(run, visits)
             clock.write_text(str(-back * HOUR_S))

@@ -24,16 +24,16 @@ def _scripted_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manifest, "memory_bytes", lambda kind: 80 << 30)
 
 
-def gpu_truth(folder: Path) -> Truth:
+def gpu_truth(folder: Path, size: Size) -> Truth:
     """Return the records of a run on the GPU that nothing befalls."""
     keep_sound(witness_of(folder))
-    result = sweep(folder, make_plan(GPU_FAULTS), device_kind="cuda")
+    result = sweep(folder, make_plan(GPU_FAULTS, probes=size.probes), device_kind="cuda")
     assert {record.status for record in result.records} == {"ok"}
     return {record.key: record for record in result.records}
 
 
 def test_a_gpu_that_fails(folder: Path, tally: Tally, size: Size) -> None:
-    truth, chosen = gpu_truth(folder.with_name("undisturbed")), make_plan(GPU_FAULTS)
+    truth, chosen = gpu_truth(folder.with_name("undisturbed"), size), make_plan(GPU_FAULTS, probes=size.probes)
     for number in range(size.times(1, 5)):
         run = folder.with_name(f"run-{number}")
         first = sweep(run, chosen, device_kind="cuda")

@@ -21,7 +21,7 @@ def test_a_killed_worker_is_replaced(folder: Path, sound: Truth, tally: Tally, s
     while counts.injected < size.times(1, 50):
         run = folder.with_name(f"run-{counts.injected}")
         with killing_workers(run, chance, size.times(3, 10)) as killer:
-            sweep(run, make_plan())
+            sweep(run, make_plan(probes=size.probes))
         counts += count(run, sound, injected=killer.end())
     tally.add("SIGKILL of the worker", counts)
 
@@ -30,14 +30,15 @@ def test_a_killed_runner_is_resumed(folder: Path, sound: Truth, tally: Tally, si
     chance, counts = random.Random(SEED), Counts()
     while counts.injected < size.times(1, 50):
         run = folder.with_name(f"run-{counts.injected}")
-        kills, again = _kill_and_resume(run, chance, at_most=size.times(2, 12))
+        kills, again = _kill_and_resume(run, chance, size)
         counts += count(run, sound, injected=kills, again=again)
     tally.add("SIGKILL of the runner, then --resume", counts)
 
 
-def _kill_and_resume(folder: Path, chance: random.Random, at_most: int) -> tuple[int, int]:
+def _kill_and_resume(folder: Path, chance: random.Random, size: Size) -> tuple[int, int]:
     """Run to the end, killed at random moments; return the kills, and the visits made again that the journal had."""
-    suite, again = suite_file(folder), 0
+    at_most, again = size.times(2, 12), 0
+    suite = suite_file(folder, probes=size.probes)
     for kills in range(at_most + 1):
         before, kept = begun(folder), journaled(folder)
         begin = ("--resume", folder) if (folder / RUN).exists() else (suite, "-o", folder, "--threads", "1")

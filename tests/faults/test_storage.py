@@ -23,7 +23,7 @@ PLENTY_KIB = 1 << 14
 
 def test_a_full_disk(folder: Path, sound: Truth, tally: Tally, size: Size) -> None:
     """A run stops where its disk is full, and goes on when there is room."""
-    chosen, counts = make_plan(), Counts()
+    chosen, counts = make_plan(probes=size.probes), Counts()
     for kibibytes in size.times((80,), (8, 44, 52, 64, 80, 96, 112, 128)):
         with small_disk(folder.with_name(f"disk-{kibibytes}"), kibibytes) as resize:
             run = folder.with_name(f"disk-{kibibytes}") / "run"
@@ -40,7 +40,7 @@ def test_a_file_that_may_not_grow(folder: Path, sound: Truth, tally: Tally, size
     """The kernel refuses a write in the midst of a journal's line (RLIMIT_FSIZE), at any byte of it."""
     if not size.whole and may_mount():
         pytest.skip("the full disk stands for it; in the whole form both are done: `nox -s faults`")
-    suite, counts = suite_file(folder), Counts()
+    suite, counts = suite_file(folder, probes=size.probes), Counts()
     for extra in range(size.times(1, 8)):
         run = folder.with_name(f"limited-{extra}")
         limit = limit_file_size(48_000 + 37 * extra)
@@ -55,7 +55,7 @@ def test_a_file_that_may_not_grow(folder: Path, sound: Truth, tally: Tally, size
 
 def test_a_folder_that_becomes_read_only(folder: Path, sound: Truth, tally: Tally, size: Size) -> None:
     """Before a run, it is refused; in the midst, what the open journal took is resumed."""
-    suite, bound = suite_file(folder), bound_by_modes()
+    suite, bound = suite_file(folder, probes=size.probes), bound_by_modes()
     folder.mkdir()
     with read_only(folder):
         code, errors = finished(start(folder, "run", suite, "-o", folder / "inner", under=bound))
@@ -80,17 +80,16 @@ def test_a_line_torn_at_any_byte(folder: Path, undisturbed: Path, truth: Truth, 
     data, lines = (undisturbed / JOURNAL).read_bytes(), read_journal(undisturbed / JOURNAL)
     begin = data.rstrip(b"\n").rfind(b"\n") + 1
     torn, counts = _killed_copy(undisturbed, folder), Counts()
-    for end in range(begin, len(data)):
+    for end in range(begin, len(data), size.times(25, 1)):
         (torn / JOURNAL).write_bytes(data[:end])
         kept = read_journal(torn / JOURNAL)
-        if end % size.times(20, 1) == 0:
-            counts += _compare_folded(torn, truth, but=lines[-1].key)
+        counts += _compare_folded(torn, truth, but=lines[-1].key)
         journal = Journal(torn / JOURNAL)
         journal.append(lines[-1])
         journal.close()
         mended = (torn / JOURNAL).read_bytes() == data
         counts += Counts(injected=1, lost=(kept != lines[:-1]) + (not mended))
-    tally.add("journal torn at every byte of its last line", counts)
+    tally.add(size.times("journal torn in its last line", "journal torn at every byte of its last line"), counts)
 
 
 def test_a_torn_journal_is_resumed(folder: Path, undisturbed: Path, truth: Truth, tally: Tally, size: Size) -> None:
@@ -99,7 +98,7 @@ def test_a_torn_journal_is_resumed(folder: Path, undisturbed: Path, truth: Truth
     for tenth in range(size.times(1, 10)):
         torn = _killed_copy(undisturbed, folder.with_name(f"torn-{tenth}"))
         (torn / JOURNAL).write_bytes(data[: begin + tenth * (len(data) - begin) // 10])
-        result = sweep(torn, make_plan(EVERY_FAULT), resume=True, worker=WorkerOptions(threads=1))
+        result = sweep(torn, make_plan(EVERY_FAULT, probes=size.probes), resume=True, worker=WorkerOptions(threads=1))
         assert (result.visited, result.reused) == (1, data.count(b"\n") - 1)
         counts += count(torn, truth, injected=1)
     tally.add("torn journal, then --resume", counts)

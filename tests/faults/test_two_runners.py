@@ -15,8 +15,8 @@ from tests.faults.sweeps import suite_file
 from tests.faults.tally import Counts, Tally, Truth, count
 
 
-def test_a_second_runner_is_refused(folder: Path, sound: Truth, tally: Tally) -> None:
-    suite, elsewhere = suite_file(folder), _another_cache(folder)
+def test_a_second_runner_is_refused(folder: Path, sound: Truth, tally: Tally, size: Size) -> None:
+    suite, elsewhere = suite_file(folder, probes=size.probes), _another_cache(folder)
     first = start(folder, "run", suite, "-o", folder, "--threads", "1")
     wait_until_begun(folder, 5)
     other = folder.with_name("other")
@@ -42,7 +42,7 @@ def test_two_that_resume_at_once(folder: Path, sound: Truth, tally: Tally, size:
     counts = Counts()
     for number in range(5):
         run = folder.with_name(f"contended-{number}")
-        first = start(run, "run", suite_file(run), "-o", run, "--threads", "1")
+        first = start(run, "run", suite_file(run, probes=size.probes), "-o", run, "--threads", "1")
         wait_until_begun(run, 5)
         first.send_signal(signal.SIGTERM)
         code, errors = finished(first)
