@@ -32,7 +32,7 @@ class Case:
     variant: str
     """Name of the suite's variant that this case belongs to."""
     layer: str
-    """Kind: dense, dense_moe, token_choice, expert_choice, soft."""
+    """Kind: dense, dense_moe, token_choice, expert_choice, soft; or a plug-in's name, or `module:function`."""
     d_model: int
     d_ff: int
     """Hidden width of the dense FFN, or of one expert."""
@@ -74,7 +74,7 @@ class Case:
     mixing: str | None = None
     """Soft MoE: its dispatch and combine weights, or one of the paper's ablations of them."""
     scope: str = "layer"
-    """layer; block: with attention and residuals; model: a stack of blocks. The five below are None in a layer."""
+    """layer; block: with attention and residuals; model: a stack of blocks. The five below are None at `layer`."""
     causal: bool | None = None
     """Attention looks back only; with it a model is a decoder, without it a vision encoder."""
     depth: int | None = None

@@ -30,13 +30,15 @@ SHAPE: dict[Family, str] = {"dense": "circle", "sparse": "square", "soft": "diam
 DASH: dict[Family, str] = {"dense": "solid", "sparse": "6px,4px", "soft": "0.1px,4.8px", "other": "2px,2px"}
 WIDTH: dict[Family, float] = {"dense": 2.0, "sparse": 2.0, "soft": 2.7, "other": 1.6}
 _FILLING = ("", "", "-dot", "-cross")
+_OTHERS = ("cross", "cross", "cross-dot", "x")
+"""The symbols of the neutral family: Plotly has no crossed cross."""
 
 
 def marker(family: Family, step: int, size: float = 8) -> dict[str, Any]:
     """Return Plotly's marker of a variant: the family's shape, solid, hollow, dotted or barred."""
     solid = step == 0
     return {
-        "symbol": SHAPE[family] + _FILLING[step],
+        "symbol": _OTHERS[step] if family == "other" else SHAPE[family] + _FILLING[step],
         "size": size + (1.5 if family == "soft" else 0),
         "color": HUE[family] if solid else PAPER,
         "line": {"color": PAPER if solid else HUE[family], "width": 1 if solid else 1.7},

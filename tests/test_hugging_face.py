@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -291,3 +292,9 @@ def test_without_the_library_the_error_names_the_extra(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(builtins, "__import__", without)
     fails(path, "No module named 'transformers'", "moe-harness[hf]")
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CannotCount, match="no file, or one above 16 MB"):
+        config_file(str(tmp_path / "pipe"))

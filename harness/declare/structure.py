@@ -40,6 +40,7 @@ _EXPECTED = {
 _PATTERNS = {
     "layer": "a module and a function in it, such as mypackage.mymodule:build",
     "name": "letters, digits, dots, dashes and underscores, beginning with a letter or digit",
+    "moe_layers": "all, last_half, or every:2 and the like",
     "routing": "learned, balanced, iid, hot, zipf:1.2 or replay:FILE",
 }
 _ROUNDS = 4

@@ -38,12 +38,24 @@ def unsupported(case: Case, backend: str) -> str | None:
     """Return why a token-choice `case` cannot run by `backend`, in words, or None."""
     if case.balance == "load" and case.noise == "none":
         return 'balance = "load" is the chance of being chosen under noise, and there is none: give noise = "vmoe"'
+    if case.compile and (reason := _uncompilable(case, backend)):
+        return reason
     if case.capacity_factor is None:
         if backend == "onehot":
             return "one-hot dispatch needs a capacity: give capacity_factor, or use the grouped backend"
         return unaligned(case) if backend == "grouped" else None
     if backend in ("loop", "batched"):
         return f"the {backend} backend is dropless: leave capacity_factor out, or use the grouped or onehot backend"
+    return None
+
+
+def _uncompilable(case: Case, backend: str) -> str | None:
+    """Return why torch.compile cannot take this backend, in words, or None (torch 2.11 to 2.13)."""
+    if backend == "grouped" and case.capacity_factor is None and case.dtype not in ("bfloat16", "float64"):
+        return (
+            f"torch.compile takes grouped_mm in bfloat16 alone, and this is {case.dtype}: use bfloat16, "
+            'a capacity_factor, or backend = "batched"'
+        )
     return None
 
 

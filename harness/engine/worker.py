@@ -204,7 +204,10 @@ def _is_finite(value: Measured) -> bool:
 
 
 def _one_line(error: BaseException) -> str:
-    text = str(error).strip()
+    try:
+        text = str(error).strip()
+    except Exception:  # a layer's own error may fail at its own words
+        text = ""
     return _clip(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 

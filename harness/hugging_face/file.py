@@ -8,6 +8,8 @@ from pathlib import Path
 from harness.declare.counts import CannotCount
 from harness.declare.faults import shown
 
+LARGEST = 16 << 20
+"""Bytes of a config.json; a larger one is something else. So is a pipe, which would be waited for."""
 MOST = 100_000
 """Layers, or experts of a layer, from which on building them all takes longer than anybody waits."""
 
@@ -18,6 +20,8 @@ def config_file(name: str) -> Path:
     Raises CannotCount where it is no JSON object that names its model type.
     """
     path = Path(name) / "config.json" if Path(name).is_dir() else Path(name)
+    if path.exists() and (not path.is_file() or path.stat().st_size > LARGEST):
+        raise CannotCount(f"{path}: no file, or one above {LARGEST >> 20} MB\n    expected: a Hugging Face config.json")
     try:
         data = json.loads(path.read_text("utf-8"))
     except OSError as error:

@@ -56,16 +56,19 @@ class Compiled:
         return Compiled(self._layer)
 
     def _first(self, x: Tensor) -> Tensor:
-        from torch._dynamo.exc import TorchDynamoException  # seconds of import that eager cases do not pay
+        # seconds of import that eager cases do not pay
+        from torch._dynamo.exc import TorchDynamoException
+        from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
+        refusals = (TorchDynamoException, GuardOnDataDependentSymNode)
         try:
             return self._function(x)
-        except TorchDynamoException as error:
+        except refusals as error:
             reason = _reason(error)
         self._function = _compile(self._layer, whole=False)
         try:
             y = self._function(x)
-        except TorchDynamoException as error:
+        except refusals as error:
             raise Unsupported(_why_not(error)) from error
         remark = f"torch.compile takes this layer in several graphs, with eager code between them: {reason}"
         if remark not in self._layer.remarks:
