@@ -123,6 +123,14 @@ def test_what_is_undecided_is_not_called_level(
     assert re.search(answer, plain(made.answer).replace(" with 8 experts", ""))
 
 
+def test_an_undecided_ratio_is_not_said_as_a_fact(tmp_path: Path) -> None:
+    cases = [fake_run.make_case("tc", "token_choice", experts=8), fake_run.make_case("soft", "soft", experts=8)]
+    made = review_of(tmp_path, cases, lambda case, record: timed(record, NOISY if case.layer == "soft" else CERTAIN))
+    for text in (plain(made.answer), plain(made.ratios.caption)):
+        assert re.search(r"[sS]oft with 8 experts cannot be told apart from tc with 8 experts at .*: \d", text)
+        assert "takes" not in text.split(". ")[0]
+
+
 def test_the_finding_looks_at_every_dense_ffn(tmp_path: Path) -> None:
     """Four layers lose to dense-1, the FFN that most stand against; one beats dense-2, and that is not passed over."""
 
