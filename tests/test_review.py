@@ -151,6 +151,14 @@ def test_activations_are_not_compared_with_each_other(tmp_path: Path) -> None:
     assert block.where == "size S, batch 8, forward, reglu"
 
 
+def test_the_answer_names_the_setting_of_its_ratio(tmp_path: Path) -> None:
+    """Most cases, and so the first setting, have relu; what can be compared has gelu."""
+    cases = [fake_run.make_case("top-1", "token_choice", experts=e, top_k=1, activation="relu") for e in (4, 8, 16)]
+    cases += [fake_run.make_case(name, "token_choice", experts=8, top_k=1) for name in ("top-1", "other")]
+    made = review_of(tmp_path, cases)
+    assert plain(made.answer).startswith("At size S, batch 8, forward, gelu: other with 8 experts ")
+
+
 SWEPT: dict[str, tuple[Any, Any]] = {
     "routing": ("learned", "balanced"),
     "backend": ("reference", "grouped"),

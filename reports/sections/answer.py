@@ -18,12 +18,8 @@ def build(context: Context, coverage: Coverage, ratios: Ratios, scaling: Scaling
     if setting is None or not context.timed:
         return _without_times(context, coverage, determinism)
     if ratios.blocks:
-        return sentence(_place(context, setting), _compared(context, ratios, determinism), ".")
+        return sentence(f"At {ratios.blocks[0].where}: ", _compared(context, ratios, determinism), ".")
     return sentence(_alone(context, setting, scaling), ".")
-
-
-def _place(context: Context, setting: Setting) -> str:
-    return f"At {context.words(setting)}: "
 
 
 def _compared(context: Context, ratios: Ratios, determinism: Determinism) -> Sentence:
