@@ -556,6 +556,16 @@ def test_the_frontier_of_memory_is_drawn_along_its_axis(tmp_path: Path) -> None:
     assert '<span class="fr full" title="soft-S-e8-s1-b64-f32-forward: out of memory">64</span>' in page
 
 
+def test_the_closed_form_is_not_held_against_compiled_cases(tmp_path: Path) -> None:
+    some = [fake_run.make_case("soft", "soft", experts=8, batch=batch) for batch in (1, 8)]
+    made = review_of(tmp_path, [*some, *(replace(case, compile=True) for case in some)])
+    assert [pair.subject.id for pair in made.memory.pairs] == [case.id for case in some]
+    alone = review_of(tmp_path / "alone", [replace(case, compile=True) for case in some])
+    assert [(bar.predicted, bar.gap) for bar in alone.memory.bars] == [(None, None)]
+    assert "no peaks that a closed form predicts" in plain(alone.memory.caption)
+    assert render_page(alone)
+
+
 def test_a_run_with_memory_enough_has_no_frontier(tmp_path: Path) -> None:
     made = review_of(tmp_path, fake_run.sweep_cases())
     assert made.memory.frontier == ()
