@@ -458,6 +458,12 @@ def test_one_case(tmp_path: Path) -> None:
     assert made.scaling.missing
 
 
+@pytest.mark.parametrize("axis", ["scope", "causal", "compile", "dtype"])
+def test_an_axis_without_a_panel_may_vary_where_nothing_scales(tmp_path: Path, axis: str) -> None:
+    made = review_of(tmp_path, [fake_run.make_case("soft", "soft", experts=8, **{axis: v}) for v in SWEPT[axis]])
+    assert (made.scaling.missing or "").startswith("No axis with a panel, such as experts or batch, takes two values")
+
+
 def test_no_case(tmp_path: Path) -> None:
     made = review_of(tmp_path, [])
     assert plain(made.answer) == "No case was planned, so there is no answer."
