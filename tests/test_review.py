@@ -519,6 +519,12 @@ def test_a_run_that_was_cut_short_says_by_what(tmp_path: Path, end: str, words: 
     assert banner.startswith(words)
 
 
+def test_a_run_that_was_cut_short_with_every_result_counts_none_that_lack(tmp_path: Path) -> None:
+    made = review_of(tmp_path, fake_run.sweep_cases(), status="interrupted", end="over_budget")
+    assert made.banners == ("The run's time budget was used up: some cases may lack rounds; "
+                            "harness run --resume goes on with it.",)  # fmt: skip
+
+
 def test_rounds_under_load_are_counted_in_a_table_of_their_own(tmp_path: Path) -> None:
     def mark(case: Case, record: dict[str, Any]) -> dict[str, Any]:
         note = "2 of 5 rounds were taken while other processes had the cores"
