@@ -16,11 +16,13 @@ from harness.declare.costs import cost
 from harness.declare.match import matched
 from reports import ReportError, render
 from reports.context import Context, setting_of
+from reports.families import NAMES, family_of
 from reports.page import render_page
 from reports.read import read_run
 from reports.review import Review, review
 from reports.sections.cases import command
 from reports.sections.ratios import against_dense
+from reports.theme import HUE
 from reports.words import plain
 from tests import fake_run
 
@@ -713,6 +715,11 @@ def test_many_variants_share_four_fillings(tmp_path: Path) -> None:
     case = fake_run.make_case("v", "token_choice", experts=8)
     made = review_of(tmp_path, [replace(case, variant=f"v{index}") for index in range(9)])
     assert [identity.step for identity in made.identities] == [0, 1, 2, 3, 0, 1, 2, 3, 0]
+
+
+def test_a_dense_mixture_has_words_of_its_own_and_no_colour() -> None:
+    family = family_of("dense_moe")
+    assert (NAMES[family], HUE[family]) == ("dense mixture", HUE[family_of("plug-in")])
 
 
 def test_the_headline_setting_is_the_largest_batch_forward(tmp_path: Path) -> None:

@@ -272,7 +272,7 @@ def _leaders(panel: Panel) -> list[Line]:
     for line in panel.lines:
         if line.slope is not None and line.follows is None:
             first.setdefault(line.family, line)
-    return [first[family] for family in ("soft", "sparse", "dense", "other") if family in first]
+    return [first[family] for family in ("soft", "sparse", "dense", "mixture", "other") if family in first]
 
 
 def _finding(panel: Panel) -> Sentence:
