@@ -85,6 +85,9 @@ _ALL = [
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 """All metrics by name, in the order in which printers list them."""
 
+WIDE = 1000
+"""The factor beyond which an interval's ends, and the per cent beyond which a spread, are noise and not printed."""
+
 _BINARY = ["B", "KiB", "MiB", "GiB", "TiB"]
 _DECIMAL = ["", "k", "M", "G", "T", "P"]
 
@@ -142,8 +145,11 @@ def show_number(value: float, low: float | None = None, high: float | None = Non
 def show_interval(value: float, low: float, high: float) -> str:
     """Return the interval around `value` in the digits that `show_ratio` and `show_number` give it.
 
-    An end is printed as 0 only where the interval holds 0: a ratio's never does.
+    An end is printed as 0 only where the interval holds 0: a ratio's never does. One so wide that it tells nothing has
+    its ends bounded: `[< 0.001, > 1000]`.
     """
+    if _is_wide(low, high):
+        return f"[{_bounded(low)}, {_bounded(high)}]"
     places = _places(value, low, high)
     if low <= 0 <= high:
         return f"[{_minus(low, places)}, {_minus(high, places)}]"
@@ -160,7 +166,9 @@ def show_percent(share: float) -> str:
 
 
 def show_spread(share: float) -> str:
-    """Return half an interval's width as per cent, with one decimal below 10 %: `0.8 %`."""
+    """Return half an interval's width as per cent, with one decimal below 10 %: `0.8 %`; beyond 1000 %, only that."""
+    if share > WIDE / 100:
+        return f">{WIDE} %"
     return f"{100 * share:.{1 if share < 0.0995 else 0}f} %"
 
 
@@ -183,6 +191,23 @@ def _places(value: float, low: float | None, high: float | None) -> int:
             return max(0, min(4, max(places, min(_first(size), places + 2))))
         return max(0, min(4, places), _first(size))
     return 2 if 0.1 <= size < 10 or size == 0 else max(0, min(4, 1 - _magnitude(size)))
+
+
+def _is_wide(low: float, high: float) -> bool:
+    if low <= 0 <= high:
+        return high - low > WIDE
+    near, far = sorted((abs(low), abs(high)))
+    return far > WIDE * near
+
+
+def _bounded(end: float) -> str:
+    """Return one end of a wide interval: `0.02`, and `< 0.001` or `> 1000` for what lies beyond."""
+    sign, size = "−" if end < 0 else "", abs(end)
+    if size > WIDE:
+        return f"{'<' if end < 0 else '>'} {sign}{WIDE}"
+    if 0 < size < 1 / WIDE:
+        return f"{'>' if end < 0 else '<'} {sign}{1 / WIDE}"
+    return f"{sign}{size:.{_first(size)}f}"
 
 
 def _magnitude(size: float) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 from harness.case import DEFAULT_TOKENS, Case
-from reports.families import Family, Identity, identities
+from reports.families import NEUTRAL, Family, Identity, identities
 from reports.read import Result, Run
 from reports.words import count
 
@@ -129,7 +129,7 @@ class Context:
         groups: dict[Setting, list[str]] = {}
         for result in self.timed or self.results:
             groups.setdefault(setting_of(result.case), []).append(self.identity[result.case.variant].family)
-        known = {setting: len({*families} - {"other"}) for setting, families in groups.items()}
+        known = {setting: len({*families} - NEUTRAL) for setting, families in groups.items()}
         return sorted(groups, key=lambda s: (-known[s], *_importance(s), -len(groups[s]), s.activation, s.gated))
 
     @property

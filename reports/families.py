@@ -1,4 +1,4 @@
-"""Families: the three identities that every table, chart and sentence shares."""
+"""Families: the three identities that every table, chart and sentence shares; what is of none of them is neutral."""
 
 from __future__ import annotations
 
@@ -6,15 +6,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Family = Literal["dense", "sparse", "soft", "other"]
+Family = Literal["dense", "sparse", "soft", "mixture", "other"]
+
+NEUTRAL: frozenset[Family] = frozenset({"mixture", "other"})
+"""Drawn without a colour of their own, and not counted as families."""
 
 _FAMILY: dict[str, Family] = {
     "dense": "dense",
     "token_choice": "sparse",
     "expert_choice": "sparse",
     "soft": "soft",
+    "dense_moe": "mixture",
 }
-NAMES: dict[Family, str] = {"dense": "dense FFN", "sparse": "sparse MoE", "soft": "Soft MoE", "other": "other layer"}
+NAMES: dict[Family, str] = {
+    "dense": "dense FFN",
+    "sparse": "sparse MoE",
+    "soft": "Soft MoE",
+    "mixture": "dense mixture",
+    "other": "other layer",
+}
 """What a family is called in a sentence."""
 
 STEPS = 4

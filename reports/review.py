@@ -109,6 +109,6 @@ def _banners(run: Run, covered: coverage.Coverage) -> tuple[str, ...]:
         untried = sum(result.untried for result in run.results)
         state = "the run is still going" if run.file.status == "running" else "the run was interrupted"
         why = capital(CUT_SHORT.get(run.file.end or "ok", state))
-        out.append(f"{why}: {untried} of {covered.planned} cases have no result yet, and others may lack "
-                   "rounds; harness run --resume goes on with it.")  # fmt: skip
+        left = f"{untried} of {covered.planned} cases have no result yet, and others" if untried else "some cases"
+        out.append(f"{why}: {left} may lack rounds; harness run --resume goes on with it.")
     return tuple(out)

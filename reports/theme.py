@@ -17,18 +17,37 @@ HAIR = "#e3e3dd"
 BAND = "rgb(223, 223, 216)"
 AXIS = "#b4b7b8"
 
-HUE: dict[Family, str] = {"dense": "#0072B2", "sparse": "#D55E00", "soft": "#009E73", "other": "#6d747e"}
+HUE: dict[Family, str] = {
+    "dense": "#0072B2",
+    "sparse": "#D55E00",
+    "soft": "#009E73",
+    "mixture": "#6d747e",
+    "other": "#6d747e",
+}
 """Marks and lines: Okabe and Ito's hues that keep 3:1 on white and on near-black."""
 INK: dict[Family, str] = {
     "dense": "rgb(0, 95, 150)",
     "sparse": "rgb(163, 69, 0)",
     "soft": "rgb(0, 110, 79)",
+    "mixture": MUTE,
     "other": MUTE,
 }
 """Words in a family's colour: the hues themselves fail 4.5:1 as text."""
-SHAPE: dict[Family, str] = {"dense": "circle", "sparse": "square", "soft": "diamond", "other": "cross"}
-DASH: dict[Family, str] = {"dense": "solid", "sparse": "6px,4px", "soft": "0.1px,4.8px", "other": "2px,2px"}
-WIDTH: dict[Family, float] = {"dense": 2.0, "sparse": 2.0, "soft": 2.7, "other": 1.6}
+SHAPE: dict[Family, str] = {
+    "dense": "circle",
+    "sparse": "square",
+    "soft": "diamond",
+    "mixture": "triangle-up",
+    "other": "cross",
+}
+DASH: dict[Family, str] = {
+    "dense": "solid",
+    "sparse": "6px,4px",
+    "soft": "0.1px,4.8px",
+    "mixture": "8px,3px,2px,3px",
+    "other": "2px,2px",
+}
+WIDTH: dict[Family, float] = {"dense": 2.0, "sparse": 2.0, "soft": 2.7, "mixture": 1.6, "other": 1.6}
 _FILLING = ("", "", "-dot", "-cross")
 _OTHERS = ("cross", "cross", "cross-dot", "x")
 """The symbols of the neutral family: Plotly has no crossed cross."""

@@ -71,7 +71,9 @@ def test_every_metric_says_what_it_is() -> None:
         (1.0, 1.0 - 1e-16, 1.0, "1.00×", "[1.00, 1.00]"),
         (1.3, 0.47, 3.6, "1×", "[0.5, 4]"),
         (1.1, 0.067, 15.2, "1×", "[0.07, 15]"),
-        (0.47, 0.0008, 270.0, "0.5×", "[0.0008, 270.0]"),
+        (0.47, 0.0008, 270.0, "0.5×", "[< 0.001, 270]"),
+        (0.7, 8e-11, 6433548269.8, "0.7×", "[< 0.001, > 1000]"),
+        (1.2, 0.02, math.inf, "1×", "[0.02, > 1000]"),
         (0.004, 0.001, 0.9, "0.004×", "[0.001, 0.900]"),
     ],
 )
@@ -88,6 +90,7 @@ def test_slopes_may_be_negative_or_nothing() -> None:
     assert show_number(-0.00001, -0.04, 0.04) == "0.0000"
     assert show_interval(0.5, 0.002, 1.1) == "[0.002, 1.1]"
     assert show_interval(-0.5, -1.1, -0.002) == "[−1.1, −0.002]"
+    assert show_interval(2.0, -5000.0, 300.0) == "[< −1000, 300]"
 
 
 def test_per_cent_is_never_rounded_to_all_or_nothing() -> None:
@@ -98,7 +101,7 @@ def test_per_cent_is_never_rounded_to_all_or_nothing() -> None:
         "99.96 %",
         "100 %",
     ]
-    assert [show_spread(share) for share in (0.0081, 0.12, 1.5)] == ["0.8 %", "12 %", "150 %"]
+    assert [show_spread(share) for share in (0.0081, 0.12, 1.5, 1506.75)] == ["0.8 %", "12 %", "150 %", ">1000 %"]
 
 
 def test_what_is_beyond_all_numbers_is_printed_and_raises_nothing() -> None:

@@ -16,11 +16,14 @@ from harness.declare.costs import cost
 from harness.declare.match import matched
 from reports import ReportError, render
 from reports.context import Context, setting_of
+from reports.data import render_data
+from reports.families import NAMES, family_of
 from reports.page import render_page
 from reports.read import read_run
 from reports.review import Review, review
 from reports.sections.cases import command
 from reports.sections.ratios import against_dense
+from reports.theme import HUE
 from reports.words import plain
 from tests import fake_run
 
@@ -123,6 +126,14 @@ def test_what_is_undecided_is_not_called_level(
     assert re.search(answer, plain(made.answer).replace(" with 8 experts", ""))
 
 
+def test_an_undecided_ratio_is_not_said_as_a_fact(tmp_path: Path) -> None:
+    cases = [fake_run.make_case("tc", "token_choice", experts=8), fake_run.make_case("soft", "soft", experts=8)]
+    made = review_of(tmp_path, cases, lambda case, record: timed(record, NOISY if case.layer == "soft" else CERTAIN))
+    for text in (plain(made.answer), plain(made.ratios.caption)):
+        assert re.search(r"[sS]oft with 8 experts cannot be told apart from tc with 8 experts at .*: \d", text)
+        assert "takes" not in text.split(". ")[0]
+
+
 def test_the_finding_looks_at_every_dense_ffn(tmp_path: Path) -> None:
     """Four layers lose to dense-1, the FFN that most stand against; one beats dense-2, and that is not passed over."""
 
@@ -141,6 +152,14 @@ def test_activations_are_not_compared_with_each_other(tmp_path: Path) -> None:
     (block,) = made.ratios.blocks
     assert [(row.candidate.id, row.reference.id) for row in block.rows] == [(relu[1].id, dense[1].id)]
     assert block.where == "size S, batch 8, forward, reglu"
+
+
+def test_the_answer_names_the_setting_of_its_ratio(tmp_path: Path) -> None:
+    """Most cases, and so the first setting, have relu; what can be compared has gelu."""
+    cases = [fake_run.make_case("top-1", "token_choice", experts=e, top_k=1, activation="relu") for e in (4, 8, 16)]
+    cases += [fake_run.make_case(name, "token_choice", experts=8, top_k=1) for name in ("top-1", "other")]
+    made = review_of(tmp_path, cases)
+    assert plain(made.answer).startswith("At size S, batch 8, forward, gelu: other with 8 experts ")
 
 
 SWEPT: dict[str, tuple[Any, Any]] = {
@@ -442,6 +461,12 @@ def test_one_case(tmp_path: Path) -> None:
     assert made.scaling.missing
 
 
+@pytest.mark.parametrize("axis", ["scope", "causal", "compile", "dtype"])
+def test_an_axis_without_a_panel_may_vary_where_nothing_scales(tmp_path: Path, axis: str) -> None:
+    made = review_of(tmp_path, [fake_run.make_case("soft", "soft", experts=8, **{axis: v}) for v in SWEPT[axis]])
+    assert (made.scaling.missing or "").startswith("No axis with a panel, such as experts or batch, takes two values")
+
+
 def test_no_case(tmp_path: Path) -> None:
     made = review_of(tmp_path, [])
     assert plain(made.answer) == "No case was planned, so there is no answer."
@@ -470,6 +495,17 @@ def test_every_row_has_its_command(quick: Review) -> None:
     )
 
 
+def test_a_compiled_case_shows_what_compiling_takes(tmp_path: Path) -> None:
+    def edit(case: Case, record: dict[str, Any]) -> dict[str, Any]:
+        return record | {"metrics": record["metrics"] | {"compile_ms": {"value": 1234.0}}} if case.compile else record
+
+    eager = fake_run.make_case("soft", "soft", experts=8)
+    made = review_of(tmp_path, [eager, replace(eager, compile=True)], edit)
+    assert [row.compiling.value for row in made.cases.rows] == [None, 1234.0]
+    assert "torch.compile takes 1234 ms, caches cold" in render_page(made)
+    assert json.loads(render_data(made))["cases"]["rows"][1]["compiling"] == {"text": "1234 ms", "value": 1234.0}
+
+
 def test_overrides_stand_in_the_command(tmp_path: Path) -> None:
     suite = fake_run.run_file(fake_run.quick_cases())["suite"] | {"overrides": ["batch=[1, 8]"]}
     made = review_of(tmp_path, fake_run.quick_cases(), suite=suite, command="harness run my/own.toml --device cpu")
@@ -495,6 +531,12 @@ def test_a_run_that_was_cut_short_says_by_what(tmp_path: Path, end: str, words: 
     made = review_of(tmp_path, fake_run.sweep_cases(), cut, status="interrupted", end=end)
     (banner,) = made.banners
     assert banner.startswith(words)
+
+
+def test_a_run_that_was_cut_short_with_every_result_counts_none_that_lack(tmp_path: Path) -> None:
+    made = review_of(tmp_path, fake_run.sweep_cases(), status="interrupted", end="over_budget")
+    (banner,) = made.banners
+    assert banner.startswith("The run's time budget was used up: some cases may lack rounds; ")
 
 
 def test_rounds_under_load_are_counted_in_a_table_of_their_own(tmp_path: Path) -> None:
@@ -538,6 +580,16 @@ def test_the_frontier_of_memory_is_drawn_along_its_axis(tmp_path: Path) -> None:
     page = render_page(made)
     assert "Where memory ran out" in page
     assert '<span class="fr full" title="soft-S-e8-s1-b64-f32-forward: out of memory">64</span>' in page
+
+
+def test_the_closed_form_is_not_held_against_compiled_cases(tmp_path: Path) -> None:
+    some = [fake_run.make_case("soft", "soft", experts=8, batch=batch) for batch in (1, 8)]
+    made = review_of(tmp_path, [*some, *(replace(case, compile=True) for case in some)])
+    assert [pair.subject.id for pair in made.memory.pairs] == [case.id for case in some]
+    alone = review_of(tmp_path / "alone", [replace(case, compile=True) for case in some])
+    assert [(bar.predicted, bar.gap) for bar in alone.memory.bars] == [(None, None)]
+    assert "no peaks that a closed form predicts" in plain(alone.memory.caption)
+    assert render_page(alone)
 
 
 def test_a_run_with_memory_enough_has_no_frontier(tmp_path: Path) -> None:
@@ -675,6 +727,11 @@ def test_many_variants_share_four_fillings(tmp_path: Path) -> None:
     case = fake_run.make_case("v", "token_choice", experts=8)
     made = review_of(tmp_path, [replace(case, variant=f"v{index}") for index in range(9)])
     assert [identity.step for identity in made.identities] == [0, 1, 2, 3, 0, 1, 2, 3, 0]
+
+
+def test_a_dense_mixture_has_words_of_its_own_and_no_colour() -> None:
+    family = family_of("dense_moe")
+    assert (NAMES[family], HUE[family]) == ("dense mixture", HUE[family_of("plug-in")])
 
 
 def test_the_headline_setting_is_the_largest_batch_forward(tmp_path: Path) -> None:

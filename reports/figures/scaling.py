@@ -125,7 +125,9 @@ def _bars(line: Line) -> dict[str, object] | None:
 
 
 def _interval(value: float, low: float | None, high: float | None) -> str:
-    return show_interval(value, low, high)[1:-1] if low is not None and high is not None else show("latency_ms", value)
+    if low is None or high is None:
+        return show("latency_ms", value)
+    return escape(show_interval(value, low, high)[1:-1])
 
 
 def _labels(panel: Panel, low: float, high: float) -> list[dict[str, object]]:

@@ -7,7 +7,7 @@ from reports.compare import Comparison, distance, rivals
 from reports.context import Context, Setting
 from reports.sections.coverage import KINDS, Coverage
 from reports.sections.determinism import Determinism, batch_words, invariant
-from reports.sections.ratios import Ratios, against_dense, leading
+from reports.sections.ratios import WORD, Ratios, against_dense, leading
 from reports.sections.scaling import Scaling
 from reports.words import Sentence, Span, capital, count, join, ratio, sentence, slope
 
@@ -18,12 +18,8 @@ def build(context: Context, coverage: Coverage, ratios: Ratios, scaling: Scaling
     if setting is None or not context.timed:
         return _without_times(context, coverage, determinism)
     if ratios.blocks:
-        return sentence(_place(context, setting), _compared(context, ratios, determinism), ".")
+        return sentence(f"At {ratios.blocks[0].where}: ", _compared(context, ratios, determinism), ".")
     return sentence(_alone(context, setting, scaling), ".")
-
-
-def _place(context: Context, setting: Setting) -> str:
-    return f"At {context.words(setting)}: "
 
 
 def _compared(context: Context, ratios: Ratios, determinism: Determinism) -> Sentence:
@@ -71,8 +67,13 @@ def _beside(others: list[Comparison]) -> str:
 
 
 def _takes(row: Comparison) -> Sentence:
-    return sentence(f"{row.candidate.phrase} takes ", ratio(row.value, row.interval),
-                    f" the time of {row.reference.phrase} at {row.budget}")  # fmt: skip
+    """Return how much of the reference's time the candidate takes, or that its rounds cannot tell."""
+    estimate = ratio(row.value, row.interval)
+    if row.verdict == "undecided":
+        return sentence(
+            f"{row.candidate.phrase} {WORD[row.verdict]} {row.reference.phrase} at {row.budget}: ", estimate
+        )
+    return sentence(f"{row.candidate.phrase} takes ", estimate, f" the time of {row.reference.phrase} at {row.budget}")
 
 
 def _alone(context: Context, setting: Setting, scaling: Scaling) -> Sentence:

@@ -47,6 +47,8 @@ class Row:
     flops: Cell
     rate: Cell
     peak: Cell
+    compiling: Cell
+    """What torch.compile takes; among the notes on the page, for a column would be empty in nearly every report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def build(context: Context) -> Cases:
     return Cases(
         attention=f"! {failed}" if failed else None,
         finding=sentence(f"{whole}, {'every one with its' if len(context.results) > 1 else 'with its'} command."),
-        caption=_caption(context.run),
+        caption=_caption(any(row.compiling.value is not None for row in rows)),
         rows=rows,
         left_out=max(0, len(context.results) - LIMIT),
         filters=_filters(rows),
@@ -122,16 +124,16 @@ def suite_argument(run: Run) -> str:
     return after[0] if after and not after[0].startswith("-") else run.file.suite.name
 
 
-def _compiling(result: Result) -> tuple[str, ...]:
-    """Return what is to say of a compiled case: a column for it would be empty in nearly every report."""
-    milliseconds = result.number("compile_ms")
-    return () if milliseconds is None else (f"torch.compile takes {show('compile_ms', milliseconds)}, caches cold",)
+def _compile_notes(compiling: Cell) -> tuple[str, ...]:
+    return () if compiling.value is None else (f"torch.compile takes {compiling.text}, caches cold",)
 
 
 def _row(context: Context, result: Result) -> Row:
     case = result.case
     interval = result.interval("latency_ms")
     half = (interval.high - interval.low) / 2 / interval.value if interval and interval.value else None
+    milliseconds = result.number("compile_ms")
+    compiling = Cell(show("compile_ms", milliseconds), milliseconds)
     peak, rate = result.number("memory_peak_bytes"), result.number("tokens_per_s")
     width = case.top_k if case.top_k is not None else case.slots
     letter = "k" if case.top_k is not None else "s"
@@ -142,7 +144,7 @@ def _row(context: Context, result: Result) -> Row:
         status=result.status,
         word=KINDS.get(result.status, result.status),
         reason=result.reason,
-        notes=(*result.notes, *_compiling(result)),
+        notes=(*result.notes, *_compile_notes(compiling)),
         filters={
             "variant": case.variant,
             "size": size,
@@ -161,6 +163,7 @@ def _row(context: Context, result: Result) -> Row:
         flops=Cell("–" if result.flops is None else show_scaled(result.flops, ""), result.flops),
         rate=Cell("–" if rate is None else show_scaled(rate, ""), rate),
         peak=Cell("–" if peak is None else show_bytes(peak), peak),
+        compiling=compiling,
     )
 
 
@@ -174,12 +177,13 @@ def _filters(rows: tuple[Row, ...]) -> tuple[Filter, ...]:
     return tuple(out)
 
 
-def _caption(run: Run) -> Sentence:
+def _caption(compiled: bool) -> Sentence:
     return sentence(
         "Median over rounds; ± is half its 95 % interval. FLOPs are"
         " the model’s, 2 a multiply-add, of the case’s pass (of a plug-in,"
-        " those that torch’s counter saw); peak is the allocator’s, above weights and input. The same"
-        " rows as data: ",
+        " those that torch’s counter saw); peak is the allocator’s, above weights and input.",
+        " What torch.compile takes stands under a compiled case’s name." if compiled else "",
+        " The same rows as data: ",
         Span("records.jsonl", "code"),
         ", raw samples: ",
         Span("journal.jsonl", "code"),

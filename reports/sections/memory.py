@@ -139,7 +139,7 @@ def _unit(bars: list[Bar]) -> float:
 
 def _bar(context: Context, result: Result) -> Bar:
     peak = result.number("memory_peak_bytes") or 0.0
-    predicted = result.number("memory_predicted_bytes")
+    predicted = _predicted(result)
     return Bar(
         subject=context.subject(result),
         weights=result.number("memory_weights_bytes") or 0.0,
@@ -151,8 +151,13 @@ def _bar(context: Context, result: Result) -> Bar:
 
 
 def _pair(context: Context, result: Result) -> Pair | None:
-    predicted, measured = result.number("memory_predicted_bytes"), result.number("memory_peak_bytes")
+    predicted, measured = _predicted(result), result.number("memory_peak_bytes")
     return Pair(context.subject(result), predicted, measured) if predicted and measured else None
+
+
+def _predicted(result: Result) -> float | None:
+    """Return the closed form of the peak; None for a compiled case, whose buffers the compiler chooses."""
+    return None if result.case.compile else result.number("memory_predicted_bytes")
 
 
 def _finding(bars: list[Bar], lost: tuple[Lost, ...]) -> Sentence:
@@ -183,14 +188,15 @@ def _caption(bars: list[Bar], pairs: tuple[Pair, ...], where: str) -> Sentence:
         prediction(pairs),
         " A bar is weights, then what is saved for the backward pass, then the rest of the allocator’s peak in one"
         " pass: buffers in flight, gradients where there are any. The input is left out."
-        " MiB are powers of 1024; the last column is the measured peak over its closed form.",
+        " MiB are powers of 1024; the last column is the measured peak over its closed form, which compiled cases do"
+        " not have.",
     )
 
 
 def prediction(pairs: tuple[Pair, ...]) -> str:
     """Return how near the closed form came, over all cases."""
     if not pairs:
-        return "The run has no predicted peaks."
+        return "The run has no peaks that a closed form predicts."
     gaps = [abs(pair.measured / pair.predicted - 1) for pair in pairs]
     near = sum(gap <= CLOSE for gap in gaps)
     whole = "every case" if near == len(gaps) else f"{near} of {count(len(gaps), 'case')}"

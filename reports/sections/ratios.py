@@ -246,19 +246,22 @@ def _finding(block: Block) -> Sentence:
 def _caption(block: Block) -> Sentence:
     equal = _equal(block)
     row = leading(equal) if equal else min(block.rows, key=distance)
-    first = sentence(
-        Span(f"{capital(row.candidate.phrase)} takes ", "strong"),
-        ratio(row.value, row.interval),
-        Span(f" the time of {row.reference.phrase} at {row.budget}, {block.where}.", "strong"),
-    )
     return sentence(
-        first,
+        _estimated(row),
         " Left of the heavy line is faster; the needle is the estimate, the bar its 95 % interval, an arrow points to"
         f" what lies off the scale. The grey band is ±{show_percent(MARGIN)}: same means that the whole interval lies"
         " in it. FLOPs are the candidate’s over the reference’s, called equal within 10 %. Ratios are judged round by"
         " round, intervals are over rounds; the last rows are geometric means over every setting of the run,"
         " with the range that a mean hides.",
     )
+
+
+def _estimated(row: Comparison) -> Sentence:
+    name, estimate = capital(row.candidate.phrase), ratio(row.value, row.interval)
+    at = f"{row.reference.phrase} at {row.budget}, {row.where}"
+    if row.verdict == "undecided":
+        return sentence(Span(f"{name} {WORD[row.verdict]} {at}: ", "strong"), estimate, Span(".", "strong"))
+    return sentence(Span(f"{name} takes ", "strong"), estimate, Span(f" the time of {at}.", "strong"))
 
 
 def _why_nothing(context: Context) -> str:

@@ -108,7 +108,7 @@ def build(context: Context) -> Scaling:
         why = (
             context.why_without("latency", "latency")
             if not context.timed
-            else "No axis of this run takes two values in one variant."
+            else "No axis with a panel, such as experts or batch, takes two values in one variant, all else held fixed."
         )
         return Scaling(finding=sentence("No scaling to show."), missing=why)
     return Scaling(finding=_finding(panels[0]), caption=_caption(panels), panels=panels)
@@ -272,7 +272,7 @@ def _leaders(panel: Panel) -> list[Line]:
     for line in panel.lines:
         if line.slope is not None and line.follows is None:
             first.setdefault(line.family, line)
-    return [first[family] for family in ("soft", "sparse", "dense", "other") if family in first]
+    return [first[family] for family in ("soft", "sparse", "dense", "mixture", "other") if family in first]
 
 
 def _finding(panel: Panel) -> Sentence:
