@@ -37,8 +37,7 @@ class Sample:
 class Watch(Silent):
     """A progress that looks at both processes after each visit.
 
-    Its own looking is not counted, and neither is the record that a case gets after its last visit: the last round
-    finishes every case, the first one none.
+    Its own looking is not counted, and neither is the record that a case gets after its last visit.
     """
 
     def __init__(self) -> None:
@@ -79,7 +78,7 @@ class Growth:
     @property
     def too_much(self) -> bool:
         """Whether it grew by more than it may."""
-        return self.what != RETAINED and self.share > MOST
+        return self.what not in TOLD and self.share > MOST
 
     @property
     def row(self) -> tuple[str, ...]:
@@ -101,13 +100,26 @@ FIGURES: dict[str, tuple[Callable[[Sample], float], Callable[[Iterable[float]], 
     "of that the runner's processor time, ms": (lambda sample: sample.processor_ms, undisturbed),
 }
 """What is read off a sample, and how a window is summed up."""
-RETAINED = "runner's memory, MB"
-"""Grows by design: the runner keeps every visit until its case is done, some kilobytes each. Told, not judged."""
+TOLD = ("runner's memory, MB", "of that the runner's processor time, ms")
+"""Told, not judged: the runner keeps every visit until its case is done, some kilobytes each, and so grows by design;
+the processor time is a part of the engine's, which is judged."""
 
 
-def growth(samples: Sequence[Sample], begin: int) -> list[Growth]:
-    """Return the figures of the window that begins at visit `begin`, and of the last one."""
-    first, last = samples[begin : begin + WINDOW], samples[-WINDOW:]
+def least(repeats: Sequence[Sequence[Growth]]) -> list[Growth]:
+    """Return each figure as the least that it was, over repeats, at either end.
+
+    What others do on the machine can only add to a time, in one repeat or another; what grows does so in all of them.
+    """
+    of_each = [list(figures) for figures in zip(*repeats, strict=True)]
+    return [
+        Growth(figures[0].what, min(one.begin for one in figures), min(one.end for one in figures))
+        for figures in of_each
+    ]
+
+
+def growth(samples: Sequence[Sample], begin: int, end: int) -> list[Growth]:
+    """Return the figures of the windows that begin at the visits `begin` and `end`."""
+    first, last = samples[begin : begin + WINDOW], samples[end : end + WINDOW]
     return [Growth(name, sum_up(map(read, first)), sum_up(map(read, last))) for name, (read, sum_up) in FIGURES.items()]
 
 
