@@ -189,7 +189,10 @@ def _places(value: float, low: float | None, high: float | None) -> int:
         places = -_magnitude(span)
         if low is None or high is None or low <= 0 <= high:  # far inside an interval that holds 0, a value may be 0
             return max(0, min(4, max(places, min(_first(size), places + 2))))
-        return max(0, min(4, places), _first(size))
+        places = max(0, min(4, places), _first(size))
+        while places < 3 and not low <= 1 <= high and 1 in (round(end, places) for end in (value, low, high)):
+            places += 1  # 1 says `the same`: what an interval leaves out, none of its numbers may read as
+        return places
     return 2 if 0.1 <= size < 10 or size == 0 else max(0, min(4, 1 - _magnitude(size)))
 
 

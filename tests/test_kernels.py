@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from harness.layers import build
-from harness.layers.kernels import LOOP_REMARK, grouped_remark, has_grouped_kernel
+from harness.layers.kernels import CPU_REMARK, LOOP_REMARK, grouped_remark, has_grouped_kernel
 from tests.cases import token_choice
 
 CUDA = torch.device("cuda", 0)
@@ -43,11 +43,12 @@ def test_the_kernel_takes_bfloat16_on_hopper_and_b200(
 def test_a_cpu_is_asked_for_no_capability(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: pytest.fail("asked"))
     assert not has_grouped_kernel(torch.bfloat16, torch.device("cpu"))
-    assert grouped_remark(torch.float32, torch.device("cpu")) is None
+    assert grouped_remark(torch.float32, torch.device("cpu")) == CPU_REMARK
 
 
 def test_a_layer_remarks_what_stands_in_for_its_kernel() -> None:
     assert "waits for the device" in build(token_choice(dtype="float64")).remarks[0]
-    assert build(token_choice()).remarks == []
+    assert build(token_choice()).remarks == [CPU_REMARK]
+    assert build(token_choice(), device="meta").remarks == []
     assert build(token_choice(backend="loop")).remarks == [LOOP_REMARK]
     assert build(token_choice(dtype="float64", capacity_factor=1.0)).remarks == []  # batched products, no grouped ones

@@ -18,14 +18,20 @@ def has_grouped_kernel(dtype: torch.dtype, device: torch.device) -> bool:
     return torch.cuda.get_device_capability(device)[0] in GROUPED_MAJORS
 
 
+CPU_REMARK = "grouped products are a loop over the experts here: no CPU has a kernel for them"
+"""What is said of `grouped` on a CPU, whichever loop it takes: torch's inside grouped_mm, or ours."""
+
+
 def grouped_remark(dtype: torch.dtype, device: torch.device) -> str | None:
-    """Return in a sentence what stands in for a grouped kernel on a GPU that has none for `dtype`; None on others.
+    """Return in a sentence what stands in for a grouped kernel where `device` has none for `dtype`; None where it has.
 
     float64, which grouped_mm does not take on any device, is a loop of our own.
     """
     name = str(dtype).removeprefix("torch.")
     if dtype == torch.float64:
         return "grouped_mm takes no float64: a loop over the experts stands in, which waits for the device"
+    if device.type == "cpu":
+        return CPU_REMARK
     if device.type != "cuda" or has_grouped_kernel(dtype, device):
         return None
     major, minor = torch.cuda.get_device_capability(device)

@@ -111,7 +111,7 @@ def _against_reference(subject: Subject, y: Tensor, seen: Sequence[dict[str, Ten
         if fault:
             return Outcome(incorrect=fault)
         flipped += differing
-    notes = [f"{flipped} choices differ from float64's, each between scores equal to rounding"] if flipped else []
+    notes = [_flips(flipped)] if flipped else []
     in_row, in_all = errors(y, expected, eps)
     row_limit, all_limit = allowed(case)
     if in_row > row_limit or in_all > all_limit:
@@ -120,6 +120,12 @@ def _against_reference(subject: Subject, y: Tensor, seen: Sequence[dict[str, Ten
             f"(allowed {row_limit:.3g}) and {in_all:.3g} eps in all (allowed {all_limit:.3g})"
         )
     return Outcome(notes=notes)
+
+
+def _flips(flipped: int) -> str:
+    if flipped == 1:
+        return "1 choice differs from float64's, between scores equal to rounding"
+    return f"{flipped} choices differ from float64's, each between scores equal to rounding"
 
 
 def _routing_fault(

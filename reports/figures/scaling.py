@@ -16,7 +16,7 @@ from reports.words import capital, join, plain
 
 HEIGHT = 272
 TOP, BOTTOM, LEFT = 10, 46, 40
-LONGEST = 15
+LONGEST = 20
 """Characters of a name that a label keeps."""
 HOVER = ("<b>%{fullData.name}</b><br>%{x} UNIT<br>%{y:.4g} ms [%{customdata[0]}]<br>n = %{customdata[1]}"
          "<br>%{customdata[2]}<extra></extra>")  # fmt: skip
