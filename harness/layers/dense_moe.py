@@ -61,7 +61,7 @@ class DenseMoe(Layer):
         with self.phase("router"):
             logits = tokens @ self.router  # [T, E]
             gates = routing.softmax(logits, -1).to(x.dtype)  # [T, E]
-            if self.observer is not None:
+            if self.watched:
                 self.tap("logits", logits)
                 self.tap("load", torch.full((self.experts,), len(tokens), device=x.device))
         mix = self._looped if self.backend == "reference" else self._fused

@@ -50,7 +50,7 @@ class ExpertChoice(Layer):
         with self.phase("router"):
             logits = tokens @ self.router  # [T, E]
             gates, choice = self._choose(logits, groups)  # [G, E, C]
-            if self.observer is not None:
+            if self.watched:
                 self.tap("load", torch.full((self.experts,), choice[:, 0].numel(), device=x.device))
         mix = self._looped if self.backend == "reference" else self._batched
         return mix(tokens, gates, choice).view_as(x)

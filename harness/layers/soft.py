@@ -89,7 +89,7 @@ class Soft(Layer):
 
         In half precision the softmax is taken in float32 and rounded once, inside the operator.
         """
-        if self.observer is not None:
+        if self.watched:
             self.tap("load", torch.full((self.experts,), len(x) * self.slots, device=x.device))
         if self.phi is None or self.scale is None:
             return None, None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,12 @@ class Adapter(Layer):
         assert case.top_k is not None
         self.experts, self.top_k = case.experts, case.top_k
         self.counted = ADAPTERS[backend].counted
+
+    def train(self, mode: bool = True) -> Self:
+        """Leave the block in evaluation mode, where it keeps no losses and draws no noise; gradients flow as ever."""
+        super().train(mode)
+        self.block.eval()
+        return self
 
     @abstractmethod
     def ours(self) -> dict[str, tuple[Tensor, ...]]:
@@ -71,7 +77,7 @@ class Adapter(Layer):
         if self.observer is None:
             y: Tensor = self.block(x)
         else:
-            with self._watched(self.observer, *self.marked()):
+            with self._marking(self.observer, *self.marked()):
                 y = self.block(x)
         return y
 
@@ -82,12 +88,16 @@ class Adapter(Layer):
         self.tap("choice", choice)
         self.tap("load", torch.nn.functional.one_hot(choice, self.experts).sum((0, 1)))
 
+    def _look(self, out: Any) -> None:
+        if self.watched:
+            self.show(*self.decided(out))
+
     @contextmanager
-    def _watched(self, observer: Observer, router: nn.Module, experts: nn.Module) -> Iterator[None]:
+    def _marking(self, observer: Observer, router: nn.Module, experts: nn.Module) -> Iterator[None]:
         handles = [
             router.register_forward_pre_hook(lambda *_: observer.enter("router")),
             router.register_forward_hook(lambda *_: observer.leave("router")),
-            router.register_forward_hook(lambda *call: self.show(*self.decided(call[-1]))),
+            router.register_forward_hook(lambda *call: self._look(call[-1])),
             experts.register_forward_pre_hook(lambda *_: observer.enter("experts")),
             experts.register_forward_hook(lambda *_: observer.leave("experts")),
         ]

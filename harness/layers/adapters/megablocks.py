@@ -24,7 +24,7 @@ from harness.layers.experts import ACTIVATIONS
 
 
 class MegaBlocks(Adapter):
-    """`dMoE` in evaluation mode, in which it keeps no load-balance loss from call to call; gradients flow as ever."""
+    """`dMoE`, which in training mode would keep a load-balance loss from every call."""
 
     def __init__(self, case: Case, backend: str, device: str = "cpu") -> None:
         super().__init__(case, backend)
@@ -44,7 +44,7 @@ class MegaBlocks(Adapter):
                 bf16=case.dtype == "bfloat16",
                 device=torch.device(device),
             )
-        ).eval()
+        )
 
     def ours(self) -> dict[str, tuple[Tensor, ...]]:
         """Return router and experts, each [E F, D] seen as E matrices."""

@@ -17,6 +17,7 @@ from harness.case import Case
 from harness.layers import routing
 from harness.layers.adapters.base import Adapter
 from harness.layers.experts import ACTIVATIONS
+from harness.layers.gates import GATES
 from harness.layers.interface import torch_dtype
 
 
@@ -50,13 +51,12 @@ class ScatterMoe(Adapter):
         """Return [B, m, D] for `x` [B, m, D]."""
         tokens = x.flatten(0, -2)  # [T, D]
         with self.phase("router"):
+            gate = GATES[self.case.gate or "renormalised"]
             logits = tokens @ self.router  # [T, E]
-            scores = routing.softmax(logits, -1)
+            scores = gate.rank(logits)  # [T, E]
             choice = routing.top_k(scores, self.top_k)  # [T, K]
-            gates = scores.gather(-1, choice)
-            if self.case.gate != "softmax":
-                gates = gates / gates.sum(-1, keepdim=True)
-            if self.observer is not None:
+            gates = gate.weigh(scores.gather(-1, choice))  # [T, K]
+            if self.watched:
                 self.show(logits, choice)
         with self.phase("experts"):
             y: Tensor = self.block(tokens, gates.to(x.dtype), choice)

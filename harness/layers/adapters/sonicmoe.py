@@ -49,7 +49,7 @@ class SonicMoe(Adapter):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return [B, m, D] for `x` [B, m, D]."""
-        if self.observer is not None:  # its router is fused: what it chooses is worked out again, from the same logits
+        if self.watched:  # its router is fused: what it chooses is worked out again, from the same logits
             logits = F.linear(x.flatten(0, -2), self.block.router.weight)
             self.show(logits, logits.topk(self.top_k, dim=-1).indices)
         y: Tensor = self.block(x, kernel_backend_moe=KernelBackendMoE.sonicmoe, is_inference_mode=not self.case.trains)[
