@@ -206,10 +206,16 @@ def test_a_resumed_run_keeps_its_threads(tmp_path: Path) -> None:
     ends(2, done, "OMP_NUM_THREADS differs from when the run began")
 
 
+def _numbers(count: int) -> str:
+    return ",".join(map(str, range(1, count + 1)))
+
+
 def test_a_budget_ends_a_run_with_a_report_and_no_fault(tmp_path: Path) -> None:
     long = suite(tmp_path, TINY.replace("seconds_per_visit = 0.001", "seconds_per_visit = 1.0"))
-    many = ",".join(map(str, range(1, 33)))  # of a second each: far more than the budget, whatever the machine
-    done = harness("run", long, "-o", tmp_path / "run", "--set", f"batch={many}", "--budget", "12s")
+    # A visit has 200 blocks at most, and a block a millisecond at least: only calls of some milliseconds fill a second.
+    # 64 visits of more than half a second are far more than the budget, whatever the machine.
+    large = [f"--set={axis}" for axis in ("d_model=256", "d_ff=1024", "tokens=512", f"batch={_numbers(32)}")]
+    done = harness("run", long, "-o", tmp_path / "run", *large, "--budget", "12s")
     assert done.returncode == 0, done.stderr
     assert "the run's time budget was used up; go on with: harness run --resume" in done.stderr
     assert Path(done.stdout.strip()).exists()
