@@ -38,12 +38,25 @@ def _determinism(axis: str, varied: str) -> list[Metric]:
             True,
         ),
         Metric(f"det_{axis}_cause", "", None, f"Why rows differ when {varied} changes.", True),
+        Metric(f"det_{axis}_detail", "", None, f"Where rows begin to differ when {varied} changes.", True),
+        Metric(f"det_{axis}_proof", "", None, f"What confirmed the cause when {varied} changes.", True),
+        Metric(
+            f"det_{axis}_bound",
+            "",
+            "lower",
+            f"95 % upper bound of the share of rows that differ when {varied} changes, where none did.",
+            True,
+        ),
     ]
 
+
+_PHASES = ("router", "dispatch", "experts", "combine", "other")
 
 _ALL = [
     Metric("latency_ms", "ms", "lower", "Time of one pass: cold cache on CUDA, as it comes on CPU."),
     Metric("latency_hot_ms", "ms", "lower", "Time of one pass back to back, caches warm (CUDA)."),
+    Metric("latency_graph_ms", "ms", "lower", "Time of one pass replayed from a CUDA graph, caches warm (CUDA)."),
+    Metric("graph_capturable", "", None, "Whether the pass can be captured in a CUDA graph: yes or no (CUDA).", True),
     Metric("host_ms", "ms", "lower", "Time the host spends to launch one pass."),
     Metric("compile_ms", "ms", "lower", "Time that torch.compile takes before the first result, caches cold."),
     Metric("tokens_per_s", "tokens/s", "higher", "Tokens through the layer per second."),
@@ -53,6 +66,7 @@ _ALL = [
     Metric("flops_routed", "FLOP", "lower", "Model FLOPs less those of dropped assignments.", True),
     Metric("flops_executed", "FLOP", "lower", "All matmul rows that are run, padding included.", True),
     Metric("flops_counted", "FLOP", "lower", "Matmul FLOPs that torch's counter saw.", True),
+    Metric("padding_efficiency", "", "higher", "Routed FLOPs over executed FLOPs.", True),
     Metric("tflops", "TFLOP/s", "higher", "Executed FLOPs per second."),
     Metric("mfu", "", "higher", "Model FLOPs per second over the measured matmul ceiling."),
     Metric("hfu", "", "higher", "Executed FLOPs per second over the measured matmul ceiling."),
@@ -61,25 +75,47 @@ _ALL = [
     Metric("memory_saved_bytes", "B", "lower", "Bytes saved for backward, weights and input left out.", True),
     Metric("memory_peak_bytes", "B", "lower", "Allocator peak of one pass above weights and input.", True),
     Metric("memory_predicted_bytes", "B", None, "The closed form of the peak of one pass.", True),
+    Metric("memory_inputs_bytes", "B", "lower", "Bytes of the input and of the gradient that comes from above.", True),
+    Metric("memory_gradients_bytes", "B", "lower", "Bytes of weights' and input's gradients at the peak.", True),
+    Metric("memory_optimizer_bytes", "B", "lower", "Bytes that the optimizer keeps between steps.", True),
+    Metric("memory_temporaries_bytes", "B", "lower", "Bytes at the peak that no other role explains.", True),
+    Metric("memory_workspace_bytes", "B", "lower", "Allocator's peak less that of all tensors that torch shows.", True),
+    Metric("memory_worst_bytes", "B", "lower", "Allocator peak over routings: uneven ones, all to one expert.", True),
     Metric("memory_reserved_bytes", "B", "lower", "Bytes that the caching allocator holds (CUDA)."),
     Metric("load_cv", "", "lower", "Standard deviation of expert load over its mean.", True),
     Metric("load_max_over_mean", "", "lower", "Load of the busiest expert over the mean.", True),
     Metric("drop_rate", "", "lower", "Share of assignments dropped by capacity.", True),
+    Metric("fully_dropped", "", "lower", "Share of tokens of which every assignment was dropped.", True),
     Metric("distinct_experts", "", None, "Experts that receive at least one token.", True),
     Metric("router_entropy", "nat", None, "Mean entropy of the router's distribution.", True),
+    Metric("router_margin", "", None, "Median of the last chosen logit less the first one not chosen.", True),
+    *(Metric(f"{name}_null", unit, None, f"{text} of a balanced random router, expected.", True)
+      for name, unit, text in (("load_cv", "", "load_cv"), ("load_max_over_mean", "", "load_max_over_mean"),
+                               ("drop_rate", "", "drop_rate"), ("distinct_experts", "", "distinct_experts"))),
     Metric("balance_switch", "", "lower", "Switch's loss over all K choices, without coefficient; 1 is balance.", True),
     Metric("balance_importance", "", "lower", "Squared variation of the experts' probabilities; 0 is balance.", True),
     Metric("balance_load", "", "lower", "V-MoE's load loss, which needs noise in training; 0 is balance.", True),
     Metric("router_z", "", "lower", "Mean squared log-sum-exp of the router's logits (ST-MoE's z-loss).", True),
     Metric("energy_j_per_mtoken", "J/Mtoken", "lower", "Energy per million tokens."),
-    *(Metric(f"phase_{p}_share", "", None, f"Share of the forward time spent in {p}.")
-      for p in ("router", "dispatch", "experts", "combine", "other")),
+    Metric("energy_net_j_per_mtoken", "J/Mtoken", "lower", "Energy per million tokens, less the idle device's."),
+    Metric("power_w", "W", None, "Mean power while the layer runs back to back."),
+    Metric("power_idle_w", "W", None, "Power of the device at rest, just before."),
+    *(Metric(f"phase_{p}_share", "", None, f"Share of the forward time spent in {p}.") for p in _PHASES),
+    *(Metric(f"phase_{p}_backward_share", "", None, f"Share of the backward time spent in {p}.") for p in _PHASES),
+    Metric("phase_overhead", "", None, "Time of the profiled pass over that of the same pass unprofiled."),
+    *(Metric(f"phase_{p}_roofline", "", "higher", f"Roofline time over measured time of {p}, forward.")
+      for p in _PHASES if p != "other"),
     *_determinism("run", "nothing"),
     *_determinism("batch_size", "the number of sequences beside it"),
     *_determinism("position", "its place in the batch"),
     *_determinism("composition", "what stands beside it"),
     *_determinism("padding", "the padding beside it"),
+    *_determinism("drops", "the capacity, companions held,"),
+    *_determinism("environment", "the number of threads, or the mode of kernels,"),
     *_determinism("causal", "a later token"),
+    Metric("flip_rate", "", "lower", "Share of tokens whose set of experts changes with the batch size.", True),
+    Metric("flip_rate_predicted", "", None, "Share of tokens whose margin is below twice the logits' change.", True),
+    Metric("order_flip_rate", "", "lower", "Share of tokens whose experts stay and change places.", True),
 ]  # fmt: skip
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}

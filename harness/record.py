@@ -131,6 +131,8 @@ class OkRecord(_Line):
     end: Literal["ok"] = "ok"
     reason: None = None
     metrics: dict[str, Value]
+    series: dict[str, list[float]] = {}
+    """Numbers beside the metrics, by name, such as `expert_load`: those of visits that are made once."""
 
     @model_validator(mode="after")
     def _known_metrics(self) -> OkRecord:

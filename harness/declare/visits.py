@@ -15,7 +15,7 @@ from harness.declare.scopes import has_positions
 
 CHECK = "check"
 """The visit that comes first for every case: its output against the float64 reference."""
-PROBES = ("flops", "memory", "determinism", "routing", "phases", "compile")
+PROBES = ("flops", "memory", "determinism", "routing", "phases", "compile", "energy")
 """Probes that a case is visited for once, in this order; `latency` comes in rounds after them. `compile` is for
 compiled cases alone."""
 COMPILE_SECONDS = 240.0

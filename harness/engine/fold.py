@@ -82,7 +82,9 @@ def fold(
     in_order = {name: metrics[name] for name in METRICS if name in metrics}
     marked = _marked(lines)
     notes += [f"{count} of {where.rounds} rounds were taken {MARKS[mark]}" for mark, count in marked.items()]
-    return OkRecord(**_identity(planned.case), backend=_backend(lines), notes=notes, marks=marked, metrics=in_order)
+    series = {name: numbers for line in lines if line.round is None for name, numbers in line.series.items()}
+    who = _identity(planned.case)
+    return OkRecord(**who, backend=_backend(lines), notes=notes, marks=marked, metrics=in_order, series=series)
 
 
 def fold_all(cases: Iterable[PlannedCase], lines: Iterable[Line], where: Circumstances) -> list[AnyRecord]:

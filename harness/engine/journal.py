@@ -51,6 +51,8 @@ class Line(BaseModel):
     """By metric name: a number or word, or raw samples in order."""
     n: dict[str, int] = {}
     """By metric name: what the value stands on, where it is no list of samples."""
+    series: dict[str, list[float]] = {}
+    """Numbers kept beside the metrics, by name."""
     notes: list[str] = []
     backend: str | None = None
     started: str

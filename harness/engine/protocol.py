@@ -68,6 +68,8 @@ class Result:
     """The traceback, where there is one."""
     values: dict[str, float | int | str | list[float]] = field(default_factory=dict)
     n: dict[str, int] = field(default_factory=dict)
+    series: dict[str, list[float]] = field(default_factory=dict)
+    """As `harness.probes.Outcome` has it."""
     notes: list[str] = field(default_factory=list)
     backend: str | None = None
     """The implementation that ran."""

@@ -142,6 +142,7 @@ class Worker:
             reason=outcome.incorrect,
             values=values if outcome.incorrect is None else {},
             n=outcome.n,
+            series=outcome.series if outcome.incorrect is None else {},
             notes=[*subject.layer.remarks, *outcome.notes, *notes],
             backend=subject.layer.backend,
             build=round(built - start, 6),

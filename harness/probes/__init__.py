@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from harness.probes import check, compilation, determinism, flops, latency, memory, phases, routing
+from harness.probes import check, compilation, determinism, energy, flops, latency, memory, phases, routing
 from harness.probes.outcome import Outcome, Probe, Settings
 from harness.probes.subject import Subject, make_subject
 
@@ -21,6 +21,7 @@ PROBES: dict[str, Probe] = {
         "routing": routing,
         "phases": phases,
         "compile": compilation,
+        "energy": energy,
         "latency": latency,
     }.items()
 }

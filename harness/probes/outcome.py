@@ -32,6 +32,8 @@ class Outcome:
     """Sentences for the report."""
     n: dict[str, int] = field(default_factory=dict)
     """By metric name: rows or repetitions that the value stands on, where it is no list of samples."""
+    series: dict[str, list[float]] = field(default_factory=dict)
+    """Numbers kept beside the metrics, by name, such as the load of each expert; the record holds them as they are."""
     incorrect: str | None = None
     """Why the case is wrong, where the probe found that; it then has no numbers."""
 
