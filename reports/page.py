@@ -48,8 +48,12 @@ GAP = 0.6
 """Free marks' widths between two variants on the strip of cases."""
 
 
-def render_page(review: Review) -> str:
-    """Return the page; the same Review always gives the same bytes."""
+def render_page(review: Review, raw: str | None = None) -> str:
+    """Return the page; the same Review always gives the same bytes.
+
+    `raw` is the way from the page's folder to the run's, with which the page links to records and samples; None: it
+    names them only.
+    """
     panels = scaling_figure.figures(review)
     drawn = [*panels, *memory_figure.figures(review)]
     scripts = {"plotly": plotly_js(), "boot": asset("boot.js"), "script": asset("page.js")}
@@ -58,6 +62,7 @@ def render_page(review: Review) -> str:
         .get_template("page.html.j2")
         .render(
             review=review,
+            raw=raw,
             figures=drawn,
             panel_ids={figure.id for figure in panels},
             columns=scaling_figure.columns(review),
