@@ -95,6 +95,9 @@ class Measure(Strict):
     """Seed of weights, inputs and the order of visits."""
 
 
+Expectation = Literal["flat", "rises", "falls", "equal", "at_most", "at_least", "exponent", "faster_than", "correlates"]
+
+
 class Claim(Strict):
     """What is expected, as data, with its source."""
 
@@ -109,11 +112,19 @@ class Claim(Strict):
     where: str | None = None
     """Expression that picks the cases it is about."""
     along: str | None = None
-    """The axis that it is about; every other axis is held."""
-    expect: str | None = None
+    """The axis that it is about; every other axis is held, but for those of `moving`."""
+    moving: list[str] = Field(default=[])
+    """Axes that move together with `along`, such as slots where experts times slots are held."""
+    expect: Expectation | None = None
     """What the metric should do: flat, rises, falls, equal, at_most, at_least, exponent, faster_than, correlates."""
-    within: float | None = Field(default=None, ge=0)
-    """Tolerance, as a share."""
+    against: str | None = None
+    """Expression that picks the cases it is compared with, at the same setting; for equal and faster_than."""
+    to: str | None = None
+    """The other metric; for correlates."""
+    value: float | None = None
+    """The number of at_most, at_least and exponent; the least rank correlation of correlates."""
+    within: float = Field(default=0.0, ge=0, le=10)
+    """Tolerance: as a share, or for an exponent as it is."""
 
 
 @dataclass(slots=True)
