@@ -18,6 +18,7 @@ from harness.declare.frontier import Frontier
 from harness.declare.planned import PlannedCase
 from harness.devices.ceilings import Ceilings
 from harness.engine.journal import Line
+from harness.judge.series import flags
 from harness.judge.stats import median_interval
 from harness.metrics import METRICS, show_bytes
 from harness.record import CUT_SHORT, ENDS, MARKS, End, FailedRecord, FailedStatus, Mark, OkRecord, Value, reason_of
@@ -82,6 +83,7 @@ def fold(
     in_order = {name: metrics[name] for name in METRICS if name in metrics}
     marked = _marked(lines)
     notes += [f"{count} of {where.rounds} rounds were taken {MARKS[mark]}" for mark, count in marked.items()]
+    notes += flags(_samples_in_time(lines))
     series = {name: numbers for line in lines if line.round is None for name, numbers in line.series.items()}
     who = _identity(planned.case)
     return OkRecord(**who, backend=_backend(lines), notes=notes, marks=marked, metrics=in_order, series=series)
@@ -233,6 +235,12 @@ def _marked(lines: Sequence[Line]) -> dict[Mark, int]:
     """Return how many rounds bear each mark, in the order of MARKS."""
     counts = Counter(mark for line in lines if line.round is not None for mark in line.marks)
     return {mark: counts[mark] for mark in MARKS if counts[mark]}
+
+
+def _samples_in_time(lines: Sequence[Line]) -> list[list[float]]:
+    """Return the latency samples of each round, in the order in which the rounds were made."""
+    found = [line.values.get("latency_ms") for line in lines if line.round is not None]
+    return [samples for samples in found if isinstance(samples, list)]
 
 
 def _notes(lines: Sequence[Line]) -> list[str]:
