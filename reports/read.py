@@ -42,6 +42,24 @@ class VariantInfo(_Lenient):
     match: Match | None = None
 
 
+class ClaimInfo(_Lenient):
+    """A claim as the suite states it; the keys are those of `harness.declare.format.Claim`."""
+
+    id: str
+    text: str
+    source: str | None = None
+    group: str | None = None
+    metric: str | None = None
+    where: str | None = None
+    along: str | None = None
+    moving: list[str] = []
+    expect: str | None = None
+    against: str | None = None
+    to: str | None = None
+    value: float | None = None
+    within: float = 0.0
+
+
 class SuiteInfo(_Lenient):
     """The suite as `run.json` keeps it."""
 
@@ -57,6 +75,7 @@ class SuiteInfo(_Lenient):
     measure: dict[str, Any] = {}
     headline: list[str] = []
     """What the first screen is about: see `reports.sections.cards`."""
+    claims: list[ClaimInfo] = []
 
 
 class Planned(_Lenient):

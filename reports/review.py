@@ -13,6 +13,7 @@ from reports.sections import (
     answer,
     cards,
     cases,
+    claims,
     coverage,
     determinism,
     glossary,
@@ -50,6 +51,7 @@ class Review:
     identities: tuple[Identity, ...]
     harness: str
     run: str
+    claims: claims.Claims
     ratios: ratios.Ratios
     scaling: scaling.Scaling
     phases: phases.Phases
@@ -64,8 +66,10 @@ class Review:
     @property
     def sections(self) -> tuple[Section, ...]:
         """The sections in the page's order."""
-        return (self.ratios, self.scaling, self.phases, self.memory, self.determinism, self.routing, self.noise,
-                self.cases, self.provenance, self.glossary)  # fmt: skip
+        return (
+            self.claims, self.ratios, self.scaling, self.phases, self.memory, self.determinism, self.routing,
+            self.noise, self.cases, self.provenance, self.glossary,
+        )  # fmt: skip
 
 
 def review(run: Run) -> Review:
@@ -90,6 +94,7 @@ def review(run: Run) -> Review:
         identities=tuple(context.identity.values()),
         harness=run.file.harness.version,
         run=run.name,
+        claims=claims.build(context),
         ratios=compared,
         scaling=scaled,
         phases=phases.build(context),

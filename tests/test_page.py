@@ -93,7 +93,7 @@ def test_headings_are_in_order(source: str) -> None:
     headings = Page(source).headings
     assert headings.count("h1") == 1
     assert headings[0] == "h1"
-    assert headings.count("h2") == 10
+    assert headings.count("h2") == source.count("<section id=") > 5
 
 
 def test_means_have_a_heading_of_their_own(source: str) -> None:
@@ -180,7 +180,7 @@ def test_whatever_is_missing_the_page_stands(tmp_path: Path, edit: fake_run.Edit
     page = Page(render_page(made))
     text = " ".join("".join(page.text).split())
     assert plain(made.answer) in text
-    assert page.headings.count("h2") == 10
+    assert page.headings.count("h2") == len(made.sections)
     for section in made.sections:
         assert section.missing is None or section.missing in text
 

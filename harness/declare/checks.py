@@ -230,7 +230,7 @@ NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "rises": (("metric",), ("along",)),
     "falls": (("metric",), ("along",)),
     "exponent": (("metric",), ("along",), ("value",)),
-    "equal": (("metric",), ("against", "value")),
+    "equal": (("metric",), ("against", "value", "to")),
     "at_most": (("metric",), ("value",)),
     "at_least": (("metric",), ("value",)),
     "faster_than": (("metric",), ("against",)),

@@ -107,6 +107,8 @@ class Claim(Strict):
     """The claim as a sentence."""
     source: str | None = None
     """Where it is claimed."""
+    group: str | None = None
+    """What it is about, such as cost or memory: claims of one group stand together."""
     metric: str | None = None
     """The metric that decides it."""
     where: str | None = None
@@ -120,7 +122,7 @@ class Claim(Strict):
     against: str | None = None
     """Expression that picks the cases it is compared with, at the same setting; for equal and faster_than."""
     to: str | None = None
-    """The other metric; for correlates."""
+    """The other metric of the same case; for correlates and equal."""
     value: float | None = None
     """The number of at_most, at_least and exponent; the least rank correlation of correlates."""
     within: float = Field(default=0.0, ge=0, le=10)

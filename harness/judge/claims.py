@@ -1,9 +1,9 @@
 """Claims: an expectation is a range, and a claim holds where the whole interval of its estimate lies in it.
 
-`flat` within 10 % holds where the change over the swept axis is shown to lie between 1 / 1.1 and 1.1; it is refuted where
-all of the interval lies outside, and undecided in between. A number without noise has an interval of one point, so that it
-always decides. Times of several groups of cases (the same axis at other settings) are pooled: one mean a round. Numbers
-without noise are not: one group outside refutes.
+`flat` within 10 % holds where the change over the swept axis is shown to lie between 1 / 1.1 and 1.1; it is refuted
+where all of the interval lies outside, and undecided in between. A number without noise has an interval of one point,
+so that it always decides. Times of several groups of cases (the same axis at other settings) are pooled: one mean a
+round. Numbers without noise are not: one group outside refutes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from harness.judge.stats import Interval, interval_of_logs, paired_ratio
+from harness.judge.stats import Interval, mean_interval, paired_ratio
 
 Verdict = Literal["confirmed", "refuted", "undecided"]
 Rounds = Sequence[float | None]
@@ -89,7 +89,7 @@ def exponent_along(xs: Sequence[float], groups: Sequence[Sequence[Rounds]]) -> I
     common = min((len(fit) for fit in fits), default=0)
     if common < 2:
         return None
-    return interval_of_logs(np.mean([fit[:common] for fit in fits], axis=0))
+    return mean_interval(np.mean([fit[:common] for fit in fits], axis=0))
 
 
 def _slopes(logs: np.typing.NDArray[np.float64], group: Sequence[Rounds]) -> np.typing.NDArray[np.float64]:
@@ -113,7 +113,7 @@ def ratio_between(pairs: Sequence[tuple[Rounds, Rounds]]) -> Interval | None:
         return paired_ratio(*pairs[0])
     if len(rows) < 2:
         return None
-    pooled = interval_of_logs(np.mean(np.array(rows, dtype=np.float64), axis=1))
+    pooled = mean_interval(np.mean(np.array(rows, dtype=np.float64), axis=1))
     return None if pooled is None else pooled.map(math.exp)
 
 

@@ -100,6 +100,11 @@ def loglog_slope(xs: Sequence[float], rounds: Sequence[Sequence[float | None]]) 
     return _interval(np.asarray(slopes), trimmed_mean)
 
 
+def mean_interval(rounds: Sequence[float]) -> Interval | None:
+    """Return the trimmed mean of one value a round with its interval; None with fewer than two."""
+    return _interval(np.asarray(rounds, dtype=np.float64), trimmed_mean)
+
+
 def geometric_mean(ratios: Sequence[float]) -> float:
     """Return the geometric mean: for ratios only."""
     return float(stats.gmean(np.array(ratios, dtype=np.float64)))
