@@ -1,0 +1,54 @@
+"""A layer that is slower by a known share: a plug-in for `harness.engine.selfcheck`, and for anybody's own doubts.
+
+    layer = "harness.engine.slowed:by_5"
+
+It waits busily after its work, for a share of the time that this very call took; so a call that the machine disturbs is
+slower by the same share, and the true ratio of two such layers is known without measuring either.
+"""
+
+from __future__ import annotations
+
+import time
+
+from torch import Tensor, nn
+
+from harness.case import Case
+
+
+class Slowed(nn.Module):
+    """A dense FFN, [B, m, D] to [B, m, D], that takes 1 + `share` times as long. On a CPU: the clock is the host's."""
+
+    def __init__(self, case: Case, share: float) -> None:
+        super().__init__()
+        self.ffn = nn.Sequential(nn.Linear(case.d_model, case.d_ff), nn.GELU(), nn.Linear(case.d_ff, case.d_model))
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the FFN of `x`, later than it could be."""
+        start = time.perf_counter()
+        y: Tensor = self.ffn(x)
+        done = time.perf_counter()
+        end = done + self.share * (done - start)
+        while time.perf_counter() < end:
+            pass
+        return y
+
+
+def by_0(case: Case) -> nn.Module:
+    """Return the FFN as it is, on the same way."""
+    return Slowed(case, 0.0)
+
+
+def by_2(case: Case) -> nn.Module:
+    """Return it 2 % slower."""
+    return Slowed(case, 0.02)
+
+
+def by_5(case: Case) -> nn.Module:
+    """Return it 5 % slower."""
+    return Slowed(case, 0.05)
+
+
+def by_10(case: Case) -> nn.Module:
+    """Return it 10 % slower."""
+    return Slowed(case, 0.10)
