@@ -15,13 +15,15 @@ from harness.engine.selfcheck import QUICK, SLOWED, Size, suite
 from harness.engine.slowed import Slowed
 from harness.judge.selfcheck import (
     POWER_80,
+    Floor,
     Pair,
     estimate_spread,
     false_positives,
     found_slow_downs,
+    pooled_change,
     promised_power,
     smallest_change,
-    smallest_change_of,
+    smallest_changes,
     sweeps_with_a_win,
 )
 from tests.cases import dense
@@ -65,9 +67,17 @@ def test_the_smallest_change_is_found_four_times_out_of_five() -> None:
 def test_pooled_comparisons_know_more() -> None:
     pairs = pairs_of(1.0, sd=0.03, n=200)
     assert estimate_spread(pairs, together=8) == pytest.approx(estimate_spread(pairs) / math.sqrt(8), rel=0.4)
-    figure = smallest_change_of(pairs, 80)
-    assert figure.what == "smallest detectable change with 80 pairs"
-    assert figure.met is (float(figure.found.split()[0]) <= 2.0)
+    assert pooled_change(pairs, 80).what == "with 80 pairs of visits, minutes apart"
+
+
+def test_what_processes_state_is_held_against_what_they_show() -> None:
+    """The planted fault: processes that each state 0.5 % and are 5 % apart."""
+    honest = [Floor(80, ratio, 0.01) for ratio in (0.998, 1.0, 1.002)]
+    boastful = [Floor(80, ratio, 0.005) for ratio in (0.95, 1.0, 1.05)]
+    assert [figure.met for figure in smallest_changes(honest)] == [True, None]
+    shown, stated = smallest_changes(boastful)
+    assert (shown.met, stated.found) == (False, "0.5 %")
+    assert float(shown.found.split()[0]) == pytest.approx(15.1, abs=0.2)
 
 
 def test_slow_downs_are_found_as_promised_or_told_not_to_be() -> None:

@@ -10,29 +10,34 @@ report judges them. Then the same judgements on simulated series. `nox -s selfch
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.declare.plan import plan
 from harness.declare.suite import parse_suite
+from harness.engine.conditions import measuring_environment
 from harness.engine.fold import AnyRecord
 from harness.engine.locks import Busy
 from harness.engine.progress import Console
 from harness.engine.runner import run
 from harness.judge.selfcheck import (
     Figure,
+    Floor,
     Pair,
     Rounds,
     estimate_spread,
     false_positives,
     found_slow_downs,
+    pooled_change,
     simulated_coverage,
     smallest_change,
-    smallest_change_of,
+    smallest_changes,
     sweeps_with_a_win,
 )
 from harness.record import OkRecord
@@ -62,24 +67,27 @@ class Size:
 
     equals: int = 200
     """Comparisons of a layer with itself."""
-    planted: int = 60
+    planted: int = 40
     """Comparisons for each planted slow-down."""
     rounds: int = 10
     seconds: float = 0.03
     """Of each visit."""
+    processes: int = 12
+    """In each, `harness.engine.noise` times a layer against itself, in pairs of calls next to each other."""
     pairs: int = 80
-    """Pairs of visits for which the smallest detectable change is stated."""
+    """Pairs of visits, far from each other, for which the smallest detectable change is stated beside it."""
     cells: int = 50
     """Of a sweep."""
-    sweeps: int = 400
+    sweeps: int = 200
     simulated_rounds: tuple[int, ...] = (6, 10, 20)
     simulated: int = 1000
     """Simulated comparisons for each machine and number of rounds."""
 
 
 QUICK = Size(
-    equals=6, planted=2, rounds=2, seconds=0.002, pairs=4, cells=3, sweeps=4, simulated_rounds=(6,), simulated=20
-)
+    equals=6, planted=2, rounds=2, seconds=0.002, processes=2, pairs=4,
+    cells=3, sweeps=4, simulated_rounds=(6,), simulated=20,
+)  # fmt: skip
 """Shows that all of it runs; its figures mean nothing."""
 
 
@@ -88,7 +96,9 @@ class Measured:
     """Rounds of every case of the run."""
 
     equals: list[Pair]
-    planted: dict[float, list[Pair]] = field(default_factory=dict)
+    planted: dict[float, list[Pair]]
+    doctor: list[Floor] = field(default_factory=list)
+    """What `harness doctor` says of the noise, each in a process of its own."""
 
     @property
     def cases(self) -> list[Rounds]:
@@ -130,7 +140,7 @@ def check(size: Size) -> list[Figure]:
     """
     with tempfile.TemporaryDirectory(prefix="selfcheck-") as folder:
         measured = measure(size, Path(folder))
-    return list(_figures(measured, size))
+    return list(_figures(replace(measured, doctor=floors(size.processes)), size))
 
 
 def measure(size: Size, folder: Path) -> Measured:
@@ -147,6 +157,18 @@ def measure(size: Size, folder: Path) -> Measured:
             raise Failed(f"{record.id} has no times in all rounds: {record.reason or result.status}")
         rounds[record.variant] = [float(estimate) for estimate in of_case if estimate is not None]
     return _pair_up(rounds, size)
+
+
+def floors(processes: int) -> list[Floor]:
+    """Return the noise floor that each of so many processes measures."""
+    command = [sys.executable, "-m", "harness.engine.noise", "--device", "cpu"]
+    found, told = [], Steps("processes of the noise floor")
+    for index in range(processes):
+        done = subprocess.run(command, stdout=subprocess.PIPE, env=measuring_environment(), text=True, check=True)
+        floor = json.loads(done.stdout)
+        found.append(Floor(floor["pairs"], floor["ratio"], floor["smallest_change"]))
+        told(index + 1, processes)
+    return found
 
 
 class Quiet(Console):
@@ -191,7 +213,8 @@ def _figures(measured: Measured, size: Size) -> Iterator[Figure]:
     change = f"{100 * smallest_change(spread):.1f} %"
     yield Figure(f"smallest detectable change with {size.rounds} rounds", change, "what the powers stand on", None)
     yield from found_slow_downs(measured.planted, spread)
-    yield smallest_change_of(measured.equals, size.pairs)
+    yield from smallest_changes(measured.doctor)
+    yield pooled_change(measured.equals, size.pairs)
     yield from sweeps_with_a_win(measured.cases, size.cells, size.sweeps, Steps("sweeps"))
     yield from simulated_coverage(size.simulated_rounds, size.simulated, Steps("simulated machines"))
 

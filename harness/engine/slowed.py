@@ -2,8 +2,10 @@
 
     layer = "harness.engine.slowed:by_5"
 
-It waits busily after its work, for a share of the time that this very call took; so a call that the machine disturbs is
-slower by the same share, and the true ratio of two such layers is known without measuring either.
+After its work it keeps the processor busy for a share of the processor time that this very call took; so a call that the
+machine disturbs is slower by the same share, and the true ratio of two such layers is known without measuring either.
+Waiting by the wall clock would not do: on a machine with eleven processes for two cores, 10 % became 50 %, since a wait
+that loses its core ends long after its time.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from harness.case import Case
 
 
 class Slowed(nn.Module):
-    """A dense FFN, [B, m, D] to [B, m, D], that takes 1 + `share` times as long. On a CPU: the clock is the host's."""
+    """A dense FFN, [B, m, D] to [B, m, D], that takes 1 + `share` times as long, on a CPU."""
 
     def __init__(self, case: Case, share: float) -> None:
         super().__init__()
@@ -25,11 +27,11 @@ class Slowed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the FFN of `x`, later than it could be."""
-        start = time.perf_counter()
+        start = time.thread_time()
         y: Tensor = self.ffn(x)
-        done = time.perf_counter()
+        done = time.thread_time()
         end = done + self.share * (done - start)
-        while time.perf_counter() < end:
+        while time.thread_time() < end:
             pass
         return y
 

@@ -33,6 +33,15 @@ DIFFERENT = ("faster", "slower")
 
 
 @dataclass(frozen=True, slots=True)
+class Floor:
+    """What one process says of the noise, having timed a layer against itself."""
+
+    pairs: int
+    ratio: float
+    smallest_change: float
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """One line of the table."""
 
@@ -116,17 +125,23 @@ def sweeps_with_a_win(cases: Sequence[Rounds], cells: int, sweeps: int, told: To
     ]
 
 
-def smallest_change_of(pairs: Sequence[Pair], of_pairs: int) -> Figure:
-    """Return the smallest detectable change with so many pairs of visits, pooled over comparisons of equals."""
+def smallest_changes(floors: Sequence[Floor]) -> Iterator[Figure]:
+    """Yield the smallest change that processes with interleaved pairs detect: by their spread, and by their word."""
+    change = smallest_change(float(np.std([math.log(floor.ratio) for floor in floors], ddof=1)))
+    stated = float(np.median([floor.smallest_change for floor in floors]))
+    name = f"smallest detectable change with {floors[0].pairs} interleaved pairs"
+    yield Figure(name, _percent(change), f"at most {_percent(SMALLEST)}", change <= SMALLEST)
+    yield Figure(
+        f"what each of {len(floors)} processes states of itself, median", _percent(stated), "a cross-check", None
+    )
+
+
+def pooled_change(pairs: Sequence[Pair], of_pairs: int) -> Figure:
+    """Return the smallest detectable change with so many pairs of a run's visits, pooled over comparisons of equals."""
     together = max(1, of_pairs // len(pairs[0][0]))
     change = smallest_change(estimate_spread(pairs, together))
-    n = together * len(pairs[0][0])
-    return Figure(
-        f"smallest detectable change with {n} pairs",
-        _percent(change),
-        f"at most {_percent(SMALLEST)}",
-        change <= SMALLEST,
-    )
+    name = f"with {together * len(pairs[0][0])} pairs of visits, minutes apart"
+    return Figure(name, _percent(change), "a cross-check", None)
 
 
 def simulated_coverage(rounds: Sequence[int], runs: int, told: Told) -> Iterator[Figure]:
