@@ -2,10 +2,10 @@
 
     layer = "harness.engine.slowed:by_5"
 
-After its work it keeps the processor busy for a share of the processor time that this very call took; so a call that the
-machine disturbs is slower by the same share, and the true ratio of two such layers is known without measuring either.
-Waiting by the wall clock would not do: on a machine with eleven processes for two cores, 10 % became 50 %, since a wait
-that loses its core ends long after its time.
+After its work it keeps the processor busy for a share of the processor time that this very call took; so a call that
+the machine disturbs is slower by the same share, and the true ratio of two such layers is known without measuring
+either. Waiting by the wall clock would not do: with eleven processes on two cores, 10 % became 50 %, since a wait that
+loses its core ends long after its time.
 """
 
 from __future__ import annotations
