@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from harness.case import Case
 from harness.declare.plan import plan
 from harness.declare.suite import parse_suite
+from harness.engine import selfcheck
 from harness.engine.selfcheck import QUICK, SLOWED, Size, suite
 from harness.engine.slowed import Slowed
 from harness.judge.selfcheck import (
@@ -90,11 +94,11 @@ def test_slow_downs_are_found_as_promised_or_told_not_to_be() -> None:
 
 def test_sweeps_of_equals_report_few_wins_and_sweeps_of_two_speeds_many() -> None:
     equal = [rounds for pair in pairs_of(1.0, n=60) for rounds in pair]
-    together, alone = sweeps_with_a_win(equal, cells=20, sweeps=30, told=silent)
+    together, alone = sweeps_with_a_win(equal, cells=20, sweeps=15, told=silent)
     assert together.met is True
     assert int(alone.found.split()[0]) > int(together.found.split()[0])
     two_speeds = [rounds for pair in pairs_of(1.1, n=60) for rounds in pair]
-    assert sweeps_with_a_win(two_speeds, cells=20, sweeps=10, told=silent)[0].met is False
+    assert sweeps_with_a_win(two_speeds, cells=20, sweeps=5, told=silent)[0].met is False
 
 
 def test_the_suite_has_every_comparison() -> None:
@@ -105,10 +109,6 @@ def test_the_suite_has_every_comparison() -> None:
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_the_planted_slow_down_is_there(share: float) -> None:
     """Of many calls the quickest is taken: nothing but the wait can make that one slow."""
-    import time
-
-    import torch
-
     case: Case = dense(d_model=128, d_ff=512)
     x = torch.randn(4, 64, 128)
 
@@ -136,6 +136,18 @@ def test_the_quick_form_runs_from_end_to_end_and_keeps_its_page(
     for what in ("equals called faster or slower", "planted slow-down of 2 % found", "sweeps of 3 equal cells"):
         assert what in printed
         assert f"| {what}" in kept
+
+
+def test_a_case_without_times_ends_it_with_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The planted fault: a slowed layer that there is not."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(selfcheck, "SLOWED", {0.0: "by_nothing"})
+    monkeypatch.setattr(selfcheck, "QUICK", replace(QUICK, equals=1, planted=1))
+    assert selfcheck.main(["--quick"]) == 3
+    assert "harness: by_nothing-0-" in (said := capsys.readouterr().err)
+    assert "has no times in all rounds" in said
 
 
 def test_the_page_has_a_place_for_the_table() -> None:

@@ -107,7 +107,7 @@ class Measured:
 
 
 class Failed(Exception):
-    """A case of the run has no times; the message says which and why."""
+    """Something could not be measured; the message says what and why."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -136,7 +136,7 @@ def check(size: Size) -> list[Figure]:
 
     Raises:
         Busy: Another run holds the device.
-        Failed: A case has no times.
+        Failed: A case has no times, or a process no noise floor.
     """
     with tempfile.TemporaryDirectory(prefix="selfcheck-") as folder:
         measured = measure(size, Path(folder))
@@ -160,11 +160,13 @@ def measure(size: Size, folder: Path) -> Measured:
 
 
 def floors(processes: int) -> list[Floor]:
-    """Return the noise floor that each of so many processes measures."""
+    """Return the noise floor that each of so many processes measures; raise Failed where one of them cannot."""
     command = [sys.executable, "-m", "harness.engine.noise", "--device", "cpu"]
     found, told = [], Steps("processes of the noise floor")
     for index in range(processes):
-        done = subprocess.run(command, stdout=subprocess.PIPE, env=measuring_environment(), text=True, check=True)
+        done = subprocess.run(command, stdout=subprocess.PIPE, env=measuring_environment(), text=True, check=False)
+        if done.returncode:
+            raise Failed(f"`python -m harness.engine.noise` ended with {done.returncode}; its words stand above")
         floor = json.loads(done.stdout)
         found.append(Floor(floor["pairs"], floor["ratio"], floor["smallest_change"]))
         told(index + 1, processes)
