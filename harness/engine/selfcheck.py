@@ -19,6 +19,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import psutil
+
 from harness.declare.plan import plan
 from harness.declare.suite import parse_suite
 from harness.engine.conditions import measuring_environment
@@ -140,7 +142,8 @@ def check(size: Size) -> list[Figure]:
     """
     with tempfile.TemporaryDirectory(prefix="selfcheck-") as folder:
         measured = measure(size, Path(folder))
-    return list(_figures(replace(measured, doctor=floors(size.processes)), size))
+    measured = replace(measured, doctor=floors(size.processes))
+    return [_load(), *_figures(measured, size)]
 
 
 def measure(size: Size, folder: Path) -> Measured:
@@ -207,6 +210,12 @@ def _pair_up(rounds: Mapping[str, Rounds], size: Size) -> Measured:
             for share, name in slowed
         },
     )
+
+
+def _load() -> Figure:
+    """Return how busy the machine was, this run and all others together."""
+    found = f"{psutil.getloadavg()[2]:.1f} on {psutil.cpu_count()} cores"
+    return Figure("processes that wanted a core, over a quarter of an hour", found, "about 1: a quiet machine", None)
 
 
 def _figures(measured: Measured, size: Size) -> Iterator[Figure]:
