@@ -13,7 +13,7 @@ nox.options.sessions = ["lint", "types", "tests"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PINS = ("-c", "constraints.txt")
-RELIABILITY = "docs/reliability.md"
+RELIABILITY, METHOD = "docs/reliability.md", "docs/method.md"
 
 
 def _install(session: nox.Session, *groups: str) -> None:
@@ -77,6 +77,13 @@ def soak(session: nox.Session) -> None:
     """Make 2,000 visits in one run, twice, and see whether anything grows; for a quiet machine."""
     _install(session, "test")
     session.run("python", "-m", "tests.soak.session", f"--keep={RELIABILITY}", *session.posargs)
+
+
+@nox.session(default=False)
+def selfcheck(session: nox.Session) -> None:
+    """Check what the harness promises of its numbers (a quarter of an hour), and keep the table; --quick: seconds."""
+    _install(session, "test")
+    session.run("python", "-m", "tests.selfcheck.session", f"--keep={METHOD}", *session.posargs, success_codes=[0, 1])
 
 
 @nox.session(default=False)

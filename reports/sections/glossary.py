@@ -29,7 +29,7 @@ TERMS = (
     ("Same", f"a ratio whose whole interval lies within {show_percent(MARGIN)} of 1."),
     ("Slot", "a weighted mean of all tokens of a sequence, the input of a Soft MoE expert."),
     ("Token choice", "each token picks its k experts (top-k)."),
-    ("Undecided", "a ratio whose interval is too wide to tell."),
+    ("Undecided", "a ratio whose interval is too wide to tell, or that may be chance once all are counted."),
 )  # fmt: skip
 
 
