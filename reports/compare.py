@@ -39,6 +39,8 @@ class Comparison:
     """Over paired rounds; None with fewer than two common rounds."""
     verdict: str
     """faster, slower, same or undecided."""
+    in_noise: bool = False
+    """Whether it would be faster or slower, but for the run's noise floor."""
 
     @property
     def budget(self) -> str:
@@ -66,7 +68,8 @@ def compare(context: Context, candidate: Result, reference: Result) -> Compariso
         equal="FLOPs" if is_equal(flops) else "parameters" if is_equal(params) else None,
         value=interval.value if interval else candidate.ms / reference.ms,
         interval=interval,
-        verdict=WORDS[verdict(interval)],
+        verdict=WORDS[verdict(interval, floor=context.floor)],
+        in_noise=verdict(interval) in ("faster", "slower") and verdict(interval, floor=context.floor) == "undecided",
     )
 
 
@@ -76,7 +79,8 @@ def rivals(context: Context, leader: Comparison, rows: Iterable[Comparison]) -> 
 
     def holds(other: Result) -> bool:
         alike = is_equal(_over(best.flops, other.flops))
-        return alike and verdict(paired_ratio(best.rounds(), other.rounds())) != "faster"
+        ratio = paired_ratio(best.rounds(), other.rounds())
+        return alike and verdict(ratio, floor=context.floor) != "faster"
 
     return [row for row in rows if row is not leader and holds(context.by_id[row.candidate.id])]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.judge.stats import geometric_mean
 from harness.judge.verdict import MARGIN
-from harness.metrics import show_percent, show_ratio
+from harness.metrics import show_percent, show_ratio, show_spread
 from reports.compare import Comparison, compare, distance, is_equal, nearest
 from reports.context import Context, Setting
 from reports.families import NAMES
@@ -88,7 +88,7 @@ def build(context: Context) -> Ratios:
     means = _means(context)
     return Ratios(
         finding=_finding(blocks[0]),
-        caption=_caption(blocks[0]),
+        caption=sentence(_caption(blocks[0]), *_floor_words(context, blocks)),
         blocks=blocks,
         means=means,
         scale=_scale(blocks),
@@ -254,6 +254,18 @@ def _caption(block: Block) -> Sentence:
         " round, intervals are over rounds; the last rows are geometric means over every setting of the run,"
         " with the range that a mean hides.",
     )
+
+
+def _floor_words(context: Context, blocks: Sequence[Block]) -> Sequence[str]:
+    """Return below which change no win is claimed, and why; a run without A/A cells is told of in its noise."""
+    if context.floor <= MARGIN:
+        return ()
+    if context.distrusted:
+        return (" Nothing is called faster or slower: the run’s A/A cells differ.",)
+    withheld = sum(row.in_noise for block in blocks for row in block.rows)
+    told = f"; {count(withheld, 'ratio')} would be called otherwise" if withheld else ""
+    why = "the run’s A/A cells, a layer against itself, differ by too much to tell less"
+    return (f" Nothing below {show_spread(context.floor)} is called faster or slower: {why}{told}.",)
 
 
 def _estimated(row: Comparison) -> Sentence:
