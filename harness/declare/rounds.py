@@ -36,6 +36,11 @@ def cells(group: Sequence[PlannedCase], count: int) -> list[PlannedCase]:
     return [chosen[index * len(chosen) // count] for index in range(count)]
 
 
+def measured_by(probe: str) -> str:
+    """Return the probe that makes a visit of this name: latency, for the second label's too."""
+    return LATENCY if probe == A_A else probe
+
+
 def order(keys: Sequence[str], twice: Collection[str], seed: str) -> Iterator[tuple[str, str]]:
     """Yield (key, latency) for each case of a round and (key, a_a) for those that it visits twice, in random order."""
     entries = [(key, LATENCY) for key in keys] + [(key, A_A) for key in keys if key in twice]

@@ -21,7 +21,7 @@ from harness.case import Case
 from harness.declare.adapters import ADAPTERS
 from harness.declare.planned import Plan
 from harness.declare.plugins import is_plugin, search_folders, target_of
-from harness.declare.rounds import A_A, LATENCY
+from harness.declare.rounds import measured_by
 from harness.declare.visits import CHECK
 
 SAID_BY_THE_KEY = frozenset({"harness", "harness.case", "harness.metrics", "harness.layers"})
@@ -47,10 +47,10 @@ class Sources:
         settings = json.dumps([measure.seconds_per_visit, measure.min_samples, measure.seed])
         names = sorted({layer_name(planned.case) for planned in plan.cases})
         folder = plan.suite.path.parent
-        probes = {probe: _digest(_probe_files(probe, device), settings) for probe in (CHECK, *measure.probes)}
-        if LATENCY in probes:
-            probes[A_A] = probes[LATENCY]  # the same measurement, under another label
-        return cls({name: layer_digest(name, folder) for name in names}, probes)
+        return cls(
+            {name: layer_digest(name, folder) for name in names},
+            {probe: _digest(_probe_files(probe, device), settings) for probe in (CHECK, *measure.probes)},
+        )
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> Sources | None:
@@ -63,7 +63,7 @@ class Sources:
 
     def of_visit(self, case: Case, probe: str) -> tuple[str, str]:
         """Return the digests that a visit of `case` by `probe` stands on: its layer's and its method's."""
-        return self.layers[layer_name(case)], self.probes[probe]
+        return self.layers[layer_name(case)], self.probes[measured_by(probe)]
 
 
 def layer_name(case: Case) -> str:

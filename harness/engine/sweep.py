@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from harness.declare.frontier import Frontier
 from harness.declare.planned import Plan
 from harness.declare.plugins import names_code, search_folders
-from harness.declare.rounds import A_A, LABEL, LATENCY
+from harness.declare.rounds import A_A, LABEL, measured_by
 from harness.declare.visits import Visit, a_a_cells, further_rounds, seconds_allowed, visits
 from harness.devices.interface import NoSuchDevice
 from harness.devices.names import Detected
@@ -199,8 +199,8 @@ class Sweep:
 
     def _visit(self, visit: Visit) -> Line:
         case = self._cases[visit.key].case
-        variant, probe = (case.variant + LABEL, LATENCY) if visit.probe == A_A else (case.variant, visit.probe)
-        request = Request(visit.index, variant, case.as_dict(), probe, self._settings())
+        variant = case.variant + LABEL if visit.probe == A_A else case.variant
+        request = Request(visit.index, variant, case.as_dict(), measured_by(visit.probe), self._settings())
         try:
             answer = self._keeper.ask(request, seconds_allowed(case, self._measure.timeout))
         except NoSuchDevice:
