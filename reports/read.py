@@ -84,9 +84,9 @@ class HarnessInfo(_Lenient):
 class NoiseRatio(_Lenient):
     """A ratio of A/A times, 1 where nothing is wrong, with its interval."""
 
-    ratio: float = Field(gt=0)
-    low: float = Field(gt=0)
-    high: float = Field(gt=0)
+    ratio: float = Field(gt=0, allow_inf_nan=False)
+    low: float = Field(gt=0, allow_inf_nan=False)
+    high: float = Field(gt=0, allow_inf_nan=False)
 
     @property
     def interval(self) -> Interval:
@@ -100,7 +100,7 @@ class NoiseCell(NoiseRatio):
     id: str
     pairs: int
     later_over_earlier: NoiseRatio | None = None
-    smallest_change: float | None = Field(None, ge=0)
+    smallest_change: float | None = Field(None, ge=0, allow_inf_nan=False)
 
 
 class BrokenCell(_Lenient):
@@ -118,7 +118,7 @@ class NoiseFloor(NoiseRatio):
     rounds: int
     """Of the comparisons that `smallest_change` is about."""
     later_over_earlier: NoiseRatio | None = None
-    smallest_change: float | None = Field(None, ge=0)
+    smallest_change: float | None = Field(None, ge=0, allow_inf_nan=False)
     """A share: a change of a time by less cannot be told from nothing."""
     differ: bool
     """Whether the cells differ from themselves, so that nothing that the run says can be trusted."""

@@ -147,7 +147,7 @@ def test_pairs_are_of_one_round_and_the_journal_says_who_came_first() -> None:
     lines = [line("latency", 0, 1.0), line(A_A, 0, 1.1), line(A_A, 1, 2.0), line("latency", 1, 2.2), line(A_A, 2, 9.0)]
     found = noise_document(lines, 6)
     assert found is not None
-    assert (found["cells"], found["pairs"], found["rounds"]) == (1, 2, 2)
+    assert (found["cells"], found["pairs"], found["rounds"]) == (1, 2, 6)
     assert found["ratio"] == pytest.approx((1.1 / 1.0 * 2.0 / 2.2) ** 0.5)
     assert found["later_over_earlier"]["ratio"] == pytest.approx(1.1)
     assert noise_document([line("latency", 0, 1.0)], 6) is None

@@ -12,6 +12,7 @@ import pytest
 
 from harness.declare.format import Measure
 from harness.engine import folder as folders
+from harness.engine.cells import fewest_rounds
 from harness.engine.folder import read_run
 from harness.engine.journal import Line
 from harness.engine.precision import half_width, is_precise, why_ended
@@ -109,6 +110,10 @@ def test_only_cases_that_need_them_get_further_rounds(folder: Path) -> None:
     assert [line.visit for line in made] == list(range(len(made)))
     workers = {line.round: line.worker for line in made if line.round is not None}
     assert len(set(workers.values())) == 6, "every round has a fresh process"
+    (noisy,) = [record for record in read_run(folder).records if record.variant == "noisy-much"]
+    assert fewest_rounds(read_run(folder).records, 9) == 3
+    assert fewest_rounds([noisy], 9) == 6
+    assert fewest_rounds([], 9) == 9
     (folder / folders.RECORDS).unlink()
     assert rounds_of(folder) == {"steady": (3, "precise"), "noisy-much": (6, "max_rounds")}, "folded from the journal"
 

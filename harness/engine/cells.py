@@ -8,8 +8,10 @@ from statistics import median
 from typing import Any
 
 from harness.declare.rounds import A_A, LATENCY
+from harness.engine.fold import AnyRecord
 from harness.engine.journal import Line
 from harness.judge.noise import Cell, Floor, noise_floor
+from harness.record import OkRecord
 
 METRIC = "latency_ms"
 """What a run's noise is the noise of."""
@@ -21,12 +23,11 @@ Estimates = dict[int, tuple[int, float]]
 def noise_document(lines: Iterable[Line], rounds: int) -> dict[str, Any] | None:
     """Return what run.json says of the run's noise, from all visits in the order in which they were made.
 
-    `rounds` are those that comparisons of the run have, if it comes to its end. None where no A/A cell gave two pairs.
+    `rounds` are those that comparisons of the run have. None where no A/A cell gave two pairs.
     """
     lines = list(lines)
     labels = _by_label(lines)
     found = {key: _cell(*of_key) for key, of_key in labels.items() if of_key[1]}
-    rounds = min(rounds, max((len(cell.first) for cell in found.values()), default=0))
     floor = noise_floor(list(found.values()), rounds)
     if floor is None:
         return None
@@ -38,6 +39,12 @@ def noise_document(lines: Iterable[Line], rounds: int) -> dict[str, Any] | None:
         "by_cell": [{"id": ids[key], **_document(each)} for key, each in by_cell.items() if each is not None],
         "broken": broken,
     }
+
+
+def fewest_rounds(records: Iterable[AnyRecord], planned: int) -> int:
+    """Return the rounds that any two timed cases have in common: a comparison has no fewer. Without any, `planned`."""
+    timed = [record.metrics[METRIC] for record in records if isinstance(record, OkRecord) and METRIC in record.metrics]
+    return min((sum(time is not None for time in value.rounds or ()) for value in timed), default=planned)
 
 
 def _document(floor: Floor) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from harness.declare.rounds import A_A, LABEL, measured_by
 from harness.declare.visits import Visit, a_a_cells, further_rounds, seconds_allowed, visits
 from harness.devices.interface import NoSuchDevice
 from harness.devices.names import Detected
-from harness.engine.cells import noise_document
+from harness.engine.cells import fewest_rounds, noise_document
 from harness.engine.environment import source_digest
 from harness.engine.fold import AnyRecord, Circumstances, fold
 from harness.engine.folder import JOURNAL, LOG, write_records, write_run
@@ -236,7 +236,7 @@ class Sweep:
     def _write_down(self) -> list[AnyRecord]:
         records = [self._records.get(key) or self._fold(key) for key in self._cases]
         write_records(self._folder, records)
-        noise = noise_document(self._ledger.paired, self._measure.rounds)
+        noise = noise_document(self._ledger.paired, fewest_rounds(records, self._measure.rounds))
         ended = {"status": self._status, "end": self._end, "finished": utc_now(), "noise": noise}
         write_run(self._folder, self._document | ended)
         return records
