@@ -64,10 +64,10 @@ def first_facts(context: Context) -> tuple[Fact, ...]:
     formats = sorted({result.case.dtype for result in context.results})
     torch = env.get("packages.torch") or env.get("torch") or device.get("torch")
     python = env.get("python")
-    rounds = run.file.suite.measure.get("rounds")
+    rounds, precision = run.file.suite.measure.get("rounds"), run.file.suite.measure.get("precision")
     measured = [
         f"{duration(run.seconds)} of visits" if run.seconds else "",
-        f"{count(int(rounds), 'round')} a case" if rounds else "",
+        f"{count(int(rounds), 'round')} a case{' or more' if precision else ''}" if rounds else "",
         "" if run.file.finished else "not finished",
     ]
     return (
