@@ -49,6 +49,7 @@ def test_the_floor_stands_in_one_sentence_and_a_table(tmp_path: Path) -> None:
         " that is the smallest change that comparisons of 6 rounds find four times in five, by 2 A/A cells of 12 pairs"
         " in all. A ratio within 2 % of 1 is no win in any run."
     )
+    assert plain(page.noise.finding).endswith(" or better; no change below 3.1 % can be told.")
     assert [(cell.name, cell.pairs) for cell in page.noise.twice] == [("dense-Ti", 6), ("top-S", 6), ("all", 12)]
     html = render_page(page)
     assert "A/A cell: one layer, timed twice in every round" in html

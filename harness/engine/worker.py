@@ -232,7 +232,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _torch_build() -> str:
     """Return how torch was built, compiler, libraries and flags, in one line."""
-    return "; ".join(line.strip(" -") for line in torch.__config__.show().splitlines() if line.strip(" -"))
+    return "; ".join(part for line in torch.__config__.show().splitlines()[1:] if (part := line.strip(" -,")))
 
 
 def _take_pipes() -> tuple[BinaryIO, BinaryIO]:

@@ -102,7 +102,9 @@ def build(context: Context) -> Noise:
     return Noise(
         notes=notes[:NOTES],
         notes_left_out=left_out,
-        finding=sentence(f"Half of the times are known to ±{show_spread(middle)} or better."),
+        finding=sentence(
+            f"Half of the times are known to ±{show_spread(middle)} or better{noise_floor.short(context)}."
+        ),
         caption=_caption(found),
         attention="!" if context.distrusted else None,
         floor=noise_floor.words(context),

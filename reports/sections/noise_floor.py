@@ -32,6 +32,16 @@ class Twice:
     """A share; None where too few pairs tell it."""
 
 
+def short(context: Context) -> str:
+    """Return the noise floor as the end of a sentence; empty where it is not known."""
+    found = context.run.file.noise
+    if found is None or found.smallest_change is None:
+        return ""
+    if found.differ:
+        return ", but a layer does not take the same time as itself"
+    return f"; no change below {show_spread(found.smallest_change)} can be told"
+
+
 def words(context: Context) -> Sentence:
     """Return what the A/A cells say in one sentence, and why nothing is known where there are none."""
     found = context.run.file.noise
