@@ -122,6 +122,8 @@ def test_a_killed_run_goes_on_with_its_cells(folder: Path, lines: int) -> None:
     (folder / folders.RECORDS).unlink()
     document = json.loads((folder / folders.RUN).read_text())
     (folder / folders.RUN).write_text(json.dumps(document | {"status": "running", "noise": None}))
+    folders.settle(folder)
+    assert (read_run(folder).document["noise"] or {"pairs": 0})["pairs"] == {3: 0, 8: 2}[lines], "told of what there is"
     result = measure(folder, chosen, resume=True)
     assert (result.reused, result.visited) == (lines, len(whole) - lines)
     assert [line.place for line in read_run(folder).lines] == [line.place for line in whole]
