@@ -6,7 +6,7 @@ Linux kernel documentation, admin-guide/cgroup-v2 (cpu.max, cpu.stat, memory.max
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +14,12 @@ from harness.devices.interface import Fact
 
 ROOT = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
+COUNTS: dict[str, tuple[tuple[str, str, str | None], ...]] = {
+    "quota_throttles": (("", "cpu.stat", "nr_throttled"), ("cpu", "cpu.stat", "nr_throttled")),
+    "memory_limit_hits": (("", "memory.events", "max"), ("memory", "memory.failcnt", None)),
+    "oom_kills": (("", "memory.events", "oom_kill"), ("memory", "memory.oom_control", "oom_kill")),
+}
+"""By count: the controller of version 1 (none for version 2), its file, and the field in it."""
 UNLIMITED = 1 << 60
 """Version 1 writes a number beyond any memory where there is no limit."""
 
@@ -30,6 +36,8 @@ class Cgroup:
         self._unified = list(_chain(root, _path(membership, "")))
         self._cpu = list(_chain(root / "cpu", _path(membership, "cpu")))
         self._memory = list(_chain(root / "memory", _path(membership, "memory")))
+        self._counts = [(name, self._places(files)) for name, files in COUNTS.items()]
+        """Where there is anything to read, looked up once: a state is read before and after every visit."""
 
     def limits(self) -> dict[str, Fact]:
         """Return `cpu_quota_cores` and `memory_limit_bytes`; None where there is no limit."""
@@ -45,15 +53,13 @@ class Cgroup:
         `quota_throttles` is how often the share of the cores was used up, `memory_limit_hits` how often memory had to
         be given back to stay below the limit, `oom_kills` how many processes were killed for it.
         """
-        counts = {
-            "quota_throttles": [*_fields(self._unified, "cpu.stat", "nr_throttled"),
-                                *_fields(self._cpu, "cpu.stat", "nr_throttled")],
-            "memory_limit_hits": [*_fields(self._unified, "memory.events", "max"),
-                                  *_numbers(self._memory, "memory.failcnt")],
-            "oom_kills": [*_fields(self._unified, "memory.events", "oom_kill"),
-                          *_fields(self._memory, "memory.oom_control", "oom_kill")],
-        }  # fmt: skip
-        return {name: sum(found) for name, found in counts.items() if found}
+        found = {name: [n for path, field in places for n in _count(path, field)] for name, places in self._counts}
+        return {name: sum(numbers) for name, numbers in found.items() if numbers}
+
+    def _places(self, files: Iterable[tuple[str, str, str | None]]) -> list[tuple[Path, str | None]]:
+        folders = {"": self._unified, "cpu": self._cpu, "memory": self._memory}
+        found = [(folder / name, field) for controller, name, field in files for folder in folders[controller]]
+        return [(path, field) for path, field in found if path.exists()]
 
     def _quotas(self) -> Iterator[float]:
         for text in _texts(self._unified, "cpu.max"):
@@ -101,10 +107,11 @@ def _numbers(folders: list[Path], name: str) -> Iterator[int]:
             yield int(text)
 
 
-def _fields(folders: list[Path], name: str, field: str) -> Iterator[int]:
-    """Yield the number beside `field` in each folder's file of that name."""
-    for text in _texts(folders, name):
-        for line in text.splitlines():
-            key, _, value = line.partition(" ")
-            if key == field and value.isdecimal():
-                yield int(value)
+def _count(path: Path, field: str | None) -> Iterator[int]:
+    """Yield the number that a file holds, or that stands beside `field` in it."""
+    with suppress(OSError, ValueError):
+        text = path.read_text("ascii")
+        if field is None:
+            yield int(text)
+        else:
+            yield from (int(line.split()[1]) for line in text.splitlines() if line.startswith(f"{field} "))
