@@ -40,6 +40,8 @@ class Comparison:
     """faster, slower, same or undecided; in a list, after all its comparisons were counted."""
     p: float | None = None
     """The chance of such rounds if both took the same time; None with fewer than two common rounds."""
+    in_noise: bool = False
+    """Whether it would be faster or slower, but for the run's noise floor."""
 
     @property
     def budget(self) -> str:
@@ -67,8 +69,9 @@ def compare(context: Context, candidate: Result, reference: Result) -> Compariso
         equal="FLOPs" if is_equal(flops) else "parameters" if is_equal(params) else None,
         value=interval.value if interval else candidate.ms / reference.ms,
         interval=interval,
-        verdict=verdict(interval),
+        verdict=verdict(interval, floor=context.floor),
         p=p_value(candidate.rounds(), reference.rounds()),
+        in_noise=verdict(interval) in ("faster", "slower") and verdict(interval, floor=context.floor) == "undecided",
     )
 
 
@@ -84,7 +87,8 @@ def rivals(context: Context, leader: Comparison, rows: Iterable[Comparison]) -> 
 
     def holds(other: Result) -> bool:
         alike = is_equal(_over(best.flops, other.flops))
-        return alike and verdict(paired_ratio(best.rounds(), other.rounds())) != "faster"
+        ratio = paired_ratio(best.rounds(), other.rounds())
+        return alike and verdict(ratio, floor=context.floor) != "faster"
 
     return [row for row in rows if row is not leader and holds(context.by_id[row.candidate.id])]
 

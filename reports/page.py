@@ -128,6 +128,7 @@ def environment() -> Environment:
         "nb": unbroken,
         "place": _place,
         "ratio": lambda value: show_ratio(value),
+        "ratio_of": lambda interval: ratio(interval.value, interval),
         "reach": lambda parts: max((x + width for x, width, _ in parts), default=0.0),
         "share": lambda value: "–" if value is None else show_percent(round(value, 2)),
         "slope": slope_words,

@@ -19,6 +19,7 @@ from reports.sections import (
     glossary,
     memory,
     noise,
+    noise_floor,
     phases,
     provenance,
     ratios,
@@ -116,4 +117,6 @@ def _banners(run: Run, covered: coverage.Coverage) -> tuple[str, ...]:
         why = capital(CUT_SHORT.get(run.file.end or "ok", state))
         left = f"{untried} of {covered.planned} cases have no result yet, and others" if untried else "some cases"
         out.append(f"{why}: {left} may lack rounds; harness run --resume goes on with it.")
+    if run.distrusted:
+        out.append(noise_floor.DIFFER)
     return tuple(out)

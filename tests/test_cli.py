@@ -151,7 +151,7 @@ def test_interrupted_and_resumed(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     visits = [json.loads(line) for line in journal.read_text().splitlines()]
     assert [visit["visit"] for visit in visits][: len(before)] == before
-    assert len({(visit["key"], visit["probe"], visit["round"]) for visit in visits}) == len(visits) == 5
+    assert len({(visit["key"], visit["probe"], visit["round"]) for visit in visits}) == len(visits) == 9
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "complete"
 
 

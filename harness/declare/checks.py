@@ -10,7 +10,7 @@ from harness.declare.dimensions import RangeError, given, values_of
 from harness.declare.expressions import Expression, ExpressionError
 from harness.declare.faults import listed, nearest, shown
 from harness.declare.findings import Findings
-from harness.declare.format import Claim, Suite, Sweep, Variant
+from harness.declare.format import Claim, Measure, Suite, Sweep, Variant
 from harness.declare.lines import Path
 from harness.declare.plugins import is_plugin
 from harness.declare.point import Point, Product
@@ -37,6 +37,7 @@ def check(suite: Suite, names: list[str], findings: Findings) -> None:
     _check_headline(suite, names, findings)
     probes = suite.measure.probes
     check_twice(probes, [("measure", "probes", n) for n in range(len(probes))], findings)
+    _check_rounds(suite.measure, findings)
 
 
 def check_settings(settings: Point | Product, path: Path, findings: Findings) -> None:
@@ -51,6 +52,18 @@ def check_settings(settings: Point | Product, path: Path, findings: Findings) ->
     if isinstance(settings, Sweep):
         for position, group in enumerate(settings.linked):
             _check_linked(group, (*path, "linked", position), said, findings)
+
+
+def _check_rounds(measure: Measure, findings: Findings) -> None:
+    if measure.precision is None:
+        if measure.max_rounds is not None:
+            findings.add(("measure", "max_rounds"), "no case has more than `rounds` without a precision", "a precision")
+        return
+    if measure.rounds < 2:
+        findings.add(("measure", "rounds"), "one round has no interval to be precise", "rounds = 2 or more")
+    if measure.most_rounds < measure.rounds:
+        expected = f"a number of at least {measure.rounds:,}, which `rounds` says"
+        findings.add(("measure", "max_rounds"), f"{measure.max_rounds:,} is less than `rounds`", expected)
 
 
 def check_twice(names: Iterable[Any], paths: Iterable[Path], findings: Findings) -> None:

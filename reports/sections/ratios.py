@@ -98,7 +98,9 @@ def build(context: Context) -> Ratios:
     comparisons, lost = sum(len(block.rows) for block in blocks), alone - _different(blocks)
     return Ratios(
         finding=_finding(blocks[0]),
-        caption=sentence(_caption(blocks[0]), _counting(comparisons, lost), _flattery(blocks[0])),
+        caption=sentence(
+            _caption(blocks[0]), _counting(comparisons, lost), _flattery(blocks[0]), *_floor_words(context, blocks)
+        ),
         blocks=blocks,
         comparisons=comparisons,
         lost=lost,
@@ -303,6 +305,18 @@ def _flattery(block: Block) -> str:
         f" The fastest of {len(equal)} was picked by the rounds that measure it, which flatters it by about"
         f" {show_spread(by)}: measure it and its runner-up again before you quote so small a lead."
     )
+
+
+def _floor_words(context: Context, blocks: Sequence[Block]) -> Sequence[str]:
+    """Return below which change no win is claimed, and why; a run without A/A cells is told of in its noise."""
+    if context.floor <= MARGIN:
+        return ()
+    if context.distrusted:
+        return (" Nothing is called faster or slower: the run’s A/A cells differ.",)
+    withheld = sum(row.in_noise for block in blocks for row in block.rows)
+    told = f"; {count(withheld, 'ratio')} would be called otherwise" if withheld else ""
+    why = "the run’s A/A cells, a layer against itself, differ by too much to tell less"
+    return (f" Nothing below {show_spread(context.floor)} is called faster or slower: {why}{told}.",)
 
 
 def _estimated(row: Comparison) -> Sentence:
