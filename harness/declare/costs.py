@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.case import Case
-from harness.declare import adapters, token_choice
+from harness.declare import adapters, assignments, token_choice
 from harness.declare.costs_around import Inner, around, used_around
 from harness.declare.costs_around import peak as peak_around
 from harness.declare.costs_around import saved as saved_around
@@ -142,8 +142,8 @@ def unsupported(case: Case, device: str = "cpu") -> str | None:
         return f"there is no layer of kind {case.layer!r}; there are {', '.join(BACKENDS)}"
     if reason := unfit(case):
         return reason
-    if case.routing not in (None, "learned"):
-        return f'routing = "{case.routing}" is not implemented yet; use routing = "learned"'
+    if reason := assignments.unsupported(case):
+        return reason
     if case.mixing == "identity" and case.total_slots < case.tokens:
         return (
             f"identity gives each token a slot of its own, and {case.total_slots} slots a sequence (experts * slots) "
