@@ -109,7 +109,7 @@ class TokenChoice(Layer):
         """Return the experts [T, K] of each token: the best by `ranked` [T, E], or those that somebody says."""
         if self.replay is not None:
             return self.replay
-        own = routing.top_k(ranked, self.top_k)
+        own = routing.top_k(ranked.detach(), self.top_k)  # whom, not how much: no gradient goes through it
         return own if self.assigned is None else self.assigned.over(own)
 
     def _score(self, tokens: Tensor) -> Scored:

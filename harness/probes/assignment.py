@@ -54,7 +54,7 @@ def assignments(
         draw(part, np.random.default_rng((seed, index))) if stored is None else stored[index % len(stored)]
         for index, part in enumerate(routed)
     )
-    return tuple(_on(device, next(drawn)) if part.layer == case.layer else None for part in parts)
+    return tuple(on_device(device, next(drawn)) if part.layer == case.layer else None for part in parts)
 
 
 def draw(case: Case, generator: np.random.Generator) -> Choice:
@@ -127,6 +127,7 @@ def _stored(case: Case, folders: Sequence[str]) -> Choice:
     return cast("Choice", stored.choice)
 
 
-def _on(device: torch.device, choice: Choice) -> Assignment:
+def on_device(device: torch.device, choice: Choice) -> Assignment:
+    """Return `choice` [T, K] as a layer on `device` takes it."""
     there = torch.from_numpy(np.ascontiguousarray(choice)).to(device)
     return Assignment(there, torch.zeros_like(there, dtype=torch.bool))
