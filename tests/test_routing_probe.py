@@ -11,11 +11,12 @@ import torch
 
 from harness.case import Case
 from harness.declare.letters import room
+from harness.declare.loads import distinct_experts, rule_of_thumb
 from harness.devices import open_device
 from harness.layers import build
 from harness.layers.token_choice import TokenChoice
 from harness.probes import PROBES, Outcome, Settings, make_subject
-from harness.probes.null_router import distinct_experts, draw_loads, drop_rate, null_of, rule_of_thumb
+from harness.probes.null_router import draw_loads, drop_rate, null_of
 from harness.probes.routing import QUANTILES
 from harness.probes.subject import Subject
 from tests.cases import block, dense, expert_choice, soft, stack, token_choice

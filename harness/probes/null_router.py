@@ -14,7 +14,6 @@ What has no closed form is drawn, some dozens of times, seeded; the draws also s
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -24,6 +23,7 @@ from scipy import stats
 
 from harness.case import Case
 from harness.declare.letters import letters
+from harness.declare.loads import distinct_experts
 from harness.probes.assignment import weighted
 
 DRAWS, FEWEST_DRAWS = 64, 8
@@ -53,21 +53,11 @@ def null_of(case: Case) -> Null | None:
     return _null(n.T, n.K, n.E, n.G, n.C)
 
 
-def distinct_experts(tokens: int, top_k: int, experts: int) -> float:
-    """Return how many of the experts some token goes to, on average: E (1 - (1 - K/E)^T)."""
-    return experts * (1 - (1 - top_k / experts) ** tokens)
-
-
 def drop_rate(tokens: int, top_k: int, experts: int, room: int) -> float:
     """Return the share of the assignments of a group of `tokens` that find no room, on average: exact."""
     beyond = np.arange(room + 1, tokens + 1)
     lost = (beyond - room) * stats.binom.pmf(beyond, tokens, top_k / experts)
     return float(experts * lost.sum() / (top_k * tokens))
-
-
-def rule_of_thumb(tokens: int, top_k: int, experts: int) -> float:
-    """Return the drop rate at capacity factor 1 as the field estimates it: 1 / sqrt(2 π K T / E)."""
-    return 1 / math.sqrt(2 * math.pi * top_k * tokens / experts)
 
 
 @lru_cache(maxsize=64)
