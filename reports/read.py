@@ -122,6 +122,8 @@ class Result:
     """Model FLOPs of the case's pass, from the closed form; of a plug-in, which has none, what the counter saw."""
     params: int | None
     match: Match | None
+    series: dict[str, list[float]]
+    """Numbers beside the metrics, by name, such as the load of each expert."""
 
     @property
     def ok(self) -> bool:
@@ -309,6 +311,7 @@ def _result(planned: Planned, record: OkRecord | FailedRecord | None) -> Result:
         flops=planned.flops_model if planned.flops_model is not None else _whole(metrics.get("flops_counted")),
         params=planned.params if planned.params is not None else _whole(metrics.get("params")),
         match=planned.match,
+        series=record.series if isinstance(record, OkRecord) else {},
     )
 
 

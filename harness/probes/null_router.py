@@ -43,6 +43,8 @@ class Null:
     """By metric, `load_cv_null` and so on."""
     draws: dict[str, list[float]]
     """By the same names, less those that are exact without being drawn."""
+    load: list[float]
+    """[E] the load over its mean, busiest first, averaged over the draws."""
 
 
 def null_of(case: Case) -> Null | None:
@@ -70,7 +72,8 @@ def _null(tokens: int, top_k: int, experts: int, groups: int, room: int) -> Null
         values["drop_rate_null"] = drop_rate(tokens // groups, top_k, experts, room)
         draws["drop_rate_null"] = [float((loads - room).clip(min=0).sum() / (top_k * tokens)) for loads in drawn]
     values |= {name: float(np.mean(draws[name])) for name in ("load_cv_null", "load_max_over_mean_null")}
-    return Null(values, draws)
+    ranked = [np.sort(loads.sum(0))[::-1] / loads.sum(0).mean() for loads in drawn]
+    return Null(values, draws, np.mean(ranked, axis=0).tolist())
 
 
 def draw_loads(tokens: int, top_k: int, experts: int, groups: int, draws: int | None = None) -> list[Loads]:

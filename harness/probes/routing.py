@@ -8,7 +8,8 @@ coefficients. Of a model, each number is the mean over the layers that route (as
 average the maximal violation, which is `load_max_over_mean` less 1); a note says which layer is the most uneven, and
 the series are that layer's.
 
-Series: `expert_load` [E]; `router_margin_quantiles`, at QUANTILES; and of each metric that is drawn, its draws.
+Series: `expert_load` [E]; `expert_load_null` [E], a random router's over the mean, busiest first; of each metric of
+that router that is drawn, its draws; and `router_margin_quantiles`, at QUANTILES.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
         series["router_margin_quantiles"] = _margins(routed[worst]) or []
     if null := null_of(subject.case):
         values |= null.values
-        series |= null.draws
+        series |= null.draws | {"expert_load_null": null.load}
     notes = _notes(each, worst) if len(each) > 1 else []
     return Outcome(values, notes, _counts(routed[worst], values), series)
 
