@@ -15,8 +15,14 @@ from torch import Tensor
 
 from harness.case import Case
 from harness.declare.assignments import AssignmentError, read_stored
+from harness.declare.plan import plan
+from harness.declare.suite import parse_suite
 from harness.devices import open_device
+from harness.devices.cpu import CpuDevice
+from harness.engine.protocol import Request
 from harness.engine.shelf import Shelf
+from harness.engine.sweep import _own_folders
+from harness.engine.worker import Worker
 from harness.layers import build, routing
 from harness.layers.interface import replaying
 from harness.probes import PROBES, Outcome, Settings, make_subject
@@ -256,3 +262,32 @@ def test_a_file_that_has_changed_since_it_was_planned_is_refused(tmp_path: Path)
     stored_case(tmp_path, [[0, 2]] * 32)
     with pytest.raises(AssignmentError, match=r"trace\.json has changed since the run was planned"):
         make_subject(case, build(case), folders=[str(tmp_path)])
+
+
+@pytest.mark.parametrize(("known", "status"), [(True, "ok"), (False, "crashed")])
+def test_the_worker_finds_it_in_the_folders_that_it_is_given(tmp_path: Path, known: bool, status: str) -> None:
+    case = stored_case(tmp_path, [[0, 1]] * 32)
+    worker = Worker(CpuDevice(), folders=[str(tmp_path)] if known else [])
+    settings = {"seconds_per_visit": 0.002, "min_samples": 1, "seed": 0}
+    result = worker.visit(Request(0, case.variant, case.as_dict(), "routing", settings))
+    assert result.status == status
+    assert known or "trace.json: there is no such file" in (result.reason or "")
+
+
+def test_a_run_tells_its_worker_where_the_suites_assignments_are(tmp_path: Path) -> None:
+    (tmp_path / "trace.json").write_text(json.dumps([[0, 1]] * 8), "utf-8")
+    source = """
+    title = "Loads"
+    [base]
+    size = "Ti"
+    batch = 2
+    tokens = 4
+    experts = 4
+    [[variant]]
+    name = "top-2"
+    layer = "token_choice"
+    """
+    plain = parse_suite(source, str(tmp_path / "loads.toml"))
+    stored = parse_suite(source + 'routing = "replay:trace.json"', str(tmp_path / "loads.toml"))
+    assert _own_folders(plan(plain)) == []
+    assert _own_folders(plan(stored))[0] == str(tmp_path)

@@ -145,9 +145,7 @@ def test_without_an_even_load_there_is_no_such_column(tmp_path: Path) -> None:
 def test_a_peak_that_depends_on_the_routing_is_said(tmp_path: Path) -> None:
     grown = {"memory_peak_bytes": 1 << 20, "memory_worst_bytes": 3 << 20}
     text = plain(section(tmp_path / "1", {"learned": Seen(metrics=grown)}).caption)
-    assert (
-        "At the worst routing, top-1 with 16 experts takes 3.00 MiB at its peak: 3.00× the 1.00 MiB of its" in text
-    )
+    assert "At the worst routing, top-1 with 16 experts takes 3.00 MiB at its peak: 3.00× the 1.00 MiB of its" in text
     even = {"memory_peak_bytes": 1 << 20, "memory_worst_bytes": 1 << 20}
     assert "worst routing" not in plain(section(tmp_path / "2", {"learned": Seen(metrics=even)}).caption)
 
