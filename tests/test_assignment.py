@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from harness.case import Case
-from harness.declare.assignments import AssignmentError, read_stored
 from harness.declare.plan import plan
+from harness.declare.replays import AssignmentError, read_stored
 from harness.declare.suite import parse_suite
 from harness.devices import open_device
 from harness.devices.cpu import CpuDevice

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from harness.case import Case
-from harness.declare.assignments import AssignmentError, Load, load_of, read_stored
+from harness.declare.assignments import Load, load_of
 from harness.declare.faults import SuiteError
 from harness.declare.plan import plan
+from harness.declare.replays import AssignmentError, read_stored
 from harness.declare.suite import parse_suite
 from tests.cases import token_choice
 

@@ -72,6 +72,14 @@ def test_a_router_within_what_chance_gives_is_no_finding_against_it(tmp_path: Pa
     assert plain(made.finding).startswith("No router is more uneven than chance: the busiest expert gets 1.80 times")
 
 
+def test_chance_is_that_of_each_router(tmp_path: Path) -> None:
+    """Two experts a token load less unevenly by chance: 1.8 is beyond it there, and 1.9 is not with one."""
+    cases = [ONE, replace(ONE, variant="top-2", top_k=2)]
+    seen = {"top-1": Seen(1.9), "top-2": Seen(1.8, random=(1.2, 1.4))}
+    run = write_run(tmp_path / "run", cases, edit=lambda one, record: seen[one.variant].of(record))
+    assert plain(review(read_run(run)).routing.finding).startswith("Before it learns, the router of top-2")
+
+
 def test_assigned_loads_alone_are_said_to_be_given(tmp_path: Path) -> None:
     made = section(tmp_path, {"iid": Seen(1.5), "hot": Seen(8.0)})
     assert plain(made.finding) == (

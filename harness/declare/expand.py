@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.case import Case, usual_gate
-from harness.declare.assignments import AssignmentError, Stored, load_of, read_stored, unfit
+from harness.declare.assignments import load_of
 from harness.declare.axes import COUNTED, GATED_NAMES, KINDS, start_of
 from harness.declare.catalogue import SIZES
 from harness.declare.dimensions import Dimension, dimensions
@@ -21,6 +21,7 @@ from harness.declare.findings import Findings
 from harness.declare.format import Suite, Variant
 from harness.declare.narrowing import Rows, Test, TooWide, narrowed
 from harness.declare.point import LARGEST, SMALLEST
+from harness.declare.replays import AssignmentError, Stored, read_stored, unfit
 
 MAX_CASES = 1_000_000
 """Points of one variant's product, and cases of a plan; above it the memory of a small machine would not do."""

@@ -23,8 +23,9 @@ import torch
 from numpy.typing import NDArray
 
 from harness.case import Case
-from harness.declare.assignments import AssignmentError, Load, is_assigned, load_of, read_stored, unfit
+from harness.declare.assignments import Load, is_assigned, load_of
 from harness.declare.plugins import is_plugin
+from harness.declare.replays import AssignmentError, read_stored, unfit
 from harness.declare.scopes import layers_of
 from harness.layers.interface import Assignment
 

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from harness.declare.loads import rule_of_thumb
-from harness.metrics import show, show_bytes, show_count, show_percent, show_ratio
+from harness.metrics import show, show_count
 from reports.compare import Comparison, compare
 from reports.context import Context, Subject
 from reports.read import Result
 from reports.sections.base import Section
-from reports.words import Sentence, Span, capital, count, join_sentences, plain, ratio, sentence
+from reports.sections.routing_words import TALLEST, caption, finding, rule_of, share_words
+from reports.words import plain, ratio, sentence
 
 ROWS = 24
-TALLEST = 4.0
-"""Bars of the sorted loads are cut at so many times the mean: beyond, the number beside them tells."""
-GROWS = 1.05
-"""From so many times the peak on, the worst routing is worth a word."""
 COLUMNS = ("Busiest over mean", "Load, CV", "Dropped", "Tokens lost", "Experts used", "Entropy, nat", "Margin",
            "Time over even")  # fmt: skip
 
@@ -75,8 +71,8 @@ def _section(context: Context, found: list[Result], where: str) -> Routing:
     kept = [n for n in range(len(COLUMNS)) if any(row.cells[n].text != "–" for row in rows)]
     rows = [replace(row, cells=tuple(row.cells[n] for n in kept)) for row in rows]
     return Routing(
-        finding=_finding(context, found),
-        caption=_caption(context, found, rows),
+        finding=finding(context, found),
+        caption=caption(context, found, [row.over_even for row in rows if row.over_even is not None]),
         where=where,
         columns=tuple(COLUMNS[n] for n in kept),
         rows=tuple(rows[:ROWS]),
@@ -120,13 +116,7 @@ def _plain(result: Result, metric: str) -> str:
 
 def _percent(result: Result, metric: str) -> str:
     value = result.number(metric)
-    return "–" if value is None else _share(value)
-
-
-def _share(share: float) -> str:
-    """Return a share with one decimal, which is what tells a drop rate from its expectation: `9.8 %`."""
-    text = f"{100 * share:.1f} %"
-    return show_percent(share) if text in ("0.0 %", "100.0 %") else text
+    return "–" if value is None else share_words(value)
 
 
 def _range(result: Result, metric: str) -> str:
@@ -140,17 +130,8 @@ def _drop_below(result: Result) -> str:
     expected = result.number("drop_rate_null")
     if not expected:
         return ""
-    rule = _rule(result)
-    return f"random {_share(expected)}" + ("" if rule is None else f", rule {_share(rule)}")
-
-
-def _rule(result: Result) -> float | None:
-    """Return 1 / sqrt(2 π λ) for the tokens that compete; None where the capacity factor is not 1."""
-    case = result.case
-    if case.capacity_factor != 1.0 or not case.top_k or not case.experts:
-        return None
-    tokens = case.tokens if case.group == "sequence" else case.sequence_tokens
-    return rule_of_thumb(tokens, case.top_k, case.experts)
+    rule = rule_of(result)
+    return f"random {share_words(expected)}" + ("" if rule is None else f", rule {share_words(rule)}")
 
 
 def _over_even(context: Context, result: Result) -> Comparison | None:
@@ -166,98 +147,3 @@ def _time(over_even: Comparison | None) -> Cell:
     if over_even is None:
         return Cell("–")
     return Cell(plain(ratio(over_even.value, over_even.interval)), over_even.verdict)
-
-
-def _finding(context: Context, found: list[Result]) -> Sentence:
-    """Return who loads its experts most unevenly, first of those whose own router decides."""
-    beside = [result for result in found if result.series.get("load_max_over_mean_null")]
-    learned = [result for result in beside if result.case.routing == "learned"]
-    worst = max(learned or beside or found, key=_busiest)
-    phrase, busiest = context.subject(worst).phrase, show("load_max_over_mean", _busiest(worst))
-    if not beside:
-        return sentence(f"The busiest expert gets {busiest} times its share, in {phrase}.")
-    random = show("load_max_over_mean", worst.number("load_max_over_mean_null"))
-    if not learned:
-        return sentence(
-            f"The most uneven load gives one expert {busiest} times its share, in {phrase}; "
-            f"the busiest of a random router gets {random} times."
-        )
-    if _busiest(worst) <= max(worst.series["load_max_over_mean_null"]):
-        return sentence(
-            f"No router is more uneven than chance: the busiest expert gets {busiest} times its share, in {phrase}, "
-            f"and that of a random router {random} times."
-        )
-    return sentence(
-        f"Before it learns, the router of {phrase} gives one expert {busiest} times its share; "
-        f"chance alone would give {random} times."
-    )
-
-
-def _busiest(result: Result) -> float:
-    return result.number("load_max_over_mean") or 0.0
-
-
-def _caption(context: Context, found: list[Result], rows: list[Row]) -> Sentence:
-    said = (_dropped(context, found), _chance(context, found), _slower(rows), _memory(context, found))
-    return sentence(
-        join_sentences([part for part in said if part], " "),
-        " Each picture has one bar an expert, the busiest first, over the mean load (the dashed line); the outline is a"
-        f" random router’s, the mean over draws; bars are cut at {TALLEST:g} times the mean. A random router sends each"
-        " token to as many experts, all as likely: its range is over seeded draws, its drop rate exact, and the rule is"
-        " 1/√(2πλ), λ assignments an expert, at capacity factor 1. CV is the standard deviation of the load over its"
-        " mean; the margin is the median of the last chosen logit less the first that was not. Load is that of the"
-        " router as it was initialised, or the one that the suite assigns, on the inputs that were timed: a property of"
-        " the benchmark, not of a trained model.",
-    )
-
-
-def _dropped(context: Context, found: list[Result]) -> Sentence:
-    worst = max(found, key=lambda result: result.number("drop_rate") or 0.0)
-    share = worst.number("drop_rate") or 0.0
-    if not share:
-        return sentence(Span("No assignment is dropped.", "strong"))
-    phrase = capital(context.subject(worst).phrase)
-    return sentence(Span(f"{phrase} drops {_share(share)} of its assignments, the most of all.", "strong"))
-
-
-def _chance(context: Context, found: list[Result]) -> Sentence:
-    """Return whether a random router of this run drops what it should: a check of the harness on itself."""
-    for result in found:
-        draws, rule = result.series.get("drop_rate_null"), _rule(result)
-        if result.case.routing == "iid" and draws and rule is not None:
-            low, high, share = min(draws), max(draws), result.number("drop_rate") or 0.0
-            word = "within" if low <= share <= high else "outside"
-            return sentence(
-                f"A random router ({context.subject(result).phrase}) drops {_share(share)}, {word} the range of "
-                f"{count(len(draws), 'draw')} ({_share(low)} to {_share(high)}); its mean is exactly "
-                f"{_share(result.number('drop_rate_null') or 0.0)}, and the rule says {_share(rule)}."
-            )
-    return ()
-
-
-def _slower(rows: list[Row]) -> Sentence:
-    """Return which load takes longest over an even one, where the run has even ones."""
-    judged = [row.over_even for row in rows if row.over_even is not None]
-    if not judged:
-        return ()
-    slower = [one for one in judged if one.verdict == "slower"]
-    if not slower:
-        return sentence(f"Of {count(len(judged), 'other load')}, none is shown to take longer than the even one.")
-    worst = max(slower, key=lambda one: one.value)
-    return sentence(
-        f"{capital(worst.candidate.phrase)} takes ", ratio(worst.value, worst.interval), " the time of an even load."
-    )
-
-
-def _memory(context: Context, found: list[Result]) -> Sentence:
-    """Return whose peak depends most on the routing."""
-    grown = [(worst / peak, result, peak, worst) for result in found
-             if (worst := result.number("memory_worst_bytes")) and (peak := result.number("memory_peak_bytes"))
-             and worst > GROWS * peak]  # fmt: skip
-    if not grown:
-        return ()
-    times, result, peak, worst = max(grown, key=lambda found: found[0])
-    return sentence(
-        f"At the worst routing, {context.subject(result).phrase} takes {show_bytes(worst)} at its peak: "
-        f"{show_ratio(times)} the {show_bytes(peak)} of its own."
-    )
