@@ -111,12 +111,24 @@ def test_it_is_found_from_the_folder_of_the_suite(tmp_path: Path, monkeypatch: p
     assert Case.from_dict(case.variant, case.as_dict()) == case
 
 
+def test_on_the_command_line_it_may_lie_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "suites").mkdir()
+    write(tmp_path, "trace.npy")
+    monkeypatch.chdir(tmp_path)
+    suite = parse_suite(SUITE.format(routing='["iid"]'), str(tmp_path / "suites" / "loads.toml"))
+    (planned,) = plan(suite, overrides=["routing=replay:trace.npy"]).cases
+    assert planned.case.assignment is not None
+    with pytest.raises(SuiteError, match=r"--set routing=replay:gone\.npy: routing: top-2: gone\.npy: there is no"):
+        plan(suite, overrides=["routing=replay:gone.npy"])
+
+
 def test_cases_without_one_are_written_as_ever() -> None:
     assert "assignment" not in token_choice().as_dict()
 
 
 WRONG = [
     ("gone.json", None, "gone.json: there is no such file"),
+    ("n" * 300 + ".json", None, "there is no such file"),
     ("trace.txt", "0,1\n", "trace.txt: this is no .json, .csv or .npy file"),
     ("trace.json", '[[0, 1],\n[1, 2],\n[2 3]]', "trace.json: line 3: this is not JSON"),
     ("trace.json", "[[0, 1], [1]]", "trace.json: its rows are not all of one length"),

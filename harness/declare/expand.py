@@ -20,6 +20,7 @@ from harness.declare.faults import Fault, Place, listed, shown
 from harness.declare.findings import Findings
 from harness.declare.format import Suite, Variant
 from harness.declare.narrowing import Rows, Test, TooWide, narrowed
+from harness.declare.plugins import search_folders
 from harness.declare.point import LARGEST, SMALLEST
 from harness.declare.replays import AssignmentError, Stored, read_stored, unfit
 
@@ -166,10 +167,10 @@ class _Expansion:
             return True
         if routing not in self._stored:
             try:
-                self._stored[routing] = read_stored(load.file, [Path(self.findings.text.file).parent])
+                self._stored[routing] = read_stored(load.file, search_folders(Path(self.findings.text.file).parent))
             except AssignmentError as error:
                 self._stored[routing] = None
-                message = f"routing of {self.variant.name}: {error.message}"
+                message = f"{self.variant.name}: {error.message}"
                 self.findings.add_at(self.places["routing"], message, error.expected)
         return self._stored[routing] is not None
 

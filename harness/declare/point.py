@@ -145,7 +145,8 @@ class Point(Strict):
     routing: RoutingName | None = None
     """Who decides the experts of each token: the router (learned, from random weights), or an assignment that is drawn
     once: balanced (even), iid (a random router), zipf:1.2 (by a power of the rank), hot or hot:0.5 (the share of tokens
-    that go to one expert), or replay:FILE (a stored one, from the suite's folder). The router runs all the same."""
+    that go to one expert), or replay:FILE (a stored one, in the suite's folder or the working folder). The router runs
+    all the same."""
     compile: bool | None = None
     """Whether torch.compile is applied."""
     scope: Literal["layer", "block", "model"] | None = None

@@ -2,7 +2,8 @@
 
 One is [T, K], the experts of each token: a `.json` file with a list for each token, a `.csv` file with a line for each
 token, or a `.npy` file of whole numbers. With [L, T, K], each of the L layers of a model that have experts has its own
-(not in `.csv`). The file is looked for from the folder of the suite's file; nothing in it is ever executed.
+(not in `.csv`). The file is looked for in the folder of the suite's file, then in the working folder; nothing in it is
+ever executed.
 """
 
 from __future__ import annotations
@@ -47,11 +48,12 @@ class Stored:
     """16 hex digits over its numbers and shape: the same in whatever form they are stored."""
 
 
-def read_stored(file: str, folders: Iterable[Path]) -> Stored:
+def read_stored(file: str, folders: Iterable[Path | str]) -> Stored:
     """Return the assignment stored in `file`, looked for in `folders`; raise AssignmentError with what is wrong."""
-    path = next((found for folder in folders if (found := folder / file).is_file()), None)
+    path = next((found for folder in folders if _is_file(found := Path(folder) / file)), None)
     if path is None:
-        raise AssignmentError(f"{file}: there is no such file", "a path from the folder of the suite's file")
+        expected = "a path from the folder of the suite's file, or from the working folder"
+        raise AssignmentError(f"{file}: there is no such file", expected)
     if path.suffix not in ENDINGS:
         raise AssignmentError(f"{file}: this is no .json, .csv or .npy file")
     status = path.stat()
@@ -79,6 +81,13 @@ def unfit(stored: Stored, case: Case) -> str | None:
     if (largest := int(stored.choice.max())) >= (case.experts or 0):
         return f"it names expert {largest}, and this case has experts 0 to {(case.experts or 0) - 1}"
     return None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for a file
+        return False
 
 
 @lru_cache(maxsize=8)

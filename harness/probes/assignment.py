@@ -15,7 +15,6 @@ noise (Plackett-Luce; Kool et al. 2019, arXiv 1903.06059). NumPy draws them, so 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -120,7 +119,7 @@ def _largest(keys: Weights, top_k: int) -> Choice:
 def _stored(case: Case, folders: Sequence[str]) -> Choice:
     """Return the stored assignment [L, T, K] of `case`, which must be the one that it was planned with."""
     file = load_of(case.routing).file
-    stored = read_stored(file, [Path(folder) for folder in folders] or [Path()])
+    stored = read_stored(file, folders or ["."])
     if stored.digest != case.assignment:
         raise AssignmentError(f"{file} has changed since the run was planned", "the file as it was, or a new run")
     if reason := unfit(stored, case):
