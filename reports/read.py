@@ -190,6 +190,8 @@ class Result:
     match: Match | None
     rounds_ended: RoundsEnded | None = None
     """Why its latency has no more rounds."""
+    series: dict[str, list[float]]
+    """Numbers beside the metrics, by name, such as the load of each expert."""
 
     @property
     def ok(self) -> bool:
@@ -383,6 +385,7 @@ def _result(planned: Planned, record: OkRecord | FailedRecord | None) -> Result:
         params=planned.params if planned.params is not None else _whole(metrics.get("params")),
         match=planned.match,
         rounds_ended=record.rounds_ended if isinstance(record, OkRecord) else None,
+        series=record.series if isinstance(record, OkRecord) else {},
     )
 
 

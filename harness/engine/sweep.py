@@ -78,7 +78,7 @@ class Sweep:
         self._progress = progress
         self._asked = stopped
         self._deadline = None if budget is None else time.monotonic() + budget
-        command = options.command(device.kind, _code_folders(plan))
+        command = options.command(device.kind, _own_folders(plan))
         self._measure = plan.suite.measure
         self._keeper = Keeper(
             command, folder / LOG, self._stopped, self._note_device, options.memory_bytes, seed=self._measure.seed
@@ -242,9 +242,9 @@ class Sweep:
         return records
 
 
-def _code_folders(plan: Plan) -> list[str]:
-    """Return where the worker finds the code that the suite names; nothing where it names none."""
-    named = any(names_code(planned.case.layer) for planned in plan.cases)
+def _own_folders(plan: Plan) -> list[str]:
+    """Return where the worker finds the code and the assignments that the suite names; nothing where it names none."""
+    named = any(names_code(planned.case.layer) or planned.case.assignment for planned in plan.cases)
     return search_folders(plan.suite.path.parent) if named else []
 
 

@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     held = torch.empty(options.hold_bytes, dtype=torch.uint8)  # until the end: what comes after lies elsewhere for it
     try:
         torch.set_num_threads(options.threads or min(torch.get_num_threads(), len(affinity())))
-        worker = Worker(open_device(options.device), options.cache_bytes)
+        worker = Worker(open_device(options.device), options.cache_bytes, options.import_from)
     except NoSuchDevice as error:
         _send(answers, Refused("NoSuchDevice", str(error)))
         return 5
@@ -90,14 +90,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class Worker:
-    """Makes visits on one device."""
+    """Makes visits on one device; `folders` are where stored assignments are looked for."""
 
-    def __init__(self, device: Device, shelf_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, device: Device, shelf_bytes: int = CACHE_BYTES, folders: Sequence[str] = ()) -> None:
         self.device = device
         self._host = Host()
         self._shelf = Shelf(
             lambda case, seed: build(case, seed=seed, device=device.torch_name),
-            lambda case, layer, seed: make_subject(case, layer, seed=seed),
+            lambda case, layer, seed: make_subject(case, layer, seed=seed, folders=folders),
             shelf_bytes,
         )
 
@@ -226,7 +226,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0, help="CPU threads of torch; 0 leaves the choice to torch")
     parser.add_argument("--cache-bytes", type=int, default=CACHE_BYTES, help="memory for built layers")
     parser.add_argument("--hold-bytes", type=int, default=0, help="memory to hold, which moves all that comes after")
-    parser.add_argument("--import-from", action="append", default=[], help="folder of a suite's own code; repeatable")
+    own = "folder of a suite's own code and assignments; repeatable"
+    parser.add_argument("--import-from", action="append", default=[], help=own)
     return parser.parse_args(arguments)
 
 
