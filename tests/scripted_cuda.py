@@ -1,6 +1,7 @@
 """A scripted GPU: stands in for `torch.cuda` and `pynvml`, so that each branch of CudaDevice runs without one.
 
-It keeps a device clock in ms that only kernels move, an allocator, and a log of what it was asked for.
+It keeps a device clock in ms that only kernels move, an allocator, and a log of what it was asked for. What the host
+waits for, and the energy that the GPU takes meanwhile, stand on a wall clock: `tests/scripted_wall.py`.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
+
+from tests.scripted_wall import ScriptedWall
 
 
 class ScriptedOutOfMemoryError(RuntimeError):
@@ -25,6 +28,12 @@ class ScriptedEvent:
         self.at_ms = self.cuda.clock_ms
         self.cuda.log.append("record")
         self.cuda.pending = True
+
+    def synchronize(self) -> None:
+        """Wait for the current stream alone."""
+        self.cuda.wall.wait("current")
+        self.cuda.pending = False
+        self.cuda.log.append("event synchronize")
 
     def elapsed_time(self, end: ScriptedEvent) -> float:
         assert not self.cuda.pending, "events were read before the device was waited for"
@@ -45,6 +54,7 @@ class ScriptedCuda:
     peak: int = 0
     pending: bool = False
     log: list[str] = field(default_factory=list)
+    wall: ScriptedWall = field(default_factory=ScriptedWall)
     OutOfMemoryError = ScriptedOutOfMemoryError
 
     def is_available(self) -> bool:
@@ -59,8 +69,13 @@ class ScriptedCuda:
         return SimpleNamespace(**facts)
 
     def synchronize(self) -> None:
+        self.wall.wait()
         self.pending = False
         self.log.append("synchronize")
+
+    def is_idle(self) -> bool:
+        """Whether no stream has work left, by the host's clock."""
+        return self.wall.seconds >= self.wall.busy_until
 
     def Event(self, enable_timing: bool) -> ScriptedEvent:  # noqa: N802
         assert enable_timing
@@ -79,9 +94,11 @@ class ScriptedCuda:
         self.peak = self.allocated
         self.log.append("reset_peak")
 
-    def kernel(self, ms: float, temporary: int = 0) -> None:
-        """Run for `ms` and hold `temporary` bytes meanwhile."""
-        self.clock_ms += ms
+    def kernel(self, ms: float, temporary: int = 0, stream: str = "current") -> None:
+        """Run for `ms` on a stream and hold `temporary` bytes meanwhile; events stand on the current stream alone."""
+        if stream == "current":
+            self.clock_ms += ms
+        self.wall.launch(ms * 1e-3, stream)
         self.pending = True
         self.peak = max(self.peak, self.allocated + temporary)
         self.log.append("kernel")
@@ -92,6 +109,7 @@ class ScriptedCuda:
 
         def zero_() -> None:
             self.clock_ms += 1.0
+            self.wall.launch(1e-3)
             self.log.append("flush")
 
         return SimpleNamespace(zero_=zero_)
@@ -117,8 +135,11 @@ class ScriptedNvml:
     lost: bool = False
     """The GPU has fallen off the bus."""
     asked: list[str] = field(default_factory=list)
+    wall: ScriptedWall | None = None
+    """Where power and energy go by; None: a GPU without an energy counter, at 412.5 W."""
     NVMLError = ScriptedNvmlError
     NVML_CLOCK_SM, NVML_CLOCK_MEM, NVML_TEMPERATURE_GPU = 1, 2, 0
+    NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION, NVML_FI_DEV_POWER_AVERAGE, NVML_FI_DEV_POWER_INSTANT = 83, 185, 186
     nvmlClocksEventReasonGpuIdle = 0x1  # noqa: N815
     nvmlClocksEventReasonSwPowerCap = 0x4  # noqa: N815
     nvmlClocksEventReasonHwSlowdown = 0x8  # noqa: N815
@@ -143,7 +164,35 @@ class ScriptedNvml:
     def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:  # noqa: N802
         return f"gpu {uuid}"
 
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle: str) -> int:  # noqa: N802
+        """Return mJ since the driver was loaded, as of the counter's last update."""
+        self._must_have("nvmlDeviceGetTotalEnergyConsumption", self.wall)
+        assert self.wall is not None
+        return self.wall.millijoules
+
+    def nvmlDeviceGetFieldValues(self, handle: str, fields: list[int]) -> list[Any]:  # noqa: N802
+        """Return power fields in mW and the energy counter in mJ, in the shape of NVML's values."""
+        self._must_have("nvmlDeviceGetFieldValues", self.wall)
+        assert self.wall is not None
+        milliwatts, wall = round(self.wall.watts * 1e3), self.wall
+        known = {
+            self.NVML_FI_DEV_POWER_INSTANT: SimpleNamespace(uiVal=milliwatts),
+            self.NVML_FI_DEV_POWER_AVERAGE: SimpleNamespace(uiVal=milliwatts),
+            self.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION: SimpleNamespace(ullVal=wall.millijoules),
+        }
+        return [
+            SimpleNamespace(fieldId=name, nvmlReturn=0 if name in known else 3, value=known.get(name))
+            for name in fields
+        ]
+
+    def _must_have(self, name: str, sensor: object) -> None:
+        if self.lost:
+            raise ScriptedNvmlError("GPU is lost", 15)
+        if sensor is None or name in self.missing:
+            raise ScriptedNvmlError("Not Supported")
+
     def __getattr__(self, name: str) -> Any:
+        watts = 412.5 if self.wall is None else self.wall.watts
         answers: dict[str, Any] = {
             "nvmlDeviceGetName": "NVIDIA Scripted",
             "nvmlDeviceGetMemoryInfo": SimpleNamespace(total=80 << 30),
@@ -151,7 +200,7 @@ class ScriptedNvml:
             "nvmlDeviceGetEccMode": (1, 1),
             "nvmlDeviceGetEnforcedPowerLimit": 700_000,
             "nvmlDeviceGetMaxClockInfo": 1980,
-            "nvmlDeviceGetPowerUsage": 412_500,
+            "nvmlDeviceGetPowerUsage": round(watts * 1e3),
             "nvmlDeviceGetClockInfo": 1755,
             "nvmlDeviceGetTemperature": 61,
             "nvmlDeviceGetTemperatureThreshold": 91,
