@@ -29,9 +29,11 @@ class Witnessed(worker.Worker):
     """Notes `begin VISIT` before each visit and `end VISIT` after it."""
 
     log: Path
+    gpu: ScriptedGpu
 
     def visit(self, request: Request) -> Result:
         MOMENT.visit, MOMENT.probe = request.visit, request.probe
+        self.gpu.rest()
         self._note("begin", request.visit)
         result = super().visit(request)
         self._note("end", request.visit)
@@ -45,7 +47,7 @@ class Witnessed(worker.Worker):
 
 def main() -> int:
     Witnessed.log = Path(sys.argv[1])
-    gpu = ScriptedGpu(Witnessed.log)
+    gpu = Witnessed.gpu = ScriptedGpu(Witnessed.log, MOMENT)
     on_gpu = "cuda" in sys.argv
 
     def build_faulty(case: Case, *, seed: int = 0, device: str = "cpu") -> Layer:

@@ -19,6 +19,7 @@ from harness.record import OkRecord
 from tests.gpu.leads import WITHIN, lead_of
 from tests.gpu.steps import Ended
 
+DOCTOR = "doctor.json"
 RUNS = ("sweep", "energy", "determinism")
 NOISE = 0.005
 """The smallest change that an A/A run on a GPU is expected to see, for kernels of 50 us and more."""
@@ -57,7 +58,7 @@ def gather(folder: Path, device: Detected, ended: Sequence[Ended], seconds: floa
     """Return what stands in the session's folder, however much of it there is."""
     found = Gathered(device, seconds, list(ended))
     with suppress(OSError, ValueError):
-        found.doctor = json.loads((folder / "doctor.json").read_text("utf-8"))
+        found.doctor = json.loads((folder / DOCTOR).read_text("utf-8"))
     for name in RUNS:
         with suppress(RunFolderError):
             found.runs[name] = read_run(folder / name)

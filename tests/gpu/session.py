@@ -24,7 +24,7 @@ from harness.cli.exits import Exit
 from harness.declare.shipped import shipped_suites
 from harness.devices.interface import NoSuchDevice
 from harness.devices.names import Detected, detect
-from tests.gpu.findings import gather
+from tests.gpu.findings import DOCTOR, gather
 from tests.gpu.steps import HARNESS, ROOT, Ended, Step, run_step
 from tests.gpu.summary import write_summary
 
@@ -33,7 +33,6 @@ LEAST_S = 10.0
 """A step that would have less than this is not begun."""
 SUMMARY_S = 10.0
 """Kept for the summary."""
-DOCTOR = "doctor.json"
 _RUN = (*HARNESS, "run", "{suite}", "--device", "{device}", "--budget", "{budget}s", "-o")
 _SMALL = ("--set", "d_model=32", "--set", "d_ff=32", "--set", "experts=4", "--set", "top_k=2", "--set", "tokens=8")
 
@@ -43,14 +42,14 @@ def steps(device: str) -> list[Step]:
     sweep = "gpu" if device == "cuda" else "smoke"
     found = [
         Step(
-            "doctor", "ceilings and noise floor", 75.0, (*HARNESS, "doctor", "--device", "{device}", "--json"), DOCTOR
+            "doctor", "ceilings and noise floor", 60.0, (*HARNESS, "doctor", "--device", "{device}", "--json"), DOCTOR
         ),
-        Step("tests", "the tests that need CUDA", 90.0, _pytest()),
-        _run("sweep", sweep, "a sweep at real sizes", 165.0),
-        _run("energy", "gpu-energy", "energy", 100.0, _SMALL),
+        Step("tests", "the tests that need CUDA", 75.0, _pytest()),
+        _run("sweep", sweep, "a sweep at real sizes", 150.0),
+        _run("energy", "gpu-energy", "energy", 140.0, _SMALL),
     ]
     if "determinism" in shipped_suites():
-        found.append(_run("determinism", "determinism", "causes of determinism", 35.0))
+        found.append(_run("determinism", "determinism", "causes of determinism", 40.0))
     return found
 
 
