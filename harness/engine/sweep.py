@@ -21,7 +21,7 @@ from harness.devices.interface import NoSuchDevice
 from harness.devices.names import Detected
 from harness.engine.environment import source_digest
 from harness.engine.fold import AnyRecord, Circumstances, fold
-from harness.engine.folder import JOURNAL, LOG, write_records, write_run
+from harness.engine.folder import JOURNAL, LOG, TRACES, write_records, write_run
 from harness.engine.journal import Journal, Line, read_journal, utc_now
 from harness.engine.keeper import Answer, Keeper, WorkerOptions
 from harness.engine.marks import marks
@@ -74,7 +74,7 @@ class Sweep:
         self._progress = progress
         self._asked = stopped
         self._deadline = None if budget is None else time.monotonic() + budget
-        command = options.command(device.kind, _code_folders(plan))
+        command = options.command(device.kind, _code_folders(plan), folder.absolute() / TRACES)
         self._keeper = Keeper(command, folder / LOG, self._stopped, self._note_device, options.memory_bytes)
         self._measure = plan.suite.measure
         self._cases = {planned.case.key: planned for planned in plan.cases}

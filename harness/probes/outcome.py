@@ -20,6 +20,8 @@ class Settings:
     min_samples: int = 3
     """Timed blocks of one latency visit, also where they take longer."""
     seed: int = 0
+    traces: str | None = None
+    """Folder that Chrome traces of what is profiled are kept in; None: they are not kept."""
 
 
 @dataclass(frozen=True, slots=True)

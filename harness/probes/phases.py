@@ -18,6 +18,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from statistics import median
 
 import torch
@@ -28,6 +29,7 @@ from harness.layers.interface import PHASES, Phase, observing
 from harness.probes.attribution import BACKWARD, FORWARD, OTHER, PREFIX, Split, attribute
 from harness.probes.outcome import Measured, Outcome, Settings
 from harness.probes.subject import Subject
+from harness.probes.traces import keep
 
 ALL = (*PHASES, OTHER)
 METRICS = (
@@ -55,12 +57,14 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
     """Return each phase's share of the forward and, where there is one, of the backward pass; each five sum to 1."""
     own = subject.eager
     try:
-        return _measure(own, device, [] if subject.compiled is None else ["phases are those of the eager layer"])
+        return _measure(
+            own, device, settings, [] if subject.compiled is None else ["phases are those of the eager layer"]
+        )
     finally:
         own.drop_gradients()
 
 
-def _measure(subject: Subject, device: Device, notes: list[str]) -> Outcome:
+def _measure(subject: Subject, device: Device, settings: Settings, notes: list[str]) -> Outcome:
     first = _drained(subject, device)
     if not any(first[phase] for phase in PHASES):
         return Outcome(notes=["phases are not measured: this layer marks none"])
@@ -68,10 +72,13 @@ def _measure(subject: Subject, device: Device, notes: list[str]) -> Outcome:
     drained = _shares([_drained(subject, device) for _ in range(count)])
     bare = [_one_pass(subject, device) for _ in range(count)]
     profiler, profiled = _profiled(subject, device, count)
+    notes = notes + ([] if settings.traces is None else [keep(profiler, subject.case, Path(settings.traces))])
     events = profiler.events()  # type: ignore[no-untyped-call]
     splits = attribute(events, by_kernel=device.kind == "cuda")[-count:]
     if not all(sum(split.forward.values()) for split in splits):
-        return Outcome(notes=["phases are not measured: the profiler saw nothing that this layer runs on the device"])
+        return Outcome(
+            notes=[*notes, "phases are not measured: the profiler saw nothing that this layer runs on the device"]
+        )
     forward = _shares([split.forward for split in splits])
     values: dict[str, Measured] = {f"phase_{phase}_share": share for phase, share in forward.items()}
     if subject.case.trains:
