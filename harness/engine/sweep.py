@@ -32,6 +32,9 @@ from harness.engine.sources import Sources
 from harness.engine.standing import standing
 from harness.record import End
 
+SETTINGS = ("seconds_per_visit", "min_samples", "seed", "energy_seconds")
+"""What a worker is told of a suite's `[measure]`."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
@@ -169,7 +172,7 @@ class Sweep:
         case = self._cases[visit.key].case
         request = Request(visit.index, case.variant, case.as_dict(), visit.probe, self._settings())
         try:
-            answer = self._keeper.ask(request, seconds_allowed(case, self._measure.timeout))
+            answer = self._keeper.ask(request, seconds_allowed(case, self._measure.timeout, visit.seconds))
         except NoSuchDevice:
             if self._facts_known:  # it was here when the run began
                 raise DeviceLost from None
@@ -183,7 +186,7 @@ class Sweep:
             self._frontier.add(self._cases[line.key].case)
 
     def _settings(self) -> dict[str, float | int]:
-        return {name: getattr(self._measure, name) for name in ("seconds_per_visit", "min_samples", "seed")}
+        return {name: getattr(self._measure, name) for name in SETTINGS}
 
     def _note_device(self, ready: Ready) -> None:
         """Write the device's facts to run.json, once: they need torch, which only a worker has."""
