@@ -75,6 +75,9 @@ MARKS: dict[Mark, str] = {
 }
 """Every mark, in words that end a sentence about samples that were taken."""
 
+TRACE_NOTE = "a trace of the phases is kept in "
+"""How the note begins that says where in the run's folder a case's trace lies; the path ends it."""
+
 CUT_SHORT: dict[End, str] = {
     "interrupted": "the run was interrupted",
     "over_budget": "the run's time budget was used up",

@@ -51,7 +51,7 @@ def render(run_folder: Path, *, html: Path) -> Rendered:
 
     made = review(run)
     texts = {
-        paths.html: render_page(made),
+        paths.html: render_page(made, "" if inside else f"{os.path.relpath(run_folder, html.parent)}/"),
         paths.summary: render_summary(made),
         paths.data: render_data(made),
     }

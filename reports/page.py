@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
+from urllib.parse import quote
 
 import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -48,8 +49,11 @@ GAP = 0.6
 """Free marks' widths between two variants on the strip of cases."""
 
 
-def render_page(review: Review) -> str:
-    """Return the page; the same Review always gives the same bytes."""
+def render_page(review: Review, run_folder: str = "") -> str:
+    """Return the page; the same Review always gives the same bytes.
+
+    `run_folder` is the way from the page's folder to the run's, ending in a slash; empty where they are one.
+    """
     panels = scaling_figure.figures(review)
     drawn = [*panels, *memory_figure.figures(review)]
     scripts = {"plotly": plotly_js(), "boot": asset("boot.js"), "script": asset("page.js")}
@@ -58,6 +62,7 @@ def render_page(review: Review) -> str:
         .get_template("page.html.j2")
         .render(
             review=review,
+            beside=quote(run_folder),
             figures=drawn,
             panel_ids={figure.id for figure in panels},
             columns=scaling_figure.columns(review),

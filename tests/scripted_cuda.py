@@ -124,8 +124,50 @@ class ScriptedNvmlError(Exception):
 
 
 @dataclass
+class ScriptedMeter:
+    """A GPU's true energy, what its counter shows of it, and the one clock that both go by."""
+
+    step_s: float = 0.1
+    """Seconds between two steps of the counter."""
+    idle_w: float = 75.0
+    busy_w: float = 500.0
+    factor: float = 1.0
+    """What the counter shows over what is true."""
+    stuck: bool = False
+    now_s: float = 1000.03
+    joules: float = 5000.0
+    shown: float = 5000.0
+    watts: float = 0.0
+    next_step: int = 0
+
+    def __post_init__(self) -> None:
+        self.next_step = int(self.now_s / self.step_s) + 1
+
+    def now(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self._spend(seconds, self.idle_w)
+
+    def work(self, seconds: float) -> None:
+        self._spend(seconds, self.busy_w)
+
+    def _spend(self, seconds: float, watts: float) -> None:
+        self.watts, end = watts, self.now_s + seconds
+        while (step := self.next_step * self.step_s) <= end:
+            self.joules += watts * (step - self.now_s)
+            self.now_s, self.next_step = step, self.next_step + 1
+            self.shown = self.shown if self.stuck else self.factor * self.joules
+        self.joules += watts * (end - self.now_s)
+        self.now_s = end
+
+
+@dataclass
 class ScriptedNvml:
     """Stands in for `pynvml`."""
+
+    meter: ScriptedMeter | None = None
+    """None: this GPU has no energy counter."""
 
     reasons: int = 0
     pids: tuple[int, ...] = ()
@@ -207,6 +249,9 @@ class ScriptedNvml:
             "nvmlDeviceGetCurrentClocksEventReasons": self.reasons,
             "nvmlDeviceGetComputeRunningProcesses": [SimpleNamespace(pid=pid) for pid in self.pids],
         }
+        if self.meter is not None:
+            answers["nvmlDeviceGetTotalEnergyConsumption"] = int(self.meter.shown * 1e3)
+            answers["nvmlDeviceGetPowerUsage"] = int(self.meter.watts * 1e3)
         if name not in answers:
             raise AttributeError(name)
 

@@ -14,6 +14,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from harness.devices.interface import Block, Device, Fact, Peak
 from harness.devices.names import cpu_flags, cpu_name, memory_bytes
+from harness.devices.rapl import Rapl
 
 ISA_FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_fp16", "avx512_vnni", "amx_tile", "amx_bf16", "amx_int8")
 """The flags that decide which matmul kernels oneDNN and MKL can pick."""
@@ -32,6 +33,8 @@ class CpuDevice(Device):
 
     def __init__(self) -> None:
         self._sensors = _sensors()
+        self._rapl = Rapl()
+        self.no_energy = self._rapl.missing
 
     def synchronize(self) -> None:
         """Return at once: CPU operators are done when they return."""
@@ -91,6 +94,10 @@ class CpuDevice(Device):
             with suppress(OSError, ValueError):
                 readings[name] = int(path.read_text("ascii")) / unit
         return readings
+
+    def energy_joules(self) -> float | None:
+        """Return what the processor's packages have taken since this was made, others' work included; None: no RAPL."""
+        return self._rapl.joules()
 
 
 def _sensors() -> dict[str, tuple[Path, int]]:

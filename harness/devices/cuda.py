@@ -49,6 +49,7 @@ DEVICE_GONE = ("busy or unavailable", "no CUDA-capable device", "GPU is lost", "
 """Those of them that say that the device is not there: cudaErrorDevicesUnavailable, cudaErrorNoDevice, the driver."""
 NVML_SLOWDOWN_THRESHOLD = 1
 """NVML_TEMPERATURE_THRESHOLD_SLOWDOWN: where the hardware slows itself down."""
+NVML_SUCCESS = 0
 NVML_GPU_IS_LOST = 15
 """NVML_ERROR_GPU_IS_LOST: the GPU has fallen off the bus."""
 
@@ -86,6 +87,7 @@ class CudaDevice(Device):
         self._allocate = allocate or self._tensor
         self._flush_buffer: Any = None
         self._nvml, self._handle = self._open_nvml(nvml)
+        self.no_energy = "NVML does not answer" if self._nvml is None else "this GPU has no total energy counter"
 
     def synchronize(self) -> None:
         """Wait until the device has done all its work, on every stream."""
@@ -145,6 +147,20 @@ class CudaDevice(Device):
             "foreign_processes": None if others is None else self._foreign([process.pid for process in others]),
         }
         return {name: value for name, value in readings.items() if value is not None}
+
+    def energy_joules(self) -> float | None:
+        """Return what the GPU has taken since its driver was loaded; Volta and later have the counter, in mJ."""
+        millijoules = self._ask("nvmlDeviceGetTotalEnergyConsumption")
+        return None if millijoules is None else millijoules * 1e-3
+
+    def power_watts(self) -> float | None:
+        """Return the power of this instant where NVML tells it, else its own reading: a mean of 1 s since Ampere."""
+        instant = getattr(self._nvml, "NVML_FI_DEV_POWER_INSTANT", None)
+        fields = None if instant is None else self._ask("nvmlDeviceGetFieldValues", [instant])
+        if fields is not None and fields[0].nvmlReturn == NVML_SUCCESS and fields[0].value.uiVal:
+            return float(fields[0].value.uiVal) * 1e-3
+        milliwatts = self._ask("nvmlDeviceGetPowerUsage")
+        return None if milliwatts is None else milliwatts * 1e-3
 
     def _foreign(self, pids: list[int]) -> int:
         """Return how many of those that compute on the GPU are others.
@@ -223,6 +239,8 @@ class CudaDevice(Device):
 
     def _ask(self, function: str, *arguments: object) -> Any:
         """Return NVML's answer, or None where this GPU, driver or pynvml has none."""
+        if self._nvml is None:
+            return None
         try:
             return getattr(self._nvml, function)(self._handle, *arguments)
         except (AttributeError, self._nvml.NVMLError):

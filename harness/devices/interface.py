@@ -50,6 +50,9 @@ class Device(ABC):
     timed_metrics: tuple[str, ...]
     """Which of latency_ms, latency_hot_ms, host_ms this device's clock can tell."""
 
+    no_energy: str = "it has no counter"
+    """Why there is no energy to be read, in words that end a sentence; of no meaning where there is."""
+
     @abstractmethod
     def synchronize(self) -> None:
         """Return when all work given to the device is done."""
@@ -73,6 +76,14 @@ class Device(ABC):
     @abstractmethod
     def state(self) -> dict[str, Fact]:
         """Return what changes: load, clocks, temperature, throttle reasons; only what can be read."""
+
+    def energy_joules(self) -> float | None:
+        """Return the energy in J that the device has taken since some moment, by its own counter; None: it has none."""
+        return None
+
+    def power_watts(self) -> float | None:
+        """Return the power in W that the device's sensor shows now; None where it has none."""
+        return None
 
     def fault(self, error: BaseException) -> Fault | None:
         """Return what `error` says of the machine; None where it says nothing of it."""

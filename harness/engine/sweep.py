@@ -21,7 +21,7 @@ from harness.devices.interface import NoSuchDevice
 from harness.devices.names import Detected
 from harness.engine.environment import source_digest
 from harness.engine.fold import AnyRecord, Circumstances, fold
-from harness.engine.folder import JOURNAL, LOG, write_records, write_run
+from harness.engine.folder import JOURNAL, LOG, TRACES, write_records, write_run
 from harness.engine.journal import Journal, Line, read_journal, utc_now
 from harness.engine.keeper import Answer, Keeper, WorkerOptions
 from harness.engine.marks import marks
@@ -31,6 +31,9 @@ from harness.engine.protocol import Ready, Request
 from harness.engine.sources import Sources
 from harness.engine.standing import standing
 from harness.record import End
+
+SETTINGS = ("seconds_per_visit", "min_samples", "seed", "energy_seconds")
+"""What a worker is told of a suite's `[measure]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class Sweep:
         self._progress = progress
         self._asked = stopped
         self._deadline = None if budget is None else time.monotonic() + budget
-        command = options.command(device.kind, _code_folders(plan))
+        command = options.command(device.kind, _code_folders(plan), folder.absolute() / TRACES)
         self._keeper = Keeper(command, folder / LOG, self._stopped, self._note_device, options.memory_bytes)
         self._measure = plan.suite.measure
         self._cases = {planned.case.key: planned for planned in plan.cases}
@@ -169,7 +172,7 @@ class Sweep:
         case = self._cases[visit.key].case
         request = Request(visit.index, case.variant, case.as_dict(), visit.probe, self._settings())
         try:
-            answer = self._keeper.ask(request, seconds_allowed(case, self._measure.timeout))
+            answer = self._keeper.ask(request, seconds_allowed(case, self._measure.timeout, visit.seconds))
         except NoSuchDevice:
             if self._facts_known:  # it was here when the run began
                 raise DeviceLost from None
@@ -183,7 +186,7 @@ class Sweep:
             self._frontier.add(self._cases[line.key].case)
 
     def _settings(self) -> dict[str, float | int]:
-        return {name: getattr(self._measure, name) for name in ("seconds_per_visit", "min_samples", "seed")}
+        return {name: getattr(self._measure, name) for name in SETTINGS}
 
     def _note_device(self, ready: Ready) -> None:
         """Write the device's facts to run.json, once: they need torch, which only a worker has."""

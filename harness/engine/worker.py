@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the runner decides
     try:
         torch.set_num_threads(options.threads or min(torch.get_num_threads(), len(affinity())))
-        worker = Worker(open_device(options.device), options.cache_bytes)
+        worker = Worker(open_device(options.device), options.cache_bytes, options.traces)
     except NoSuchDevice as error:
         _send(answers, Refused("NoSuchDevice", str(error)))
         return 5
@@ -89,8 +89,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 class Worker:
     """Makes visits on one device."""
 
-    def __init__(self, device: Device, shelf_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, device: Device, shelf_bytes: int = CACHE_BYTES, traces: str | None = None) -> None:
         self.device = device
+        self._traces = traces
         self._host = Host()
         self._shelf = Shelf(
             lambda case, seed: build(case, seed=seed, device=device.torch_name),
@@ -127,7 +128,7 @@ class Worker:
     def _measure(self, request: Request) -> Result:
         start = time.perf_counter()
         case = Case.from_dict(request.variant, request.case)
-        settings = Settings(**request.settings)  # type: ignore[arg-type]
+        settings = Settings(**request.settings, traces=self._traces)  # type: ignore[arg-type]
         subject = self._shelf.subject(case, settings.seed)
         self.device.synchronize()
         built = time.perf_counter()
@@ -223,6 +224,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0, help="CPU threads of torch; 0 leaves the choice to torch")
     parser.add_argument("--cache-bytes", type=int, default=CACHE_BYTES, help="memory for built layers")
     parser.add_argument("--import-from", action="append", default=[], help="folder of a suite's own code; repeatable")
+    parser.add_argument("--traces", help="folder for Chrome traces of what is profiled; left out: none is kept")
     return parser.parse_args(arguments)
 
 

@@ -20,6 +20,10 @@ class Settings:
     min_samples: int = 3
     """Timed blocks of one latency visit, also where they take longer."""
     seed: int = 0
+    energy_seconds: float = 10.0
+    """Length of one window of the energy probe."""
+    traces: str | None = None
+    """Folder that Chrome traces of what is profiled are kept in; None: they are not kept."""
 
 
 @dataclass(frozen=True, slots=True)
