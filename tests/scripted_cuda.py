@@ -152,6 +152,11 @@ class ScriptedMeter:
     def work(self, seconds: float) -> None:
         self._spend(seconds, self.busy_w)
 
+    @property
+    def millijoules(self) -> int:
+        """What the counter says now."""
+        return int(self.shown * 1e3)
+
     def _spend(self, seconds: float, watts: float) -> None:
         self.watts, end = watts, self.now_s + seconds
         while (step := self.next_step * self.step_s) <= end:
@@ -166,9 +171,8 @@ class ScriptedMeter:
 class ScriptedNvml:
     """Stands in for `pynvml`."""
 
-    meter: ScriptedMeter | None = None
-    """None: this GPU has no energy counter."""
-
+    meter: ScriptedMeter | ScriptedWall | None = None
+    """Where power and energy go by; None: a GPU without an energy counter, at 412.5 W."""
     reasons: int = 0
     pids: tuple[int, ...] = ()
     missing: frozenset[str] = frozenset()
@@ -177,8 +181,6 @@ class ScriptedNvml:
     lost: bool = False
     """The GPU has fallen off the bus."""
     asked: list[str] = field(default_factory=list)
-    wall: ScriptedWall | None = None
-    """Where power and energy go by; None: a GPU without an energy counter, at 412.5 W."""
     NVMLError = ScriptedNvmlError
     NVML_CLOCK_SM, NVML_CLOCK_MEM, NVML_TEMPERATURE_GPU = 1, 2, 0
     NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION, NVML_FI_DEV_POWER_AVERAGE, NVML_FI_DEV_POWER_INSTANT = 83, 185, 186
@@ -208,33 +210,31 @@ class ScriptedNvml:
 
     def nvmlDeviceGetTotalEnergyConsumption(self, handle: str) -> int:  # noqa: N802
         """Return mJ since the driver was loaded, as of the counter's last update."""
-        self._must_have("nvmlDeviceGetTotalEnergyConsumption", self.wall)
-        assert self.wall is not None
-        return self.wall.millijoules
+        return self._sensor("nvmlDeviceGetTotalEnergyConsumption").millijoules
 
     def nvmlDeviceGetFieldValues(self, handle: str, fields: list[int]) -> list[Any]:  # noqa: N802
         """Return power fields in mW and the energy counter in mJ, in the shape of NVML's values."""
-        self._must_have("nvmlDeviceGetFieldValues", self.wall)
-        assert self.wall is not None
-        milliwatts, wall = round(self.wall.watts * 1e3), self.wall
+        sensor = self._sensor("nvmlDeviceGetFieldValues")
+        milliwatts = SimpleNamespace(uiVal=round(sensor.watts * 1e3))
         known = {
-            self.NVML_FI_DEV_POWER_INSTANT: SimpleNamespace(uiVal=milliwatts),
-            self.NVML_FI_DEV_POWER_AVERAGE: SimpleNamespace(uiVal=milliwatts),
-            self.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION: SimpleNamespace(ullVal=wall.millijoules),
+            self.NVML_FI_DEV_POWER_INSTANT: milliwatts,
+            self.NVML_FI_DEV_POWER_AVERAGE: milliwatts,
+            self.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION: SimpleNamespace(ullVal=sensor.millijoules),
         }
         return [
             SimpleNamespace(fieldId=name, nvmlReturn=0 if name in known else 3, value=known.get(name))
             for name in fields
         ]
 
-    def _must_have(self, name: str, sensor: object) -> None:
+    def _sensor(self, name: str) -> ScriptedMeter | ScriptedWall:
         if self.lost:
             raise ScriptedNvmlError("GPU is lost", 15)
-        if sensor is None or name in self.missing:
+        if self.meter is None or name in self.missing:
             raise ScriptedNvmlError("Not Supported")
+        return self.meter
 
     def __getattr__(self, name: str) -> Any:
-        watts = 412.5 if self.wall is None else self.wall.watts
+        watts = 412.5 if self.meter is None else self.meter.watts
         answers: dict[str, Any] = {
             "nvmlDeviceGetName": "NVIDIA Scripted",
             "nvmlDeviceGetMemoryInfo": SimpleNamespace(total=80 << 30),
@@ -249,9 +249,6 @@ class ScriptedNvml:
             "nvmlDeviceGetCurrentClocksEventReasons": self.reasons,
             "nvmlDeviceGetComputeRunningProcesses": [SimpleNamespace(pid=pid) for pid in self.pids],
         }
-        if self.meter is not None:
-            answers["nvmlDeviceGetTotalEnergyConsumption"] = int(self.meter.shown * 1e3)
-            answers["nvmlDeviceGetPowerUsage"] = int(self.meter.watts * 1e3)
         if name not in answers:
             raise AttributeError(name)
 

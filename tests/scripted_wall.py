@@ -5,7 +5,7 @@ the device; the GPU draws `busy_watts` while a stream has work and `idle_watts` 
 before the next whole multiple of `period_s`, as NVML's does:
 
     wall = ScriptedWall()
-    cuda, nvml = ScriptedCuda(wall=wall), ScriptedNvml(wall=wall)
+    cuda, nvml = ScriptedCuda(wall=wall), ScriptedNvml(meter=wall)
     monkeypatch.setattr("harness.probes.energy.time", wall)
 """
 

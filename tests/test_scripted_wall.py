@@ -14,7 +14,7 @@ def counter(nvml: ScriptedNvml) -> int:
 
 def test_the_counter_steps_every_100_ms_and_says_nothing_new_between() -> None:
     wall = ScriptedWall(idle_watts=100.0)
-    nvml = ScriptedNvml(wall=wall)
+    nvml = ScriptedNvml(meter=wall)
     before = counter(nvml)
     wall.sleep(0.09)
     assert counter(nvml) == before, "a window shorter than an update reads 0 J"
@@ -26,7 +26,7 @@ def test_the_counter_steps_every_100_ms_and_says_nothing_new_between() -> None:
 
 def test_a_busy_device_takes_more_and_the_host_waits_for_it() -> None:
     wall = ScriptedWall(idle_watts=100.0, busy_watts=500.0)
-    cuda, nvml = ScriptedCuda(wall=wall), ScriptedNvml(wall=wall)
+    cuda, nvml = ScriptedCuda(wall=wall), ScriptedNvml(meter=wall)
     before, start = counter(nvml), wall.perf_counter()
     for _ in range(1000):
         cuda.kernel(1.0)
@@ -42,7 +42,7 @@ def test_a_counter_may_stand_still_be_wrong_or_be_missing() -> None:
     still, wrong = ScriptedWall(counted=0.0), ScriptedWall(counted=0.5)
     for wall in (still, wrong):
         wall.sleep(1.0)
-        nvml, start = ScriptedNvml(wall=wall), counter(ScriptedNvml(wall=wall))
+        nvml, start = ScriptedNvml(meter=wall), counter(ScriptedNvml(meter=wall))
         wall.sleep(10.0)
         assert counter(nvml) - start == pytest.approx(80 * 10e3 * wall.counted, rel=0.02)
     with pytest.raises(ScriptedNvmlError, match="Not Supported"):
@@ -50,7 +50,7 @@ def test_a_counter_may_stand_still_be_wrong_or_be_missing() -> None:
 
 
 def test_the_instant_power_field_is_that_of_the_moment() -> None:
-    nvml = ScriptedNvml(wall=ScriptedWall(idle_watts=75.0))
+    nvml = ScriptedNvml(meter=ScriptedWall(idle_watts=75.0))
     (field,) = nvml.nvmlDeviceGetFieldValues("gpu 0", [nvml.NVML_FI_DEV_POWER_INSTANT])
     assert (field.nvmlReturn, field.value.uiVal) == (0, 75_000)
 

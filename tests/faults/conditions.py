@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from tests.scripted_cuda import ScriptedCuda, ScriptedNvml
+from tests.scripted_wall import ScriptedWall
 
 FOREIGN = 4_000_001
 """The number of a process that is none of ours."""
@@ -61,6 +62,26 @@ def returns_infinity(y: Tensor) -> Tensor:
     return torch.where(torch.arange(y.numel()).view_as(y) == 0, torch.inf, y)
 
 
+def has_no_counter(wall: ScriptedWall, nvml: ScriptedNvml) -> None:
+    """Lack the energy counter, as GPUs before Volta do."""
+    nvml.missing = frozenset({"nvmlDeviceGetTotalEnergyConsumption"})
+
+
+def has_a_still_counter(wall: ScriptedWall, nvml: ScriptedNvml) -> None:
+    """Have an energy counter that never moves."""
+    wall.counted = 0.0
+
+
+def has_a_wrong_counter(wall: ScriptedWall, nvml: ScriptedNvml) -> None:
+    """Have an energy counter that says half of what the power sensor says."""
+    wall.counted = 0.5
+
+
+METERS: dict[str, Callable[[ScriptedWall, ScriptedNvml], None]] = {
+    "gpu-without-counter": has_no_counter,
+    "gpu-with-still-counter": has_a_still_counter,
+    "gpu-with-wrong-counter": has_a_wrong_counter,
+}
 MACHINES: dict[str, Machine] = {
     "gpu-throttles": throttles,
     "gpu-throttles-briefly": throttles_briefly,

@@ -8,6 +8,7 @@ by one scripted wall clock, on which a visit that takes half a minute is over at
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,13 +17,15 @@ from torch import Tensor
 from harness.devices import cuda
 from harness.devices.cuda import CudaDevice
 from harness.layers.interface import Layer
-from tests.faults.conditions import MACHINES, OUTPUTS
+from harness.probes import energy
+from tests.faults.conditions import MACHINES, METERS, OUTPUTS
 from tests.faults.layers import Moment
 from tests.scripted_cuda import ScriptedCuda, ScriptedEvent, ScriptedNvml
 from tests.scripted_wall import ScriptedWall
 
 NAME = "NVIDIA Scripted"
-KERNEL_MS, KERNEL_BYTES = 0.5, 4096
+KERNEL_MS, LONG_MS, KERNEL_BYTES = 0.5, 20.0, 4096
+"""A pass, a pass of the energy probe (it makes as many as fill half a minute), and what either holds."""
 OUT_OF_MEMORY, ILLEGAL_ACCESS, DISAPPEARS = "gpu-out-of-memory", "gpu-illegal-access", "gpu-disappears"
 GPU_FAULTS = (OUT_OF_MEMORY, ILLEGAL_ACCESS, DISAPPEARS)
 
@@ -57,26 +60,32 @@ class ScriptedGpu:
     """Forward passes of the visit at hand."""
 
     def __post_init__(self) -> None:
-        self.cuda, self.nvml = FailingCuda(wall=self.wall), ScriptedNvml(wall=self.wall)
+        self.cuda, self.nvml = FailingCuda(wall=self.wall), ScriptedNvml(meter=self.wall)
 
     def device(self) -> CudaDevice:
         """Return the device; raise NoSuchDevice where it is gone."""
         self.cuda.available = self._is_back() or not _file(self.witness, "gone").exists()
         device = CudaDevice(cuda=self.cuda, nvml=self.nvml, allocate=self.cuda.buffer)
         device.torch_name = "cpu"
-        cuda.time = self.wall  # type: ignore[assignment, attr-defined]
+        self._script_time()
         return device
+
+    def _script_time(self) -> None:
+        """Let the device's clock and the energy probe go by the scripted wall clock: half a minute is short on it."""
+        cuda.time = self.wall  # type: ignore[assignment, attr-defined]
+        energy.take = partial(energy.take, clock=energy.Clock(self.wall.perf_counter, self.wall.sleep))
 
     def rest(self) -> None:
         """Be as a GPU is between two visits: cool, and with nobody else on it."""
         self.passes, self.nvml.reasons, self.nvml.pids = 0, 0, ()
+        self.nvml.missing, self.wall.counted = frozenset(), 1.0
 
     def load(self, layer: Layer) -> Layer:
         """Return `layer` as one of this GPU, with the fault that its variant is named after."""
         sound, variant = layer.forward, layer.case.variant
 
         def forward(x: Tensor) -> Tensor:
-            self.cuda.kernel(KERNEL_MS, KERNEL_BYTES)
+            self.cuda.kernel(LONG_MS if self.moment.probe == "energy" else KERNEL_MS, KERNEL_BYTES)
             self._befall(variant)
             y = sound(x)
             return OUTPUTS[variant](y) if variant in OUTPUTS else y
@@ -88,6 +97,8 @@ class ScriptedGpu:
         self.passes += 1
         if variant in MACHINES and self.moment.probe == "latency":
             MACHINES[variant](self.cuda, self.nvml, self.passes)
+        if variant in METERS:
+            METERS[variant](self.wall, self.nvml)
         if _file(self.witness, "sound").exists():
             return
         if variant == OUT_OF_MEMORY:

@@ -5,6 +5,9 @@ The real worker, journal, record and report, on a scripted GPU: `tests/faults/gp
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 import pytest
 
 from harness.declare.plan import plan
@@ -14,7 +17,7 @@ from harness.engine import manifest, runner
 from harness.engine.folder import Run, read_run
 from harness.record import FailedRecord, OkRecord
 from reports import render
-from tests.faults.conditions import MACHINES, OUTPUTS
+from tests.faults.conditions import MACHINES, METERS, OUTPUTS
 from tests.faults.gpu import NAME, OUT_OF_MEMORY
 from tests.faults.sweeps import HEAD, sweep
 
@@ -32,26 +35,29 @@ SLOWED = "were taken while the device was slowed down"
 SHARED = "were taken while other processes computed on the GPU"
 
 
-@pytest.fixture(autouse=True)
-def _scripted_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the runner, which has no torch, find the GPU that the worker has."""
-    monkeypatch.setattr(runner, "detect", lambda kind: Detected(kind, NAME))
-    monkeypatch.setattr(manifest, "memory_bytes", lambda kind: 80 << 30)
-
-
-@pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """One run with every condition in it, and its report."""
-    folder = tmp_path_factory.mktemp("conditions") / "run"
-    tables = [f'[[variant]]\nname = "{name}"\nlayer = "dense"\nbatch = 2' for name in VARIANTS]
-    chosen = plan(parse_suite("\n".join([HEAD, *tables, MEASURE]), "conditions.toml"))
-    with pytest.MonkeyPatch.context() as patch:
+def run_on_gpu(folder: Path, variants: Iterable[str], measure: str) -> Run:
+    """Run one dense case of each name on the scripted GPU, write its report, and return it as read back."""
+    tables = [f'[[variant]]\nname = "{name}"\nlayer = "dense"\nbatch = 2' for name in variants]
+    chosen = plan(parse_suite("\n".join([HEAD, *tables, measure]), "conditions.toml"))
+    with pytest.MonkeyPatch.context() as patch:  # the runner, which has no torch, finds the GPU that the worker has
         patch.setenv("XDG_CACHE_HOME", str(folder.parent / "cache"))
         patch.setattr(runner, "detect", lambda kind: Detected(kind, NAME))
         patch.setattr(manifest, "memory_bytes", lambda kind: 80 << 30)
         assert sweep(folder, chosen, device_kind="cuda").status == "complete"
     render(folder, html=folder / "report.html")
     return read_run(folder)
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One run with every condition in it, and its report."""
+    return run_on_gpu(tmp_path_factory.mktemp("conditions") / "run", VARIANTS, MEASURE)
+
+
+@pytest.fixture(scope="module")
+def metered(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One run of the energy probe on every meter, and its report."""
+    return run_on_gpu(tmp_path_factory.mktemp("meters") / "run", (SOUND, *METERS), '[measure]\nprobes = ["energy"]')
 
 
 def ok(run: Run, variant: str) -> OkRecord:
@@ -133,3 +139,32 @@ def test_out_of_memory_on_the_device_has_its_own_words(ran: Run) -> None:
     assert "out of memory on the device, in check: " in record.reason
     assert "Tried to allocate 80.00 GiB" in record.reason
     assert record.reason in summary(ran)
+
+
+def test_a_counter_of_100_ms_gives_the_energy_of_the_kernels(metered: Run) -> None:
+    """20 ms at 600 W are 12 J for the 16 tokens of a pass; at 80 W of rest, 10.4 of them are net."""
+    metrics = ok(metered, SOUND).metrics
+    tokens = 2 * 8
+    assert metrics["energy_j_per_mtoken"].value == pytest.approx(12e6 / tokens, rel=0.02)
+    assert metrics["energy_net_j_per_mtoken"].value == pytest.approx(10.4e6 / tokens, rel=0.02)
+    assert metrics["power_w"].value == pytest.approx(600, rel=0.02)
+    assert metrics["power_idle_w"].value == pytest.approx(80, rel=0.02)
+    (line,) = (line for line in metered.lines if line.probe == "energy" and line.id.startswith(SOUND))
+    assert min(line.series["energy_windows_s"]) >= 10
+    assert line.series["energy_counter_s"] == pytest.approx([0.1], rel=0.02)
+    assert line.seconds < 10, "the windows were waited for on a real clock"
+
+
+@pytest.mark.parametrize(
+    ("variant", "words"),
+    [
+        ("gpu-without-counter", "energy is not measured: this GPU has no total energy counter"),
+        ("gpu-with-still-counter", "energy is not measured: its counter did not move in 5 s at rest"),
+        ("gpu-with-wrong-counter", "energy is not measured: its counter says 40 W at rest and its power sensor 80 W"),
+    ],
+)
+def test_a_counter_that_cannot_be_believed_is_told_and_gives_no_number(metered: Run, variant: str, words: str) -> None:
+    record = ok(metered, variant)
+    assert not [name for name in record.metrics if name.startswith(("energy", "power"))]
+    assert [note for note in record.notes if note.startswith(words)], record.notes
+    assert words in page(metered)
