@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+from tests.scripted_graph import ScriptedGraphs
 from tests.scripted_wall import ScriptedWall
 
 
@@ -43,7 +44,7 @@ class ScriptedEvent:
 
 
 @dataclass
-class ScriptedCuda:
+class ScriptedCuda(ScriptedGraphs):
     """Stands in for `torch.cuda`."""
 
     available: bool = True
@@ -69,6 +70,7 @@ class ScriptedCuda:
         return SimpleNamespace(**facts)
 
     def synchronize(self) -> None:
+        self.wait_allowed()
         self.wall.wait()
         self.pending = False
         self.log.append("synchronize")
@@ -96,6 +98,9 @@ class ScriptedCuda:
 
     def kernel(self, ms: float, temporary: int = 0, stream: str = "current") -> None:
         """Run for `ms` on a stream and hold `temporary` bytes meanwhile; events stand on the current stream alone."""
+        if self.capturing is not None:
+            self.capturing.kernels.append((ms, stream))
+            return
         if stream == "current":
             self.clock_ms += ms
         self.wall.launch(ms * 1e-3, stream)

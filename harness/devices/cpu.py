@@ -12,6 +12,7 @@ import psutil
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from harness.devices.clock import LOOKS, resolution
 from harness.devices.interface import Block, Device, Fact, Peak
 from harness.devices.names import cpu_flags, cpu_name, memory_bytes
 from harness.devices.rapl import Rapl
@@ -46,6 +47,11 @@ class CpuDevice(Device):
             run()
         each = (time.perf_counter_ns() - start) / calls * 1e-9
         return Block(device_s=each, host_s=each, calls=calls)
+
+    def resolution_s(self) -> float:
+        """Return the least step that the host's clock was seen to make between two readings."""
+        readings = [time.perf_counter() for _ in range(LOOKS)]
+        return resolution(readings, fallback=time.get_clock_info("perf_counter").resolution)
 
     def peak(self, run: Callable[[], object]) -> Peak:
         """Return the highest running sum over the allocator's own events during one call.

@@ -226,7 +226,7 @@ def _line(visit: Visit, case_id: str, answer: Answer, source: str, method: str) 
     seen: dict[str, Any] = {"started": answer.started, "seconds": round(answer.seconds, 6), "worker": answer.worker}
     del result["spent"]  # it is for the keeper alone
     stands_on = {"source": source, "method": method}
-    seen["marks"] = marks(answer.result.before, answer.result.state)
+    seen["marks"] = marks(answer.result.before, answer.result.state, answer.result.series)
     told = own | seen | stands_on | {"exit_code": answer.exit_code}
     try:
         return Line.model_validate(result | told)

@@ -29,6 +29,7 @@ import torch
 from harness.case import Case
 from harness.declare.visits import CACHE_BYTES
 from harness.devices import open_device
+from harness.devices.clock import ClockError
 from harness.devices.cpu import affinity
 from harness.devices.host import Host
 from harness.devices.interface import Device, Fact, Fault, NoSuchDevice
@@ -50,7 +51,7 @@ OOM_SCORE = 500
 of the machine's memory more than it does."""
 ENDS_OF: dict[Fault | None, End] = {
     None: "crashed_python", "host memory": "oom_host", "device memory": "oom_device", "device error": "crashed_cuda",
-    "device lost": "device_lost",
+    "device lost": "device_lost", "clock backwards": "clock_backwards", "clock still": "clock_still",
 }  # fmt: skip
 SPENT: dict[str, str] = {
     "crashed_cuda": "an error of the device spoils all later work of its process",
@@ -114,7 +115,10 @@ class Worker:
         if result.status == "oom":
             self._empty_shelf()
         return replace(
-            result, before=before, state=self._state(), spent=SPENT.get(result.end or "") or _left_running(threads)
+            result,
+            before=before,
+            state=self._state(),
+            spent=SPENT.get(result.end or "") or result.spent or _left_running(threads),
         )
 
     def _attempt(self, request: Request) -> Result:
@@ -133,7 +137,8 @@ class Worker:
         self.device.synchronize()
         built = time.perf_counter()
         outcome = PROBES[request.probe].measure(subject, self.device, settings)
-        self.device.synchronize()  # an error that the device reports late is this case's, not the next one's
+        if outcome.spent is None:
+            self.device.synchronize()  # an error that the device reports late is this case's, not the next one's
         done = time.perf_counter()
         values, notes = _sound(outcome.values)
         return Result(
@@ -148,6 +153,7 @@ class Worker:
             backend=subject.layer.backend,
             build=round(built - start, 6),
             inside=round(done - built, 6),
+            spent=outcome.spent,
         )
 
     def _empty_shelf(self) -> None:
@@ -168,7 +174,8 @@ def _failure(request: Request, error: BaseException, device: Device) -> Result:
         return Result(request.visit, "unsupported", reason=reason, end="unsupported")
     end = ENDS_OF[device.fault(error)]
     detail = "".join(traceback.format_exception(error))
-    reason = reason_of(end, what=_one_line(error), where=f"in {request.probe}")
+    what = str(error) if isinstance(error, ClockError) else _one_line(error)
+    reason = reason_of(end, what=what, where=f"in {request.probe}")
     return Result(request.visit, ENDS[end].status, reason, detail, end=end)
 
 

@@ -19,7 +19,7 @@ FOREIGN = 4_000_001
 """The number of a process that is none of ours."""
 LATE_MS = 20.0
 """What is left on a side stream by each pass."""
-BRIEF = range(4, 10)
+BRIEF = range(10, 30)
 """Passes of a visit in which a brief throttling falls: after the first blocks, before the last ones."""
 
 Machine = Callable[[ScriptedCuda, ScriptedNvml, int], None]

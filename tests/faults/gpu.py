@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from harness.devices import cuda
+from harness.devices import cuda_clock
 from harness.devices.cuda import CudaDevice
 from harness.layers.interface import Layer
 from harness.probes import energy
@@ -72,7 +72,7 @@ class ScriptedGpu:
 
     def _script_time(self) -> None:
         """Let the device's clock and the energy probe go by the scripted wall clock: half a minute is short on it."""
-        cuda.time = self.wall  # type: ignore[assignment, attr-defined]
+        cuda_clock.time = self.wall  # type: ignore[assignment, attr-defined]
         energy.take = partial(energy.take, clock=energy.Clock(self.wall.perf_counter, self.wall.sleep))
 
     def rest(self) -> None:

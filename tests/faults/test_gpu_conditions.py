@@ -90,6 +90,9 @@ def test_a_sound_case_beside_them_is_not_marked(ran: Run) -> None:
     assert not marks(record)
     assert record.metrics["latency_ms"].value == pytest.approx(0.5), "the kernel of half a millisecond"
     assert record.metrics["latency_hot_ms"].value == pytest.approx(0.5)
+    assert float(record.metrics["host_ms"].value) < 0.02, (
+        "a kernel that the host does not wait for was taken for its own"
+    )
 
 
 def test_throttling_in_the_midst_of_a_visit_is_marked_and_its_samples_are_kept(ran: Run) -> None:
@@ -103,6 +106,23 @@ def test_throttling_in_the_midst_of_a_visit_is_marked_and_its_samples_are_kept(r
         samples = line.values["latency_ms"]
         assert isinstance(samples, list)
         assert max(samples) == pytest.approx(1.0), "the throttled blocks were dropped"
+
+
+def test_throttling_that_no_state_round_the_visit_shows_is_marked_by_its_blocks(ran: Run) -> None:
+    record = ok(ran, "gpu-throttles-briefly")
+    assert marks(record) == {"throttled": ROUNDS}
+    for line in (line for line in ran.lines if line.key == record.key and line.probe == "latency"):
+        assert (line.before["throttled"], line.state["throttled"]) == (False, False)
+        assert {0.0, 1.0} == set(line.series["block_throttled"])
+        assert len(line.series["block_throttled"]) == len(line.series["block_clock_mhz"])
+
+
+def test_work_left_on_a_side_stream_makes_the_case_incorrect(ran: Run) -> None:
+    record = failed(ran, "gpu-late-kernel")
+    assert (record.status, record.end) == ("incorrect", "incorrect")
+    assert record.reason.startswith("work on another stream was not timed: after the end of ")
+    assert record.reason in page(ran)
+    assert record.reason in summary(ran)
 
 
 def test_the_report_says_that_the_device_was_slowed_down(ran: Run) -> None:
