@@ -80,28 +80,32 @@ def _tests(path: Path) -> dict[str, int]:
 
 
 def _ceilings(found: Gathered) -> Iterator[Finding]:
+    """Yield each ceiling beside its lead and the share that it is of the datasheet, where these are known."""
     ceilings, lead = found.doctor.get("ceilings"), lead_of(found.device.name)
     if not ceilings:
         return
+    sheet = found.doctor.get("datasheet") or {"flops_per_s": {}, "bytes_per_s": None}
     for dtype, rate in ceilings["flops_per_s"].items():
-        if dtype == "bfloat16" and lead is not None:
-            low, high = lead.matmul
-            expected = f"{low / 1e12:.0f} to {high / 1e12:.0f}; datasheet {lead.sheet_matmul / 1e12:.0f}"
-            holds = low * (1 - WITHIN) <= rate <= high * (1 + WITHIN)
-            share = f" ({rate / lead.sheet_matmul:.0%} of the datasheet)"
-            yield Finding("matmul, bfloat16, TFLOP/s", f"{rate / 1e12:.1f}{share}", expected, holds)
-        else:
-            yield Finding(f"matmul, {dtype}, TFLOP/s", f"{rate / 1e12:.2f}", "")
-    rate = ceilings["bytes_per_s"]
-    if lead is None:
-        yield Finding("copy, TB/s", f"{rate / 1e12:.3f}", "")
-        return
-    expected = f"{lead.copy / 1e12:.1f}; datasheet {lead.sheet_memory / 1e12:.1f}"
-    seen = f"{rate / 1e12:.2f} ({rate / lead.sheet_memory:.0%} of the datasheet)"
-    yield Finding("copy, TB/s", seen, expected, abs(rate / lead.copy - 1) <= WITHIN)
-    if l2 := next((run.document["device"].get("l2_bytes") for run in found.runs.values()), None):
+        known = lead.matmul if lead is not None and dtype == "bfloat16" else None
+        yield _ceiling(f"matmul, {dtype}, TFLOP/s", rate, sheet["flops_per_s"].get(dtype), known)
+    known = (lead.copy, lead.copy) if lead is not None else None
+    yield _ceiling("copy, TB/s", ceilings["bytes_per_s"], sheet["bytes_per_s"], known)
+    l2 = next((run.document["device"].get("l2_bytes") for run in found.runs.values()), None)
+    if lead is not None and l2:
         holds = abs(l2 / lead.l2 - 1) <= WITHIN
         yield Finding("L2 cache, MiB", f"{l2 / 2**20:.0f}", f"{lead.l2 / 2**20:.0f}", holds)
+
+
+def _ceiling(what: str, rate: float, sheet: float | None, lead: tuple[float, float] | None) -> Finding:
+    """Return one rate in units of 1e12: as expected where it is near its lead, if it has one, and below the sheet."""
+    seen = f"{rate / 1e12:.4g}" + (f" ({rate / sheet:.0%} of the datasheet)" if sheet else "")
+    expected, holds = [], [] if sheet is None else [rate <= sheet]
+    if lead is not None:
+        low, high = lead
+        expected.append(f"{low / 1e12:.4g}" if low == high else f"{low / 1e12:.4g} to {high / 1e12:.4g}")
+        holds.append(low * (1 - WITHIN) <= rate <= high * (1 + WITHIN))
+    expected += [f"datasheet {sheet / 1e12:.4g}"] if sheet else []
+    return Finding(what, seen, "; ".join(expected), all(holds) if holds else None)
 
 
 def _noise(found: Gathered) -> Iterator[Finding]:

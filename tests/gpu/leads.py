@@ -19,12 +19,9 @@ class Lead:
     """Device to device, bytes read and written added up."""
     l2: int
     """As torch reports it."""
-    sheet_matmul: float
-    """Dense bfloat16 of the datasheet: half of the number that it gives with 2:4 sparsity."""
-    sheet_memory: float
 
 
-LEADS = {"H200": Lead((769e12, 798e12), 4.3e12, 60 << 20, 989e12, 4.8e12)}
+LEADS = {"H200": Lead((769e12, 798e12), 4.3e12, 60 << 20)}
 """By a part of the device's name."""
 WITHIN = 0.05
 """How far from its lead a figure may lie and still agree with it."""
