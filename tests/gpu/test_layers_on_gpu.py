@@ -98,9 +98,7 @@ def test_a_compiled_layer_is_right_and_does_not_compile_again(gpu: Device) -> No
 @pytest.mark.skipif("fixed_tile" not in BACKENDS["dense"], reason="there is no layer of fixed tiles")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_fixed_tiles_do_not_depend_on_the_batch(gpu: Device, dtype: str) -> None:
-    for case in (
-        dense(dtype=dtype, backend="fixed_tile", **SIZE),
-        token_choice(dtype=dtype, backend="fixed_tile", **SIZE),
-    ):
+    for family in (dense, token_choice):
+        case = family(dtype=dtype, backend="fixed_tile", **SIZE)
         values = run("determinism", subject_of(case), gpu).values
         assert (values["det_run"], values["det_batch_size"]) == (1.0, 1.0), case.id
