@@ -45,11 +45,11 @@ def steps(device: str) -> list[Step]:
             "doctor", "ceilings and noise floor", 60.0, (*HARNESS, "doctor", "--device", "{device}", "--json"), DOCTOR
         ),
         Step("tests", "the tests that need CUDA", 75.0, _pytest()),
-        _run("sweep", sweep, "a sweep at real sizes", 150.0),
-        _run("energy", "gpu-energy", "energy", 140.0, _SMALL),
+        _run("sweep", sweep, "a sweep", 145.0),
+        _run("energy", "gpu-energy", "energy", 135.0, narrow=_SMALL),
     ]
     if "determinism" in shipped_suites():
-        found.append(_run("determinism", "determinism", "causes of determinism", 40.0))
+        found.append(_run("determinism", "determinism", "causes of determinism", 50.0, "--set", "batch=8"))
     return found
 
 
@@ -95,9 +95,9 @@ def run_all(todo: Sequence[Step], folder: Path, device: Detected, deadline: floa
     return ended, False
 
 
-def _run(name: str, suite: str, what: str, limit_s: float, narrow: tuple[str, ...] = ()) -> Step:
-    words = tuple(word.replace("{suite}", suite) for word in _RUN)
-    return Step(name, f"{what} (suite {suite})", limit_s, (*words, f"{{folder}}/{name}"), narrow=narrow)
+def _run(name: str, suite: str, what: str, limit_s: float, *more: str, narrow: tuple[str, ...] = ()) -> Step:
+    words = (*(word.replace("{suite}", suite) for word in _RUN), f"{{folder}}/{name}", *more)
+    return Step(name, f"{what} (suite {suite})", limit_s, words, narrow=narrow)
 
 
 def _pytest() -> tuple[str, ...]:
