@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 import torch
@@ -21,6 +22,20 @@ CYCLES = 1_000_000
 WINDOW_S = 6.0
 
 
+class Sleep(torch.autograd.Function):
+    """Keeps the GPU busy; an operator, since the profiler ties kernels to the operators that launch them."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, parts: int) -> Tensor:
+        torch.cuda._sleep(parts * CYCLES)  # type: ignore[no-untyped-call]
+        return x.view_as(x)
+
+
+def sleep(x: Tensor, parts: int) -> Tensor:
+    y: Tensor = Sleep.apply(x, parts)  # type: ignore[no-untyped-call]
+    return y
+
+
 class Sleeping(Layer):
     """Sleeps in each phase, and outside of them, for as long as is planted there."""
 
@@ -31,13 +46,8 @@ class Sleeping(Layer):
     def forward(self, x: Tensor) -> Tensor:
         for phase in PHASES:
             with self.phase(phase):
-                sleep(SLEEPS[phase])
-        sleep(SLEEPS["other"])
-        return x * 1.0
-
-
-def sleep(parts: int) -> None:
-    torch.cuda._sleep(parts * CYCLES)  # type: ignore[no-untyped-call]
+                x = sleep(x, SLEEPS[phase])
+        return sleep(x, SLEEPS["other"])
 
 
 def test_sleeps_come_back_as_shares_within_two_points(gpu: Device) -> None:
