@@ -18,6 +18,7 @@ from harness.engine.protocol import Request, Result
 from harness.engine.worker import Worker
 from harness.layers import build
 from harness.probes import PROBES, Outcome, Settings, make_subject
+from harness.probes.graph import SPOILT
 from harness.probes.subject import Subject
 from tests.cases import dense
 from tests.scripted_cuda import ScriptedCuda, ScriptedNvml
@@ -87,7 +88,7 @@ def test_a_layer_that_reads_on_the_host_cannot_be_captured_and_keeps_its_other_t
     assert note == ("no CUDA graph can be captured: CUDA error: operation not permitted when stream is capturing"), (
         "the first line of the first error, and not that of the one which follows from it"
     )
-    assert found.spent is None
+    assert found.spent == SPOILT, "torch 2.11 goes on as in a capture: a later visit would pay for it"
 
 
 def test_a_gpu_that_a_failed_capture_leaves_unfit_is_given_up_with_its_process(gpu: Gpu) -> None:

@@ -4,8 +4,9 @@
 cannot be captured. `latency_graph_ms` is a metric of its own, without the host's launches between kernels and with
 warm caches: it compares with other graphs, never with eager times. A replay must give what the eager pass gave.
 
-A failed capture may leave the device, or the state of its random numbers, unfit; so the pass is run once more, and
-where it fails the worker is replaced before its next visit. The eager times of this one stand.
+After a failed capture the worker is replaced before its next visit: up to torch 2.11 the allocator goes on as in a
+capture (pytorch/pytorch#180395), and the stream of the capture stays the current one. The eager times of this visit
+stand.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from harness.probes.rows import scaled_change
 from harness.probes.samples import take_samples
 from harness.probes.subject import Subject
 
+SPOILT = "a failed capture may leave torch's allocator and its current stream as they are in a capture"
 ROUNDING_EPS = 64.0
 """Units of eps of a row's largest value by which a replay may differ: sums by atomics come in another order."""
 
@@ -45,7 +47,7 @@ def time_graph(subject: Subject, device: Device, settings: Settings) -> Outcome:
 
 
 def _not_captured(subject: Subject, device: Device, error: CaptureFailed) -> Outcome:
-    spent = _unfit(subject, device)
+    spent = _unfit(subject, device) or SPOILT
     if error.__cause__ is not None and device.fault(error.__cause__) == "device memory":
         return Outcome(notes=["no CUDA graph was captured: its memory did not fit beside the rest"], spent=spent)
     return Outcome({"graph_capturable": "no"}, [f"no CUDA graph can be captured: {error}"], spent=spent)
