@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import nox
@@ -77,6 +78,18 @@ def soak(session: nox.Session) -> None:
     """Make 2,000 visits in one run, twice, and see whether anything grows; for a quiet machine."""
     _install(session, "test")
     session.run("python", "-m", "tests.soak.session", f"--keep={RELIABILITY}", *session.posargs)
+
+
+@nox.session(default=False, venv_params=["--system-site-packages"])
+def gpu(session: nox.Session) -> None:
+    """Run all that needs CUDA on this machine's GPU, in at most 8 minutes, into one folder with a summary.
+
+    A torch that the machine has is taken as it is, hence no pins; with --no-venv nothing is installed at all.
+    """
+    if session.venv_backend != "none":
+        session.install("-e", ".", *nox.project.dependency_groups(PROJECT, "gpu"))
+    session.run(sys.executable if session.venv_backend == "none" else "python", "-m", "tests.gpu.session",
+                *session.posargs, external=session.venv_backend == "none")  # fmt: skip
 
 
 @nox.session(default=False)

@@ -102,6 +102,8 @@ _ALL = [
     Metric("power_idle_w", "W", None, "Power of the device at rest, just before."),
     *(Metric(f"phase_{p}_share", "", None, f"Share of the forward time spent in {p}.") for p in _PHASES),
     *(Metric(f"phase_{p}_backward_share", "", None, f"Share of the backward time spent in {p}.") for p in _PHASES),
+    Metric("pass_forward_share", "", None, "Share of the unprofiled training pass that is forward."),
+    Metric("pass_backward_share", "", None, "Share of the unprofiled training pass that is backward."),
     Metric("phase_overhead", "", None, "Time of the profiled pass over that of the same pass unprofiled."),
     *(Metric(f"phase_{p}_roofline", "", "higher", f"Roofline time over measured time of {p}, forward.")
       for p in _PHASES if p != "other"),

@@ -19,6 +19,7 @@ End = Literal[
     "ok", "incorrect", "unsupported",
     "oom_device", "oom_host", "timeout",
     "crashed_signal", "crashed_exit", "crashed_protocol", "crashed_cuda", "crashed_python", "device_lost",
+    "clock_backwards", "clock_still",
     "too_large", "pruned", "interrupted", "over_budget", "no_device",
 ]  # fmt: skip
 """Why a visit or a case ended: a closed list. What it means is its status; after BenchExec's `terminationreason`."""
@@ -52,6 +53,8 @@ ENDS: dict[End, Ending] = {
     "crashed_cuda": Ending("crashed", "CUDA error", "an error of the device{where}: {what}"),
     "crashed_python": Ending("crashed", "raised an error"),
     "device_lost": Ending("crashed", "lost the device", "the device was lost{where}: {what}"),
+    "clock_backwards": Ending("crashed", "saw the clock go backwards", "the clock went backwards{where}: {what}"),
+    "clock_still": Ending("crashed", "saw the clock stand still", "no time passed on the clock{where}: {what}"),
     "too_large": Ending("skipped", "too large", "does not fit: needs {needs}, {has}"),
     "pruned": Ending("skipped", "beyond one out of memory", "needs no less memory than {smaller}, which ran out "
                      "of it; --no-prune measures it all the same"),
@@ -61,7 +64,9 @@ ENDS: dict[End, Ending] = {
 }  # fmt: skip
 """Every end, with its one status and its one sentence."""
 
-Mark = Literal["busy", "loaded", "stolen", "swapping", "quota", "squeezed", "shared_gpu", "throttled", "hot"]
+Mark = Literal[
+    "busy", "loaded", "stolen", "swapping", "quota", "squeezed", "shared_gpu", "throttled", "hot", "unsettled"
+]
 """A state of the machine that may have moved a sample: a closed list; `harness/engine/marks.py` has the thresholds."""
 
 MARKS: dict[Mark, str] = {
@@ -74,6 +79,7 @@ MARKS: dict[Mark, str] = {
     "shared_gpu": "while other processes computed on the GPU",
     "throttled": "while the device was slowed down",
     "hot": "while the device was about to be slowed down for its heat",
+    "unsettled": "before the times of blocks had settled",
 }
 """Every mark, in words that end a sentence about samples that were taken."""
 
@@ -89,6 +95,9 @@ ROUNDS_ENDED: dict[RoundsEnded, str] = {
 }
 """Every reason, in words that follow a number of cases."""
 
+TRACE_NOTE = "a trace of the phases is kept in "
+"""How the note begins that says where in the run's folder a case's trace lies; the path ends it."""
+
 CUT_SHORT: dict[End, str] = {
     "interrupted": "the run was interrupted",
     "over_budget": "the run's time budget was used up",
@@ -96,7 +105,7 @@ CUT_SHORT: dict[End, str] = {
 }
 """What ended a run before all of its visits were made, by the end of the cases that it did not reach."""
 
-SPOILED: frozenset[End] = frozenset({"device_lost"})
+SPOILED: frozenset[End] = frozenset({"device_lost", "clock_backwards"})
 """Ends that say nothing about the case: a resumed run makes such a visit again."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import quote
 
 from reports.read import ReportError, read_run
 from reports.review import review
@@ -56,7 +55,7 @@ def render(run_folder: Path, *, html: Path) -> Rendered:
 
     made = review(run)
     texts = {
-        paths.html: render_page(made, raw=_way(html.parent, run_folder)),
+        paths.html: render_page(made, "" if inside else f"{os.path.relpath(run_folder, html.parent)}/"),
         paths.summary: render_summary(made),
         paths.data: render_data(made),
         paths.method: render_method(),
@@ -64,12 +63,6 @@ def render(run_folder: Path, *, html: Path) -> Rendered:
     for path, content in texts.items():
         _write(path, content)
     return replace(paths, verdict=plain(made.answer))
-
-
-def _way(start: Path, folder: Path) -> str:
-    """Return the way from `start` to the run's folder as a link says it: empty where they are one."""
-    way = quote(Path(os.path.relpath(folder.resolve(), start.resolve())).as_posix())
-    return "" if way == "." else f"{way}/"
 
 
 def _check_writable(*paths: Path) -> None:

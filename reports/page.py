@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
+from urllib.parse import quote
 
 import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -49,11 +50,10 @@ GAP = 0.6
 """Free marks' widths between two variants on the strip of cases."""
 
 
-def render_page(review: Review, raw: str | None = None) -> str:
+def render_page(review: Review, run_folder: str = "") -> str:
     """Return the page; the same Review always gives the same bytes.
 
-    `raw` is the way from the page's folder to the run's, with which the page links to records and samples; None: it
-    names them only.
+    `run_folder` is the way from the page's folder to the run's, ending in a slash; empty where they are one.
     """
     panels = scaling_figure.figures(review)
     drawn = [*panels, *memory_figure.figures(review)]
@@ -63,7 +63,7 @@ def render_page(review: Review, raw: str | None = None) -> str:
         .get_template("page.html.j2")
         .render(
             review=review,
-            raw=raw,
+            beside=quote(run_folder),
             figures=drawn,
             panel_ids={figure.id for figure in panels},
             columns=scaling_figure.columns(review),

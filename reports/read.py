@@ -188,10 +188,10 @@ class Result:
     """Model FLOPs of the case's pass, from the closed form; of a plug-in, which has none, what the counter saw."""
     params: int | None
     match: Match | None
-    rounds_ended: RoundsEnded | None = None
-    """Why its latency has no more rounds."""
     series: dict[str, list[float]]
     """Numbers beside the metrics, by name, such as the load of each expert."""
+    rounds_ended: RoundsEnded | None = None
+    """Why its latency has no more rounds."""
 
     @property
     def ok(self) -> bool:

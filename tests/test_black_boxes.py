@@ -17,6 +17,7 @@ from harness.engine.folder import Run, read_run
 from harness.engine.runner import run
 from harness.layers import build, reference_of
 from harness.layers.interface import NoReference, Unsupported
+from harness.probes import phases
 from harness.record import FailedRecord, OkRecord
 from reports import render
 from tests.cases import dense
@@ -76,7 +77,7 @@ def test_a_box_gets_every_number_that_needs_no_look_inside(boxes: Run) -> None:
     assert causes(mine) == ["none"] * 4 or "rounding" in causes(mine)
     assert set(ours.metrics) - set(mine.metrics) == {
         "params_active", "flops_model", "flops_executed", "memory_predicted_bytes",
-        *(f"phase_{phase}_share" for phase in ("router", "dispatch", "experts", "combine", "other")),
+        *phases.METRICS,
     }  # fmt: skip
     assert set(mine.metrics) < set(ours.metrics)
     assert mine.backend == "black_boxes:good"

@@ -71,6 +71,7 @@ def test_suites_lists_what_is_shipped() -> None:
     assert names == {
         "quick", "smoke", "model-size", "experts", "top-k", "slots", "batch-size", "recipes", "models", "peers",
         "routing",
+        "gpu", "gpu-energy",
     }  # fmt: skip
 
 
@@ -292,7 +293,13 @@ def test_a_report_that_cannot_be_written(tmp_path: Path) -> None:
 )
 def test_a_run_goes_on_as_it_was_begun(tmp_path: Path, option: tuple[str, str]) -> None:
     done = harness("run", "--resume", tmp_path, *option)
-    ends(2, done, "leave out SUITE, -o, --set, --select, --device, --threads, --memory and --no-prune")
+    ends(2, done, "leave out SUITE, -o, --set, --select, --device, --threads, --memory, --no-prune and --trace")
+
+
+def test_traces_need_the_probe_that_profiles(tmp_path: Path) -> None:
+    done = harness("run", suite(tmp_path), "--trace", "-o", tmp_path / "run")
+    ends(2, done, "--trace keeps what the probe phases records")
+    assert not (tmp_path / "run").exists()
 
 
 def test_more_threads_than_cores(tmp_path: Path) -> None:

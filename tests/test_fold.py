@@ -14,7 +14,8 @@ from harness.devices.ceilings import Ceilings
 from harness.engine.fold import Circumstances, fold, fold_all
 from harness.engine.journal import Line
 from harness.judge.stats import median_interval
-from harness.record import FailedRecord, FailedStatus, OkRecord, Value
+from harness.probes.warm_up import NEVER_SETTLED
+from harness.record import End, FailedRecord, FailedStatus, OkRecord, Value, reason_of
 from tests import cases
 
 WHERE = Circumstances(rounds=3)
@@ -199,6 +200,26 @@ def test_rounds_that_the_machine_may_have_moved_are_counted_and_told() -> None:
         "1 of 3 rounds were taken while the hypervisor gave the cores to other machines",
     ]
     assert ok(record)["latency_ms"].n == 3, "a marked sample is kept"
+
+
+def test_a_visit_that_never_settled_is_told_once_and_counted() -> None:
+    case = cases.dense()
+    lines = rounds(case, [2.0], [1.0], [2.0])
+    for index in (0, 2):
+        lines[index] = lines[index].model_copy(update={"marks": ["unsettled"], "notes": [NEVER_SETTLED]})
+    record = fold(planned(case), lines, WHERE)
+    assert record.notes == [NEVER_SETTLED, "2 of 3 rounds were taken before the times of blocks had settled"]
+    assert record.marks == {"unsettled": 2}
+
+
+@pytest.mark.parametrize("end", ["clock_backwards", "clock_still"])
+def test_a_clock_that_cannot_be_believed_leaves_no_numbers(end: End) -> None:
+    case = cases.dense()
+    reason = reason_of(end, what="a block of 1 call took -3 ms", where="in latency")
+    bad = line(case, "latency", 1, status="crashed", end=end, reason=reason)
+    record = fold(planned(case), [*rounds(case, [2.0]), bad], WHERE)
+    assert isinstance(record, FailedRecord)
+    assert (record.status, record.end, record.reason) == ("crashed", end, reason)
 
 
 def test_all_cases_are_folded_in_the_plans_order() -> None:

@@ -236,6 +236,7 @@ def test_fast_backends_never_need_a_value_on_the_host(case: Case, pass_: str) ->
     assert y.shape == (case.batch, case.tokens, case.d_model)
 
 
+@pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device whose waits could be seen")
 @pytest.mark.parametrize("case", FAST, ids=lambda case: str(case.variant))
 def test_fast_backends_never_wait_for_a_gpu(case: Case) -> None:

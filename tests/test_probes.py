@@ -12,11 +12,10 @@ from harness.case import Case
 from harness.declare.costs import cost
 from harness.devices import open_device
 from harness.layers import build
-from harness.layers.interface import Layer, observing
+from harness.layers.interface import Layer
 from harness.probes import PROBES, Outcome, Settings, make_subject
 from harness.probes.determinism import AXES
 from harness.probes.flops import looks_like_contraction, uncounted
-from harness.probes.phases import _PhaseClock
 from harness.probes.rows import equal_rows, scaled_error
 from harness.probes.subject import Subject
 from tests.cases import dense, expert_choice, families, soft, token_choice
@@ -269,7 +268,7 @@ def test_a_layer_that_is_not_deterministic_fails_the_control() -> None:
     assert values["det_run"] < 0.1  # type: ignore[operator]
 
 
-# routing, phases, latency
+# routing, latency
 
 
 def test_balanced_and_collapsed_routing() -> None:
@@ -317,22 +316,6 @@ def test_soft_and_expert_choice_are_balanced_by_design(case: Case) -> None:
     values = run("routing", subject_of(case)).values
     assert values["load_cv"] == 0
     assert values["distinct_experts"] == 4
-
-
-def test_shares_sum_to_one_and_a_slow_phase_shows() -> None:
-    shares = run("phases", subject_of(token_choice())).values
-    assert sum(shares.values()) == pytest.approx(1.0)  # type: ignore[arg-type]
-    assert run("phases", subject_of(dense())).values["phase_router_share"] == 0
-
-
-def test_the_clock_of_the_phases_pays_for_no_tap() -> None:
-    """What is worked out for probes that look is no part of the time that a phase takes."""
-    layer = build(token_choice())
-    clock = _PhaseClock(DEVICE)
-    with observing(layer, clock), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layer, "_show", lambda *_: pytest.fail("worked out for nobody"))
-        layer(torch.randn(2, 16, 32))
-    assert set(clock.seconds) == {"router", "dispatch", "experts", "combine"}
 
 
 def test_latency_keeps_its_raw_samples() -> None:

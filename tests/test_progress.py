@@ -42,6 +42,14 @@ def visits(console: Console, times: int = 3) -> None:
         console.visited(line(cases.dense(), "latency", index, seconds=2.0))
 
 
+def test_the_time_that_a_visit_takes_by_design_is_known_before_the_first_one() -> None:
+    remaining = Remaining([*todo(), Visit(8, cases.dense().key, "energy", None, 40.0)])
+    remaining.visited(cases.dense().key, "check", 1.0)
+    assert remaining.eta_seconds() == 1 + 6 + 41
+    remaining.visited(cases.dense().key, "energy", 10.0)
+    assert remaining.eta_seconds() == pytest.approx(1 + 6 * 5.5)
+
+
 def test_without_a_terminal_each_finished_case_is_one_plain_line() -> None:
     out = io.StringIO()
     console = Console(out)

@@ -23,7 +23,11 @@ FLOORS = [
 """From the ground up: a room stands above all that it imports. Rooms of one floor do not import each other,
 but for the pairs in BESIDE."""
 
-BESIDE = {("harness.devices", "harness"), ("harness.layers", "harness.declare")}
+BESIDE = {
+    ("harness.devices", "harness"),
+    ("harness.layers", "harness.declare"),
+    ("harness.probes", "harness.judge"),  # pure functions of numbers, which a warm-up must ask while it lasts
+}
 
 TORCHLESS = ("harness.declare", "harness.judge", "reports", "harness.metrics", "harness.case", "harness.record")
 

@@ -398,3 +398,19 @@ def test_a_real_run_from_plan_to_records(tmp_path: Path, monkeypatch: pytest.Mon
     found = read_run(tmp_path / "run")
     assert found.document["device"]["threads"] == 1
     assert {"latency_ms", "params", "flops_counted", "memory_peak_bytes"} <= set(result.records[0].metrics or {})
+
+
+@pytest.mark.parametrize(("asked", "threads"), [([], 1), (["--threads", "2"], 2)])
+def test_the_cores_and_threads_of_a_worker_are_those_it_was_given_and_it_says_so(
+    tmp_path: Path, asked: list[str], threads: int
+) -> None:
+    """Planted: another affinity than this machine's. torch alone would start as many threads as there are cores."""
+    core = max(os.sched_getaffinity(0))
+    given = f"import os, sys\nos.sched_setaffinity(0, [{core}])"
+    program = f"{given}\nfrom harness.engine.worker import main\nsys.exit(main())"
+    process = WorkerProcess([sys.executable, "-c", program, *asked], tmp_path / "worker.log", lambda: False)
+    try:
+        ready = process.hello()
+    finally:
+        process.end()
+    assert (ready.device["affinity"], ready.device["threads"]) == (str(core), threads)

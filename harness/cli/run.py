@@ -65,6 +65,12 @@ PruneOption = Annotated[
         help="Skip cases that need no less memory than one that ran out of it, or measure them all the same.",
     ),
 ]
+TraceOption = Annotated[
+    bool,
+    typer.Option(
+        "--trace", help="Keep a Chrome trace of each case whose phases are profiled, in the run's folder traces."
+    ),
+]
 ThreadsOption = Annotated[
     int, typer.Option(min=0, help="CPU threads of torch, up to the logical cores; 0 leaves the choice to torch.")
 ]
@@ -84,6 +90,7 @@ def run(
     memory: MemoryOption = None,
     budget: BudgetOption = None,
     prune: PruneOption = True,
+    trace: TraceOption = False,
     plugins: PluginsOption = True,
     json_: JsonOption = False,
 ) -> None:
@@ -94,12 +101,14 @@ def run(
     if resume is not None:
         wanted = begun(resume, given=given(context, but=("resume", "json_", "budget", "plugins")))
     elif suite is not None:
-        wanted = Wanted(suite_or_exit(suite), suite, set_ or [], select, device, threads, limit, prune)
+        wanted = Wanted(suite_or_exit(suite), suite, set_ or [], select, device, threads, limit, prune, trace)
     else:
         fail(Exit.USAGE, "name a suite (`harness suites` lists them), or a run to go on with by --resume DIR")
     _check_threads(wanted.threads)
     detected = detect_or_exit(wanted.device)
     plan = plan_or_exit(wanted.suite, wanted.overrides, wanted.select, detected, wanted.memory)
+    if wanted.trace and "phases" not in plan.suite.measure.probes:
+        fail(Exit.USAGE, "--trace keeps what the probe phases records, and this suite's probes leave it out")
     tell_plugins(plan, allowed=plugins)
     folder = resume or _folder(output, wanted.suite.name)
     try:
@@ -174,7 +183,7 @@ def _run(
             progress=Console(),
             ceilings=ceilings,
             command=wanted.command(device.kind),
-            worker=WorkerOptions(threads=wanted.threads, memory_bytes=wanted.memory),
+            worker=WorkerOptions(threads=wanted.threads, memory_bytes=wanted.memory, trace=wanted.trace),
             stopped=stopped,
             prune=wanted.prune,
             budget=budget,

@@ -33,6 +33,7 @@ class Wanted:
     memory: int | None = None
     """Bytes of host memory that a worker may hold; None: the usual share."""
     prune: bool = True
+    trace: bool = False
 
     def command(self, kind: str) -> str:
         """Return the command line that measures the same again."""
@@ -42,6 +43,7 @@ class Wanted:
         words += ["--threads", str(self.threads)] if self.threads else []
         words += ["--memory", f"{self.memory >> 20}M"] if self.memory else []
         words += [] if self.prune else ["--no-prune"]
+        words += ["--trace"] if self.trace else []
         return shlex.join(words)
 
 
@@ -52,7 +54,7 @@ def begun(folder: Path, *, given: bool) -> Wanted:
     from harness.engine.journal import RunFolderError
 
     if given:
-        options = "SUITE, -o, --set, --select, --device, --threads, --memory and --no-prune"
+        options = "SUITE, -o, --set, --select, --device, --threads, --memory, --no-prune and --trace"
         fail(Exit.USAGE, f"--resume goes on with a run as it was begun: leave out {options}")
     try:
         document = read_document(folder)
@@ -61,8 +63,8 @@ def begun(folder: Path, *, given: bool) -> Wanted:
     except (RunFolderError, SuiteError) as error:
         fail(Exit.USAGE, str(error))
     kind, threads = document["device"]["kind"], document.get("threads", 0)
-    memory, prune = document.get("memory_limit"), document.get("prune", True)
-    return Wanted(suite, suite.name, stored["overrides"], stored["select"], kind, threads, memory, prune)
+    memory, prune, trace = document.get("memory_limit"), document.get("prune", True), document.get("trace", False)
+    return Wanted(suite, suite.name, stored["overrides"], stored["select"], kind, threads, memory, prune, trace)
 
 
 def given(context: typer.Context, *, but: Collection[str]) -> bool:

@@ -18,7 +18,7 @@ from harness.declare.presets import PresetName
 
 ProbeName = Literal["flops", "latency", "memory", "determinism", "routing", "phases", "compile", "energy"]
 USUAL_PROBES: tuple[ProbeName, ...] = ("flops", "latency", "memory", "determinism", "routing", "phases", "compile")
-"""All but energy, of which one case takes half a minute."""
+"""All but energy, of which one case takes most of a minute."""
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 """A text that says something."""
 
@@ -99,6 +99,8 @@ class Measure(Strict):
     """Time that one latency visit spends in timed calls."""
     min_samples: int = Field(default=3, ge=1, le=10_000)  # one line of the journal holds them all
     """Timed blocks of one latency visit, at the least."""
+    energy_seconds: float = Field(default=10.0, gt=0, le=3600)
+    """Length of each window in which the probe `energy` reads the device's counter."""
     timeout: float = Field(default=120.0, gt=0, le=86_400)
     """Seconds after which a visit is given up."""
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)

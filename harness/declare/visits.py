@@ -9,6 +9,8 @@ from itertools import pairwise
 from typing import Any
 
 from harness.case import PASSES, Case
+from harness.declare.energy import seconds_of_visit
+from harness.declare.format import Measure
 from harness.declare.planned import Plan, PlannedCase
 from harness.declare.plugins import is_plugin
 from harness.declare.rounds import LATENCY, cells, looks, order
@@ -43,6 +45,8 @@ class Visit:
     """check, a probe of the suite, or a_a: latency under the second label of an A/A cell."""
     round: int | None
     """Latency round, counted from 0; None for all other probes."""
+    seconds: float = 0.0
+    """What it takes by design, beside the passes that it cannot do without: only energy takes its time."""
 
 
 def build_key(case: Case) -> Case:
@@ -72,7 +76,7 @@ def visits(plan: Plan, cache_bytes: int = CACHE_BYTES, *, in_budget: bool = Fals
     for group in _measured_together(plan, cache_bytes, in_budget=in_budget):
         members = [planned.case for planned in group]
         for key, probe, round_ in _group_visits(plan, members, twice, len(visited), in_budget=in_budget):
-            visited.append(Visit(len(visited), key, probe, round_))
+            visited.append(Visit(len(visited), key, probe, round_, _by_design(probe, plan.suite.measure)))
     return visited
 
 
@@ -115,9 +119,16 @@ def a_a_cells(plan: Plan, cache_bytes: int = CACHE_BYTES) -> frozenset[str]:
     return frozenset(cell.case.key for group in groups for cell in cells(group, measure.a_a))
 
 
-def seconds_allowed(case: Case, timeout: float) -> float:
-    """Return after how many seconds a visit to `case` is given up, where the suite says `timeout`."""
-    return timeout + (COMPILE_SECONDS if case.compile else 0.0)
+def seconds_allowed(case: Case, timeout: float, by_design: float = 0.0) -> float:
+    """Return after how many seconds a visit to `case` is given up, where the suite says `timeout`.
+
+    `by_design` is what the visit takes in any case; its windows may be drawn out.
+    """
+    return timeout + 2 * by_design + (COMPILE_SECONDS if case.compile else 0.0)
+
+
+def _by_design(probe: str, measure: Measure) -> float:
+    return seconds_of_visit(measure.energy_seconds) if probe == "energy" else 0.0
 
 
 def _group_visits(

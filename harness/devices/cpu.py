@@ -12,8 +12,10 @@ import psutil
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from harness.devices.clock import LOOKS, resolution
 from harness.devices.interface import Block, Device, Fact, Peak
 from harness.devices.names import cpu_flags, cpu_name, memory_bytes
+from harness.devices.rapl import Rapl
 
 ISA_FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_fp16", "avx512_vnni", "amx_tile", "amx_bf16", "amx_int8")
 """The flags that decide which matmul kernels oneDNN and MKL can pick."""
@@ -32,6 +34,8 @@ class CpuDevice(Device):
 
     def __init__(self) -> None:
         self._sensors = _sensors()
+        self._rapl = Rapl()
+        self.no_energy = self._rapl.missing
 
     def synchronize(self) -> None:
         """Return at once: CPU operators are done when they return."""
@@ -43,6 +47,11 @@ class CpuDevice(Device):
             run()
         each = (time.perf_counter_ns() - start) / calls * 1e-9
         return Block(device_s=each, host_s=each, calls=calls)
+
+    def resolution_s(self) -> float:
+        """Return the least step that the host's clock was seen to make between two readings."""
+        readings = [time.perf_counter() for _ in range(LOOKS)]
+        return resolution(readings, fallback=time.get_clock_info("perf_counter").resolution)
 
     def peak(self, run: Callable[[], object]) -> Peak:
         """Return the highest running sum over the allocator's own events during one call.
@@ -91,6 +100,10 @@ class CpuDevice(Device):
             with suppress(OSError, ValueError):
                 readings[name] = int(path.read_text("ascii")) / unit
         return readings
+
+    def energy_joules(self) -> float | None:
+        """Return what the processor's packages have taken since this was made, others' work included; None: no RAPL."""
+        return self._rapl.joules()
 
 
 def _sensors() -> dict[str, tuple[Path, int]]:

@@ -1,26 +1,21 @@
-"""One NVIDIA GPU: CUDA events, the L2 cache, the caching allocator, NVML's facts and states.
-
-Method of the clock: events on the current stream. Cold calls each follow a memset of twice the L2 size that the device
-reports (flashinfer's rule) and have an event pair of their own; hot calls run back to back inside one pair. The host
-waits once, at the end, so that it runs ahead of the device as it does in real use.
-"""
+"""One NVIDIA GPU: its clock, graphs and caching allocator as torch has them, NVML's facts and states."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib
 import os
-import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from harness.devices.interface import Block, Device, Fact, Fault, NoSuchDevice, Peak
+from harness.devices.clock import ClockState
+from harness.devices.cuda_clock import EventClock
+from harness.devices.cuda_graph import capture
+from harness.devices.interface import Block, Captured, Device, Fact, Fault, NoSuchDevice, Peak
 from harness.devices.names import nvml_handle
 
-FLUSH_L2_TIMES = 2
-"""Bytes written between cold calls, in sizes of the L2 cache."""
 FALLBACK_L2_BYTES = 64 << 20
 """Taken where the device reports no L2 size; an H200 reports 60 MB."""
 
@@ -49,6 +44,7 @@ DEVICE_GONE = ("busy or unavailable", "no CUDA-capable device", "GPU is lost", "
 """Those of them that say that the device is not there: cudaErrorDevicesUnavailable, cudaErrorNoDevice, the driver."""
 NVML_SLOWDOWN_THRESHOLD = 1
 """NVML_TEMPERATURE_THRESHOLD_SLOWDOWN: where the hardware slows itself down."""
+NVML_SUCCESS = 0
 NVML_GPU_IS_LOST = 15
 """NVML_ERROR_GPU_IS_LOST: the GPU has fallen off the bus."""
 
@@ -68,6 +64,7 @@ class CudaDevice(Device):
 
     kind = "cuda"
     timed_metrics = ("latency_ms", "latency_hot_ms", "host_ms")
+    wakes_s = 0.5
 
     def __init__(
         self, index: int = 0, cuda: Any = None, nvml: Any = None, allocate: Callable[[int], Any] | None = None
@@ -83,9 +80,9 @@ class CudaDevice(Device):
         self._index = index
         self._properties = self._cuda.get_device_properties(index)
         self._l2_bytes = int(getattr(self._properties, "L2_cache_size", 0)) or FALLBACK_L2_BYTES
-        self._allocate = allocate or self._tensor
-        self._flush_buffer: Any = None
+        self._clock = EventClock(self._cuda, self._l2_bytes, allocate or self._tensor)
         self._nvml, self._handle = self._open_nvml(nvml)
+        self.no_energy = "NVML does not answer" if self._nvml is None else "this GPU has no total energy counter"
 
     def synchronize(self) -> None:
         """Wait until the device has done all its work, on every stream."""
@@ -93,7 +90,15 @@ class CudaDevice(Device):
 
     def time(self, run: Callable[[], object], calls: int, *, cold: bool) -> Block:
         """Time `calls` calls by events on the current stream; `cold` flushes the L2 cache before each."""
-        return self._time_cold(run, calls) if cold else self._time_hot(run, calls)
+        return self._clock.cold(run, calls) if cold else self._clock.hot(run, calls)
+
+    def resolution_s(self) -> float:
+        """Return the least step that events on the current stream were seen to make."""
+        return self._clock.resolution_s
+
+    def capture(self, run: Callable[[], object]) -> Captured:
+        """Return `run` captured in a CUDA graph, after a warm-up on a side stream; raise CaptureFailed."""
+        return capture(self._cuda, run)
 
     def peak(self, run: Callable[[], object]) -> Peak:
         """Return the caching allocator's highest total during one call, above what stood before it.
@@ -141,10 +146,37 @@ class CudaDevice(Device):
             "temperature_limit_c": self._ask("nvmlDeviceGetTemperatureThreshold", NVML_SLOWDOWN_THRESHOLD),
             "power_w": None if milliwatts is None else milliwatts / 1e3,
             "event_reasons": None if reasons is None else self._words(reasons),
-            "throttled": None if reasons is None else any(reasons & self._mask(name) for name in THROTTLED),
+            "throttled": None if reasons is None else self._throttled(reasons),
             "foreign_processes": None if others is None else self._foreign([process.pid for process in others]),
         }
         return {name: value for name, value in readings.items() if value is not None}
+
+    def energy_joules(self) -> float | None:
+        """Return what the GPU has taken since its driver was loaded; Volta and later have the counter, in mJ."""
+        millijoules = self._ask("nvmlDeviceGetTotalEnergyConsumption")
+        return None if millijoules is None else millijoules * 1e-3
+
+    def power_watts(self) -> float | None:
+        """Return the power of this instant where NVML tells it, else its own reading: a mean of 1 s since Ampere."""
+        instant = getattr(self._nvml, "NVML_FI_DEV_POWER_INSTANT", None)
+        fields = None if instant is None else self._ask("nvmlDeviceGetFieldValues", [instant])
+        if fields is not None and fields[0].nvmlReturn == NVML_SUCCESS and fields[0].value.uiVal:
+            return float(fields[0].value.uiVal) * 1e-3
+        milliwatts = self._ask("nvmlDeviceGetPowerUsage")
+        return None if milliwatts is None else milliwatts * 1e-3
+
+    def clock_state(self) -> ClockState | None:
+        """Return the SM clock and why it is held back, of which NVML tells both in some microseconds; None without."""
+        if self._nvml is None:
+            return None
+        clock = self._ask("nvmlDeviceGetClockInfo", self._nvml.NVML_CLOCK_SM)
+        reasons = self._ask("nvmlDeviceGetCurrentClocksEventReasons")
+        return (
+            None if not clock or reasons is None else ClockState(clock, self._words(reasons), self._throttled(reasons))
+        )
+
+    def _throttled(self, reasons: int) -> bool:
+        return any(reasons & self._mask(name) for name in THROTTLED)
 
     def _foreign(self, pids: list[int]) -> int:
         """Return how many of those that compute on the GPU are others.
@@ -177,37 +209,6 @@ class CudaDevice(Device):
             return getattr(error, "value", None) == NVML_GPU_IS_LOST
         return False
 
-    def _time_cold(self, run: Callable[[], object], calls: int) -> Block:
-        if self._flush_buffer is None:
-            self._flush_buffer = self._allocate(FLUSH_L2_TIMES * self._l2_bytes)
-        pairs, host = [], 0
-        for _ in range(calls):
-            self._flush_buffer.zero_()
-            start, end = self._event(), self._event()
-            start.record()
-            before = time.perf_counter_ns()
-            run()
-            host += time.perf_counter_ns() - before
-            end.record()
-            pairs.append((start, end))
-        self.synchronize()
-        device_ms = sum(start.elapsed_time(end) for start, end in pairs)
-        return Block(device_s=device_ms / calls * 1e-3, host_s=host / calls * 1e-9, calls=calls)
-
-    def _time_hot(self, run: Callable[[], object], calls: int) -> Block:
-        start, end = self._event(), self._event()
-        start.record()
-        before = time.perf_counter_ns()
-        for _ in range(calls):
-            run()
-        host = time.perf_counter_ns() - before
-        end.record()
-        self.synchronize()
-        return Block(device_s=start.elapsed_time(end) / calls * 1e-3, host_s=host / calls * 1e-9, calls=calls)
-
-    def _event(self) -> Any:
-        return self._cuda.Event(enable_timing=True)
-
     def _tensor(self, num_bytes: int) -> Any:
         return torch.empty(num_bytes, dtype=torch.int8, device=self.torch_name)
 
@@ -223,6 +224,8 @@ class CudaDevice(Device):
 
     def _ask(self, function: str, *arguments: object) -> Any:
         """Return NVML's answer, or None where this GPU, driver or pynvml has none."""
+        if self._nvml is None:
+            return None
         try:
             return getattr(self._nvml, function)(self._handle, *arguments)
         except (AttributeError, self._nvml.NVMLError):

@@ -82,6 +82,8 @@ class RunDocument(_Shape):
     """Seconds that its last sitting was given; None: no end."""
     sources: _Sources | None = None
     prune: bool = True
+    trace: bool = False
+    """Whether a Chrome trace of each profiled case is kept."""
     memory_limit: int | None = Field(None, ge=1)
     """Bytes of host memory that a worker may hold."""
     threads: int = Field(0, ge=0)

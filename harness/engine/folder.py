@@ -25,6 +25,8 @@ from harness.engine.standing import standing
 from harness.record import parse_record, write_record
 
 RUN, JOURNAL, RECORDS = "run.json", "journal.jsonl", "records.jsonl"
+TRACES = "traces"
+"""Folder of the Chrome traces of a run with --trace."""
 LOG = "worker.log"
 """All that workers, and the layers in them, wrote to stdout and stderr."""
 

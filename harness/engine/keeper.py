@@ -46,15 +46,21 @@ class WorkerOptions:
     """Memory for built layers between visits."""
     memory_bytes: int | None = None
     """What the worker and all that it starts may hold; None: MEMORY_SHARE of the machine's."""
+    trace: bool = False
+    """Keep a Chrome trace of each case whose phases are profiled."""
     program: tuple[str, ...] | None = None
     """Another program than this interpreter's worker: anything that speaks the protocol."""
 
-    def command(self, device_kind: str, import_from: Sequence[str] = ()) -> list[str]:
-        """Return the worker's command line; `import_from` are folders of a suite's own code."""
+    def command(self, device_kind: str, import_from: Sequence[str] = (), traces: Path | None = None) -> list[str]:
+        """Return the worker's command line.
+
+        `import_from` are folders of a suite's own code; `traces` is where traces go, if they are to be kept.
+        """
         program = self.program or (sys.executable, "-m", "harness.engine.worker")
         arguments = ("--device", device_kind, "--threads", str(self.threads), "--cache-bytes", str(self.cache_bytes))
         folders = (word for folder in import_from for word in ("--import-from", folder))
-        return [*program, *arguments, *folders]
+        kept = ("--traces", str(traces)) if self.trace and traces is not None else ()
+        return [*program, *arguments, *folders, *kept]
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ def manifest(
         "threads": worker.threads,
         "memory_limit": worker.memory_bytes or memory_limit(),
         "prune": prune,
+        "trace": worker.trace,
         "seed": plan.suite.measure.seed,
         "started": utc_now(),
         "finished": None,

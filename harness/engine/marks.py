@@ -6,7 +6,7 @@ that counts it is too coarse for that, the least that it can tell for sure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from harness.devices.interface import Fact
 from harness.record import Mark
@@ -30,9 +30,13 @@ TEMPERATURE_MARGIN_C = 3.0
 """Below the temperature at which the device slows itself down: sensors are read once before and once after a visit."""
 
 
-def marks(before: State, after: State) -> list[Mark]:
-    """Return the marks of a visit by the machine's state before and after it; a reading that is missing marks none."""
-    return [mark for mark, holds in _RULES.items() if holds(before, after)]
+def marks(before: State, after: State, series: Mapping[str, Sequence[float]] | None = None) -> list[Mark]:
+    """Return the marks of a visit by the machine's state before and after it, and by what its probe kept of its blocks.
+
+    A reading that is missing marks none.
+    """
+    told = {mark for name, mark in _OF_BLOCKS.items() if any((series or {}).get(name, ()))}
+    return [mark for mark, holds in _RULES.items() if mark in told or holds(before, after)]
 
 
 def _others(before: State, after: State) -> bool:
@@ -101,4 +105,13 @@ _RULES: dict[Mark, Callable[[State, State], bool]] = {
     "shared_gpu": lambda before, after: any(_number(state, "foreign_processes") > 0 for state in (before, after)),
     "throttled": _throttled,
     "hot": _hot,
+    "unsettled": lambda *_: False,  # only blocks tell
 }
+
+_OF_BLOCKS: dict[str, Mark] = {
+    "block_throttled": "throttled",
+    "hot_block_throttled": "throttled",
+    "graph_block_throttled": "throttled",
+    "unsettled": "unsettled",
+}
+"""Series of a visit of which one number above 0 marks it; `harness/probes/samples.py` keeps them."""

@@ -80,11 +80,13 @@ class Remaining:
         self._left: Counter[str] = Counter()
         self._seconds: dict[str, float] = defaultdict(float)
         self._seen: Counter[str] = Counter()
+        self._by_design: dict[str, float] = {}
         self.add(todo)
 
     def add(self, todo: Sequence[Visit]) -> None:
         """Put more visits to those that are left."""
         self.total += len(todo)
+        self._by_design |= {visit.probe: visit.seconds for visit in todo}
         for visit in todo:
             self._of_case[visit.key][visit.probe] += 1
             self._left[visit.probe] += 1
@@ -104,14 +106,18 @@ class Remaining:
         self.total -= left.total()
 
     def eta_seconds(self) -> float | None:
-        """Return the time that is left; None before the first visit. A probe not seen yet counts as the average."""
+        """Return the time that is left; None before the first visit.
+
+        A probe not seen yet counts as the average, and what it takes by design.
+        """
         if not self.made:
             return None
-        average = sum(self._seconds.values()) / self.made
-        return sum(
-            count * (self._seconds[probe] / self._seen[probe] if self._seen[probe] else average)
-            for probe, count in self._left.items()
-        )
+        return sum(count * self._seconds_of(probe) for probe, count in self._left.items())
+
+    def _seconds_of(self, probe: str) -> float:
+        if self._seen[probe]:
+            return self._seconds[probe] / self._seen[probe]
+        return sum(self._seconds.values()) / self.made + self._by_design[probe]
 
 
 class Console:

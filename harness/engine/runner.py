@@ -68,7 +68,8 @@ def run(
         if resume:
             document = read_document(folder)
             check_resumable(document, plan, device)
-            options = replace(options, memory_bytes=document.get("memory_limit") or options.memory_bytes)
+            limit = document.get("memory_limit") or options.memory_bytes
+            options = replace(options, memory_bytes=limit, trace=document.get("trace", False))
         elif (folder / RUN).exists():
             raise RunFolderError(f"{folder} already holds a run; go on with it by --resume, or name another folder")
         else:

@@ -44,12 +44,14 @@ class Sources:
     def of(cls, plan: Plan, device: str) -> Sources:
         """Return the digests of what `plan` needs on a device of this kind, as the files are now."""
         measure = plan.suite.measure
-        settings = json.dumps([measure.seconds_per_visit, measure.min_samples, measure.seed])
+        shared = [measure.seconds_per_visit, measure.min_samples, measure.seed]
+        own = {"energy": [measure.energy_seconds]}
+        settings = {probe: json.dumps(shared + own.get(probe, [])) for probe in (CHECK, *measure.probes)}
         names = sorted({layer_name(planned.case) for planned in plan.cases})
         folder = plan.suite.path.parent
         return cls(
             {name: layer_digest(name, folder) for name in names},
-            {probe: _digest(_probe_files(probe, device), settings) for probe in (CHECK, *measure.probes)},
+            {probe: _digest(_probe_files(probe, device), said) for probe, said in settings.items()},
         )
 
     @classmethod

@@ -56,7 +56,7 @@ def standing(
             continue
         why = _why_stale(line, case, sources)
         if why is None and resuming and line.end in SPOILED:
-            why = "the device was lost in it"
+            why = "the device was lost in it" if line.end == "device_lost" else "the clock went backwards in it"
         kept.pop(line.place, None)  # a later visit replaces an earlier one, and stands at its own place in the order
         gone.pop(line.place, None)
         if why is None:

@@ -23,7 +23,7 @@ from harness.devices.names import Detected
 from harness.engine.cells import fewest_rounds, noise_document
 from harness.engine.environment import source_digest
 from harness.engine.fold import AnyRecord, Circumstances, fold
-from harness.engine.folder import JOURNAL, LOG, write_records, write_run
+from harness.engine.folder import JOURNAL, LOG, TRACES, write_records, write_run
 from harness.engine.journal import Journal, Line, read_journal, utc_now
 from harness.engine.keeper import Answer, Keeper, WorkerOptions
 from harness.engine.ledger import Ledger
@@ -35,6 +35,9 @@ from harness.engine.protocol import Ready, Request
 from harness.engine.sources import Sources
 from harness.engine.standing import standing
 from harness.record import End
+
+SETTINGS = ("seconds_per_visit", "min_samples", "seed", "energy_seconds")
+"""What a worker is told of a suite's `[measure]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ class Sweep:
         self._progress = progress
         self._asked = stopped
         self._deadline = None if budget is None else time.monotonic() + budget
-        command = options.command(device.kind, _own_folders(plan))
+        command = options.command(device.kind, _own_folders(plan), folder.absolute() / TRACES)
         self._measure = plan.suite.measure
         self._keeper = Keeper(
             command, folder / LOG, self._stopped, self._note_device, options.memory_bytes, seed=self._measure.seed
@@ -202,7 +205,7 @@ class Sweep:
         variant = case.variant + LABEL if visit.probe == A_A else case.variant
         request = Request(visit.index, variant, case.as_dict(), measured_by(visit.probe), self._settings())
         try:
-            answer = self._keeper.ask(request, seconds_allowed(case, self._measure.timeout))
+            answer = self._keeper.ask(request, seconds_allowed(case, self._measure.timeout, visit.seconds))
         except NoSuchDevice:
             if self._facts_known:  # it was here when the run began
                 raise DeviceLost from None
@@ -216,7 +219,7 @@ class Sweep:
             self._frontier.add(self._cases[line.key].case)
 
     def _settings(self) -> dict[str, float | int]:
-        return {name: getattr(self._measure, name) for name in ("seconds_per_visit", "min_samples", "seed")}
+        return {name: getattr(self._measure, name) for name in SETTINGS}
 
     def _note_device(self, ready: Ready) -> None:
         """Write the device's facts to run.json, once: they need torch, which only a worker has."""
@@ -255,7 +258,7 @@ def _line(visit: Visit, case_id: str, answer: Answer, source: str, method: str) 
     seen: dict[str, Any] = {"started": answer.started, "seconds": round(answer.seconds, 6), "worker": answer.worker}
     del result["spent"]  # it is for the keeper alone
     stands_on = {"source": source, "method": method}
-    seen["marks"] = marks(answer.result.before, answer.result.state)
+    seen["marks"] = marks(answer.result.before, answer.result.state, answer.result.series)
     setup = {} if answer.setup is None else asdict(answer.setup)
     told = own | seen | stands_on | {"exit_code": answer.exit_code, "setup": setup}
     try:

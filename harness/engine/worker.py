@@ -29,6 +29,7 @@ import torch
 from harness.case import Case
 from harness.declare.visits import CACHE_BYTES
 from harness.devices import open_device
+from harness.devices.clock import ClockError
 from harness.devices.cpu import affinity
 from harness.devices.host import Host
 from harness.devices.interface import Device, Fact, Fault, NoSuchDevice
@@ -50,7 +51,7 @@ OOM_SCORE = 500
 of the machine's memory more than it does."""
 ENDS_OF: dict[Fault | None, End] = {
     None: "crashed_python", "host memory": "oom_host", "device memory": "oom_device", "device error": "crashed_cuda",
-    "device lost": "device_lost",
+    "device lost": "device_lost", "clock backwards": "clock_backwards", "clock still": "clock_still",
 }  # fmt: skip
 SPENT: dict[str, str] = {
     "crashed_cuda": "an error of the device spoils all later work of its process",
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     held = torch.empty(options.hold_bytes, dtype=torch.uint8)  # until the end: what comes after lies elsewhere for it
     try:
         torch.set_num_threads(options.threads or min(torch.get_num_threads(), len(affinity())))
-        worker = Worker(open_device(options.device), options.cache_bytes, options.import_from)
+        worker = Worker(open_device(options.device), options.cache_bytes, options.import_from, options.traces)
     except NoSuchDevice as error:
         _send(answers, Refused("NoSuchDevice", str(error)))
         return 5
@@ -92,8 +93,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 class Worker:
     """Makes visits on one device; `folders` are where stored assignments are looked for."""
 
-    def __init__(self, device: Device, shelf_bytes: int = CACHE_BYTES, folders: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        device: Device,
+        shelf_bytes: int = CACHE_BYTES,
+        folders: Sequence[str] = (),
+        traces: str | None = None,
+    ) -> None:
         self.device = device
+        self._traces = traces
         self._host = Host()
         self._shelf = Shelf(
             lambda case, seed: build(case, seed=seed, device=device.torch_name),
@@ -116,7 +124,10 @@ class Worker:
         if result.status == "oom":
             self._empty_shelf()
         return replace(
-            result, before=before, state=self._state(), spent=SPENT.get(result.end or "") or _left_running(threads)
+            result,
+            before=before,
+            state=self._state(),
+            spent=SPENT.get(result.end or "") or result.spent or _left_running(threads),
         )
 
     def _attempt(self, request: Request) -> Result:
@@ -130,12 +141,13 @@ class Worker:
     def _measure(self, request: Request) -> Result:
         start = time.perf_counter()
         case = Case.from_dict(request.variant, request.case)
-        settings = Settings(**request.settings)  # type: ignore[arg-type]
+        settings = Settings(**request.settings, traces=self._traces)  # type: ignore[arg-type]
         subject = self._shelf.subject(case, settings.seed)
         self.device.synchronize()
         built = time.perf_counter()
         outcome = PROBES[request.probe].measure(subject, self.device, settings)
-        self.device.synchronize()  # an error that the device reports late is this case's, not the next one's
+        if outcome.spent is None:
+            self.device.synchronize()  # an error that the device reports late is this case's, not the next one's
         done = time.perf_counter()
         values, notes = _sound(outcome.values)
         return Result(
@@ -150,6 +162,7 @@ class Worker:
             backend=subject.layer.backend,
             build=round(built - start, 6),
             inside=round(done - built, 6),
+            spent=outcome.spent,
         )
 
     def _empty_shelf(self) -> None:
@@ -170,7 +183,8 @@ def _failure(request: Request, error: BaseException, device: Device) -> Result:
         return Result(request.visit, "unsupported", reason=reason, end="unsupported")
     end = ENDS_OF[device.fault(error)]
     detail = "".join(traceback.format_exception(error))
-    reason = reason_of(end, what=_one_line(error), where=f"in {request.probe}")
+    what = str(error) if isinstance(error, ClockError) else _one_line(error)
+    reason = reason_of(end, what=what, where=f"in {request.probe}")
     return Result(request.visit, ENDS[end].status, reason, detail, end=end)
 
 
@@ -228,6 +242,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--hold-bytes", type=int, default=0, help="memory to hold, which moves all that comes after")
     own = "folder of a suite's own code and assignments; repeatable"
     parser.add_argument("--import-from", action="append", default=[], help=own)
+    parser.add_argument("--traces", help="folder for Chrome traces of what is profiled; left out: none is kept")
     return parser.parse_args(arguments)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,6 +21,10 @@ class Settings:
     min_samples: int = 3
     """Timed blocks of one latency visit, also where they take longer."""
     seed: int = 0
+    energy_seconds: float = 10.0
+    """Length of one window of the energy probe."""
+    traces: str | None = None
+    """Folder that Chrome traces of what is profiled are kept in; None: they are not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,20 @@ class Outcome:
     """Numbers kept beside the metrics, by name, such as the load of each expert; the record holds them as they are."""
     incorrect: str | None = None
     """Why the case is wrong, where the probe found that; it then has no numbers."""
+    spent: str | None = None
+    """Why this process must make no further visit, in words, where the probe has left it unfit for one."""
+
+
+def join(parts: Sequence[Outcome]) -> Outcome:
+    """Return what the parts of one visit found, as one; where one found the case incorrect, only that."""
+    wrong = next((part for part in parts if part.incorrect is not None), None)
+    return wrong or Outcome(
+        values={name: value for part in parts for name, value in part.values.items()},
+        notes=[note for part in parts for note in part.notes],
+        n={name: n for part in parts for name, n in part.n.items()},
+        series={name: numbers for part in parts for name, numbers in part.series.items()},
+        spent=next((part.spent for part in parts if part.spent is not None), None),
+    )
 
 
 class Probe(Protocol):

@@ -60,13 +60,21 @@ class Subject:
                 return self.forward(self.x)
         self.drop_gradients()
         y = self.forward(self.x)
+        self.backward(y)
+        self.step()
+        return y
+
+    def backward(self, y: Tensor) -> None:
+        """Do the backward pass of the output `y` and of the losses that the forward pass has left."""
         losses = [part.auxiliary for part in self.layer.parts if part.auxiliary is not None]
         torch.autograd.backward([y, *losses], [self.upstream, *(torch.ones_like(loss) for loss in losses)])
+
+    def step(self) -> None:
+        """Do what the case's pass does after the backward pass: in `train`, the optimizer's step."""
         if self.optimizer is not None:
             self.optimizer.step()
             for part in self.layer.parts:
                 part.after_step(LEARNING_RATE)
-        return y
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the layer's output for `x`, a batch of any size."""

@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 
 from harness.metrics import show, show_bytes, show_scaled, show_spread
+from harness.record import TRACE_NOTE
 from reports.context import Context, Subject
 from reports.read import Result, Run
 from reports.sections.base import Section
@@ -36,6 +37,8 @@ class Row:
     """ok, or what kind of failure."""
     reason: str | None
     notes: tuple[str, ...]
+    trace: str | None
+    """Where in the run's folder the trace of its phases lies."""
     filters: dict[str, str]
     experts: Cell
     width: Cell
@@ -144,7 +147,8 @@ def _row(context: Context, result: Result) -> Row:
         status=result.status,
         word=KINDS.get(result.status, result.status),
         reason=result.reason,
-        notes=(*result.notes, *_compile_notes(compiling)),
+        notes=(*(note for note in result.notes if not note.startswith(TRACE_NOTE)), *_compile_notes(compiling)),
+        trace=_trace(result),
         filters={
             "variant": case.variant,
             "size": size,
@@ -165,6 +169,11 @@ def _row(context: Context, result: Result) -> Row:
         peak=Cell("–" if peak is None else show_bytes(peak), peak),
         compiling=compiling,
     )
+
+
+def _trace(result: Result) -> str | None:
+    kept = (note.removeprefix(TRACE_NOTE) for note in result.notes if note.startswith(TRACE_NOTE))
+    return next(kept, None)
 
 
 def _filters(rows: tuple[Row, ...]) -> tuple[Filter, ...]:

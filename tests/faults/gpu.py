@@ -1,23 +1,31 @@
 """A scripted GPU that fails: the device's own code, on a stand-in for torch.cuda and NVML that runs out of memory, is
-spoilt by an illegal access, or disappears.
+spoilt by an illegal access, disappears, or is in one of the conditions of `conditions.py`.
 
-Layers compute on the CPU; each forward pass is a kernel of half a millisecond on the device's clock.
+Layers compute on the CPU; each forward pass is a kernel of half a millisecond on the device's clock. Host and device go
+by one scripted wall clock, on which a visit that takes half a minute is over at once.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from harness.devices import cuda_clock
 from harness.devices.cuda import CudaDevice
 from harness.layers.interface import Layer
+from harness.probes import energy
+from tests.faults.conditions import MACHINES, METERS, OUTPUTS
+from tests.faults.layers import Moment
 from tests.scripted_cuda import ScriptedCuda, ScriptedEvent, ScriptedNvml
+from tests.scripted_wall import ScriptedWall
 
 NAME = "NVIDIA Scripted"
-KERNEL_MS, KERNEL_BYTES = 0.5, 4096
+KERNEL_MS, LONG_MS, KERNEL_BYTES = 0.5, 20.0, 4096
+"""A pass, a pass of the energy probe (it makes as many as fill half a minute), and what either holds."""
 OUT_OF_MEMORY, ILLEGAL_ACCESS, DISAPPEARS = "gpu-out-of-memory", "gpu-illegal-access", "gpu-disappears"
 GPU_FAULTS = (OUT_OF_MEMORY, ILLEGAL_ACCESS, DISAPPEARS)
 
@@ -46,29 +54,51 @@ class ScriptedGpu:
     """One GPU, whose fate stands in files beside the witness: it is gone while there is `.gone` and no `.back`."""
 
     witness: Path
-    cuda: FailingCuda = field(default_factory=FailingCuda)
-    nvml: ScriptedNvml = field(default_factory=ScriptedNvml)
+    moment: Moment
+    wall: ScriptedWall = field(default_factory=ScriptedWall)
+    passes: int = 0
+    """Forward passes of the visit at hand."""
+
+    def __post_init__(self) -> None:
+        self.cuda, self.nvml = FailingCuda(wall=self.wall), ScriptedNvml(meter=self.wall)
 
     def device(self) -> CudaDevice:
         """Return the device; raise NoSuchDevice where it is gone."""
         self.cuda.available = self._is_back() or not _file(self.witness, "gone").exists()
         device = CudaDevice(cuda=self.cuda, nvml=self.nvml, allocate=self.cuda.buffer)
         device.torch_name = "cpu"
+        self._script_time()
         return device
+
+    def _script_time(self) -> None:
+        """Let the device's clock and the energy probe go by the scripted wall clock: half a minute is short on it."""
+        cuda_clock.time = self.wall  # type: ignore[assignment, attr-defined]
+        energy.take = partial(energy.take, clock=energy.Clock(self.wall.perf_counter, self.wall.sleep))
+
+    def rest(self) -> None:
+        """Be as a GPU is between two visits: cool, and with nobody else on it."""
+        self.passes, self.nvml.reasons, self.nvml.pids = 0, 0, ()
+        self.nvml.missing, self.wall.counted = frozenset(), 1.0
 
     def load(self, layer: Layer) -> Layer:
         """Return `layer` as one of this GPU, with the fault that its variant is named after."""
         sound, variant = layer.forward, layer.case.variant
 
         def forward(x: Tensor) -> Tensor:
-            self.cuda.kernel(KERNEL_MS, KERNEL_BYTES)
+            self.cuda.kernel(LONG_MS if self.moment.probe == "energy" else KERNEL_MS, KERNEL_BYTES)
             self._befall(variant)
-            return sound(x)
+            y = sound(x)
+            return OUTPUTS[variant](y) if variant in OUTPUTS else y
 
         layer.forward = forward  # type: ignore[method-assign]
         return layer
 
     def _befall(self, variant: str) -> None:
+        self.passes += 1
+        if variant in MACHINES and self.moment.probe == "latency":
+            MACHINES[variant](self.cuda, self.nvml, self.passes)
+        if variant in METERS:
+            METERS[variant](self.wall, self.nvml)
         if _file(self.witness, "sound").exists():
             return
         if variant == OUT_OF_MEMORY:

@@ -21,17 +21,22 @@ from harness.layers import build
 from harness.layers.interface import Layer
 from tests.faults.gpu import ScriptedGpu
 from tests.faults.layers import Moment, make_faulty
+from tests.faults.luck import UnluckyClock
 
 MOMENT = Moment()
+CLOCK = UnluckyClock()
 
 
 class Witnessed(worker.Worker):
     """Notes `begin VISIT` before each visit and `end VISIT` after it."""
 
     log: Path
+    gpu: ScriptedGpu
 
     def visit(self, request: Request) -> Result:
         MOMENT.visit, MOMENT.probe = request.visit, request.probe
+        self.gpu.rest()
+        CLOCK.rest()
         self._note("begin", request.visit)
         result = super().visit(request)
         self._note("end", request.visit)
@@ -45,12 +50,12 @@ class Witnessed(worker.Worker):
 
 def main() -> int:
     Witnessed.log = Path(sys.argv[1])
-    gpu = ScriptedGpu(Witnessed.log)
+    gpu = Witnessed.gpu = ScriptedGpu(Witnessed.log, MOMENT)
     on_gpu = "cuda" in sys.argv
 
     def build_faulty(case: Case, *, seed: int = 0, device: str = "cpu") -> Layer:
         layer = build(case, seed=seed, device=device)
-        return gpu.load(layer) if on_gpu else make_faulty(layer, MOMENT)
+        return gpu.load(layer) if on_gpu else CLOCK.load(make_faulty(layer, MOMENT), MOMENT)
 
     worker.Worker = Witnessed  # type: ignore[misc]
     worker.build = build_faulty  # type: ignore[attr-defined]

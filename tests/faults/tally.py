@@ -21,7 +21,8 @@ from tests.faults.sweeps import witness_of
 MARK = "MOE_HARNESS_FAULTS"
 """Environment variable that all processes of one test inherit, so that what outlives the test is found."""
 TIMED = {
-    "latency_ms", "latency_hot_ms", "host_ms", "tokens_per_s", "tflops", "mfu", "hfu", "roofline_fraction",
+    "latency_ms", "latency_hot_ms", "latency_graph_ms", "host_ms", "tokens_per_s", "tflops", "mfu", "hfu",
+    "roofline_fraction",
 }  # fmt: skip
 """Metrics that a clock gave; all others are exact, and come out equal however often they are measured."""
 FADE_S = 5.0
