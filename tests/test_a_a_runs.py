@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 
+from harness.declare.plan import plan
 from harness.declare.rounds import A_A
+from harness.declare.suite import load_suite
 from harness.engine import folder as folders
 from harness.engine.cells import noise_document
 from harness.engine.folder import read_run
 from harness.engine.journal import Line
+from harness.engine.keeper import WorkerOptions
+from harness.engine.runner import run
 from harness.record import OkRecord
 from tests.sweeps import answered, make_plan, measure
 
@@ -37,14 +41,14 @@ def ok(folder: Path) -> list[OkRecord]:
 
 def test_a_cell_is_journalled_and_no_part_of_its_cases_record(folder: Path) -> None:
     measure(folder, make_plan("noisy", rounds=3, a_a=1))
-    run = read_run(folder)
-    assert Counter(line.probe for line in run.lines) == {"check": 1, "latency": 3, A_A: 3}
+    whole = read_run(folder)
+    assert Counter(line.probe for line in whole.lines) == {"check": 1, "latency": 3, A_A: 3}
     assert answered(folder) == {"noisy check": 1, "noisy latency": 3, "noisy/a_a latency": 3}
     (record,) = ok(folder)
     assert record.metrics["latency_ms"].n == 9
-    own = [line.values["latency_ms"] for line in run.lines if line.probe == "latency"]
+    own = [line.values["latency_ms"] for line in whole.lines if line.probe == "latency"]
     assert [[estimate] for estimate in record.metrics["latency_ms"].rounds or []] == [sorted(own_)[1:2] for own_ in own]  # type: ignore[arg-type]
-    twice = [line for line in run.lines if line.probe == A_A]
+    twice = [line for line in whole.lines if line.probe == A_A]
     assert {line.round for line in twice} == {0, 1, 2}
     assert {line.key for line in twice} == {record.key}
     assert (record.notes, record.rounds_ended) == ([], "fixed")
@@ -138,6 +142,39 @@ def test_a_budget_ends_a_run_with_the_noise_of_what_there_is(folder: Path) -> No
     (folder.parent / "go").touch()
     assert measure(folder, chosen, resume=True).end == "ok"
     assert noise(folder)["pairs"] == 4
+
+
+TIRING = """
+import time
+import torch
+BUILT = 0
+
+class Tiring(torch.nn.Module):
+    def __init__(self, pause):
+        super().__init__()
+        self.pause = pause
+
+    def forward(self, x):
+        time.sleep(self.pause)
+        return 2 * x
+
+def build(case):
+    global BUILT
+    BUILT += 1
+    return Tiring(0.01 * 3 ** BUILT)
+"""
+"""A layer of somebody's that takes three times as long when it is built a second time in a process."""
+
+
+def test_a_real_layer_that_is_slower_the_second_time_is_told(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiring.py").write_text(TIRING)
+    text = make_plan("a", rounds=3, a_a=1).suite.source.replace('layer = "dense"', 'layer = "tiring:build"')
+    (tmp_path / "suite.toml").write_text(text)
+    folder.mkdir()
+    run(plan(load_suite(tmp_path / "suite.toml")), folder, device_kind="cpu", worker=WorkerOptions(threads=1))
+    found = noise(folder)
+    assert found["differ"], found
+    assert found["later_over_earlier"]["ratio"] > 2
 
 
 def line(probe: str, round_: int, time: float, **changes: Any) -> Line:

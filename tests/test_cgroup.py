@@ -9,6 +9,7 @@ import pytest
 from harness.devices import names
 from harness.devices.cgroup import Cgroup
 from harness.devices.host import Host
+from harness.engine import process
 from harness.engine.machine import machine
 from harness.engine.marks import marks
 
@@ -88,6 +89,15 @@ def test_a_visit_in_which_the_quota_was_used_up_is_marked(tmp_path: Path) -> Non
     unified(tmp_path, throttled=5, hits=1)
     assert {"quota", "squeezed"} <= set(marks(before, host.state()))
     assert not {"quota", "squeezed"} & set(marks(host.state(), host.state()))
+
+
+def test_a_worker_that_a_container_killed_for_memory_is_told_from_one_that_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "Cgroup", lambda: unified(tmp_path, kills=1))
+    before = process._oom_kills()
+    monkeypatch.setattr(process, "Cgroup", lambda: unified(tmp_path, kills=2))
+    assert process._oom_kills() > before
 
 
 def test_a_nested_limit_is_what_layers_may_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

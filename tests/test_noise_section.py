@@ -101,6 +101,11 @@ def test_a_floor_that_is_not_known_says_why(tmp_path: Path, noise: dict[str, Any
     assert words in plain(made(tmp_path, noise).noise.floor)
 
 
+def test_a_cell_that_broke_is_named(tmp_path: Path) -> None:
+    page = made(tmp_path, FLOOR | {"broken": [{"id": "soft-S", "reason": "out of memory"}]})
+    assert "1 cell failed under the second label: soft-S (out of memory)." in plain(page.noise.floor)
+
+
 def test_why_cases_have_no_more_rounds_is_told(tmp_path: Path) -> None:
     page = made(tmp_path, FLOOR, ended="max_rounds")
     (ended,) = page.noise.ended

@@ -57,6 +57,14 @@ def test_each_group_that_is_measured_together_has_cells_of_its_own() -> None:
     assert len(a_a_cells(chosen, cache_bytes=0)) == 8, "groups of one width, one case each"
 
 
+def test_the_layers_of_second_labels_need_room_too() -> None:
+    chosen = plan(parse_suite(SUITE))
+    whole = sum(planned.weight_bytes for planned in chosen.cases)
+    twice = sum(cell.weight_bytes for cell in cells(chosen.cases, 2))
+    assert len(a_a_cells(chosen, whole + twice)) == 2
+    assert len(a_a_cells(chosen, whole + twice - 1)) == 8, "it is measured in groups"
+
+
 def test_a_round_visits_cells_twice_at_random_places() -> None:
     chosen = plan(parse_suite(SUITE))
     twice = a_a_cells(chosen)

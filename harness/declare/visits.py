@@ -112,11 +112,9 @@ def further_rounds(
 
 def a_a_cells(plan: Plan, cache_bytes: int = CACHE_BYTES) -> frozenset[str]:
     """Return the keys of the cases that are visited twice in every round; none where one round is all there is."""
-    measure = plan.suite.measure
-    if LATENCY not in measure.probes or measure.most_rounds < 2 or not measure.a_a:
-        return frozenset()
-    groups = _groups([planned for planned in plan.cases if planned.runs], cache_bytes)
-    return frozenset(cell.case.key for group in groups for cell in cells(group, measure.a_a))
+    count = _cells_wanted(plan)
+    groups = _groups([planned for planned in plan.cases if planned.runs], cache_bytes, count)
+    return frozenset(cell.case.key for group in groups for cell in cells(group, count))
 
 
 def seconds_allowed(case: Case, timeout: float, by_design: float = 0.0) -> float:
@@ -161,18 +159,26 @@ def _once(cases: list[Case], probes: list[str]) -> Iterator[tuple[str, str, None
 
 def _measured_together(plan: Plan, cache_bytes: int, *, in_budget: bool) -> list[list[PlannedCase]]:
     cases = [planned for planned in plan.cases if planned.runs]
-    return [cases] if in_budget else _groups(cases, cache_bytes)
+    return [cases] if in_budget else _groups(cases, cache_bytes, _cells_wanted(plan))
 
 
-def _groups(cases: list[PlannedCase], cache_bytes: int) -> list[list[PlannedCase]]:
+def _cells_wanted(plan: Plan) -> int:
+    """Return how many A/A cells a comparison is to have."""
+    measure = plan.suite.measure
+    return measure.a_a if LATENCY in measure.probes and measure.most_rounds > 1 else 0
+
+
+def _groups(cases: list[PlannedCase], cache_bytes: int, a_a: int) -> list[list[PlannedCase]]:
     """Return the cases in the groups that are measured one after the other.
 
-    Interleaving is for cases that will be compared. While all layers fit into the worker's cache, all cases are one
-    group. Where they do not, a random order over everything would build a layer anew for almost every visit; so the
-    rounds then go over what can be compared at equal work: one width, one input, one pass.
+    Interleaving is for cases that will be compared. While all layers, with those of second labels, fit into the
+    worker's cache, all cases are one group. Where they do not, a random order over everything would build a layer anew
+    for almost every visit; so the rounds then go over what can be compared at equal work: one width, one input, one
+    pass.
     """
     weights = {build_key(planned.case): planned.weight_bytes for planned in cases}
-    if sum(weights.values()) <= cache_bytes:
+    second_labels = sum(planned.weight_bytes for planned in cells(cases, a_a))
+    if sum(weights.values()) + second_labels <= cache_bytes:
         return [cases]
     groups: dict[tuple[Any, ...], list[PlannedCase]] = defaultdict(list)
     for planned in cases:

@@ -59,8 +59,16 @@ def words(context: Context) -> Sentence:
     return sentence(
         Span(f"{capital(seen)}{why}", "strong"),
         f": that is the smallest change that comparisons of {count(found.rounds, 'round')} find four times in five, by"
-        f" {cells}. A ratio within {show_percent(MARGIN)} of 1 is no win in any run.",
+        f" {cells}.{_broken(found)} A ratio within {show_percent(MARGIN)} of 1 is no win in any run.",
     )
+
+
+def _broken(found: NoiseFloor) -> str:
+    """Return which cells failed under their second label; empty where none did."""
+    if not found.broken:
+        return ""
+    told = "; ".join(f"{cell.id} ({cell.reason})" if cell.reason else cell.id for cell in found.broken)
+    return f" {count(len(found.broken), 'cell')} failed under the second label: {told}."
 
 
 def twice(found: NoiseFloor | None) -> tuple[Twice, ...]:
