@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 
 from harness.devices.clock import ClockError, ClockState, resolution
-from harness.judge.steady import MIN_BLOCKS
+from harness.judge.steady import MIN_BLOCKS, NEVER_SETTLED, NOT_TESTED
 from harness.probes import warm_up
 from harness.probes.blocks import MAX_CALLS, MIN_BLOCK_S, Blocks
 from harness.probes.outcome import Outcome, Settings, join
 from harness.probes.samples import CLOCK_EXPLAINS, take_samples
-from harness.probes.warm_up import NEVER_SETTLED, NOT_TESTED
 from tests.scripted_device import ScriptedDevice
 
 MS = 1e-3

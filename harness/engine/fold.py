@@ -18,6 +18,7 @@ from harness.declare.frontier import Frontier
 from harness.declare.planned import PlannedCase
 from harness.devices.ceilings import Ceilings
 from harness.engine.journal import Line
+from harness.engine.settling import with_settling
 from harness.judge.stats import median_interval
 from harness.metrics import METRICS, show_bytes
 from harness.record import CUT_SHORT, ENDS, MARKS, End, FailedRecord, FailedStatus, Mark, OkRecord, Value, reason_of
@@ -71,7 +72,7 @@ def fold(
         reason = bad.reason or f"{bad.probe} ended as {bad.status}"
         return _failed(planned.case, bad.status, bad.end, reason, lines)
     metrics = _closed_forms(planned) | _measured(lines, where.rounds)
-    notes = _notes(lines)
+    notes = with_settling(_notes(lines), lines)
     if "latency_ms" in metrics:
         metrics |= _rates(planned, metrics, where.ceilings)
         if "hfu" in metrics and float(metrics["hfu"].value) > 1:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from harness.judge.steady import MIN_BLOCKS, settled_from
+from harness.judge.steady import MIN_BLOCKS, NEVER_SETTLED, NOT_TESTED, settled_from
 from harness.probes.blocks import Blocks
 from harness.probes.outcome import Settings
 
@@ -24,9 +24,6 @@ MOST_S = 5.0
 LOOKS = 5
 """Further blocks after each of which a series was looked at, before it is said never to settle: a single look finds one
 steady series in twelve unsteady, so many fewer than one in fifty."""
-
-NEVER_SETTLED = "never settled: over half of a visit's blocks were still warm-up when its time was up"
-NOT_TESTED = f"steady state not tested: that takes {MIN_BLOCKS} blocks or more, and a visit has time for fewer"
 
 
 @dataclass(frozen=True, slots=True)
