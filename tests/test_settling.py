@@ -10,7 +10,7 @@ from harness.judge.steady import NEVER_SETTLED, NOT_TESTED
 def rounds(*samples: list[float]) -> list[Line]:
     fields = {"visit": 0, "key": "k", "id": "dense", "probe": "latency", "status": "ok", "started": "", "seconds": 0.0}
     return [
-        Line.model_validate(fields | {"round": index, "values": {"latency_ms": some}})
+        Line.model_validate(fields | {"round": index, "values": {"latency_ms": some}, "notes": [NOT_TESTED]})
         for index, some in enumerate(samples)
     ]
 
@@ -34,6 +34,12 @@ def test_times_that_stand_are_found_unsettled_in_less_than_one_case_of_twenty() 
 def test_rounds_that_agree_are_the_test_that_a_visit_had_no_time_for() -> None:
     assert with_settling(["a layer's remark", NOT_TESTED], noisy(0, 0.0)) == ["a layer's remark"]
     assert with_settling([NEVER_SETTLED], noisy(0, 0.0)) == [NEVER_SETTLED]
+
+
+def test_visits_that_were_tested_themselves_are_not_asked_again() -> None:
+    lines = [line.model_copy(update={"notes": []}) for line in noisy(0, 0.3)]
+    assert with_settling([], lines) == []
+    assert with_settling([NOT_TESTED], [*lines, *noisy(0, 0.3, number=3)]) == [NOT_TESTED]
 
 
 def test_few_rounds_or_single_samples_tell_nothing() -> None:

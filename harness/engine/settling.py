@@ -3,6 +3,8 @@
 A visit of a slow layer has too few blocks to tell by itself. But each round is a fresh process: where warm-up is left
 in the samples, the first of them is slower than the last in round after round. So first and last are compared like two
 cases, pairwise over rounds; the "first k against last k" test, with one block for k.
+
+Only of visits that were not tested: where a test has left blocks out, the first that stays is no block like the others.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ def with_settling(notes: Sequence[str], lines: Sequence[Line]) -> list[str]:
 
 def _first_over_last(lines: Sequence[Line]) -> tuple[Interval | None, int]:
     """Return the ratio of the rounds' first samples to their last, and of how many rounds; None of too few."""
-    series = [line.values.get("latency_ms") for line in lines if line.round is not None]
+    series = [line.values.get("latency_ms") for line in lines if NOT_TESTED in line.notes]
     pairs = [(samples[0], samples[-1]) for samples in series if isinstance(samples, list) and len(samples) > 1]
     if len(pairs) < MIN_RESAMPLED:
         return None, len(pairs)

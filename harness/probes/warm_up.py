@@ -62,8 +62,14 @@ def _is_time_left(blocks: Blocks, each: float, last: float) -> bool:
 
 
 def _verdict(blocks: Blocks, settings: Settings) -> WarmUp:
+    """Return what is left out: nothing of a series that is too short for the test, which would pick its luckiest rest.
+
+    How such a case does over all its rounds, `harness/engine/settling.py` says.
+    """
     taken, warm_up = len(blocks.timed), settled_from(blocks.times)
-    few = taken < (MIN_BLOCKS if warm_up is not None else MIN_BLOCKS + LOOKS)
-    note = NOT_TESTED if few else NEVER_SETTLED if warm_up is None else None
-    left_out = taken // 2 if warm_up is None else warm_up
-    return WarmUp(max(0, min(left_out, taken - settings.min_samples)), note)
+    if taken < MIN_BLOCKS:
+        return WarmUp(0, NOT_TESTED)
+    if warm_up is not None:
+        return WarmUp(max(0, min(warm_up, taken - settings.min_samples)))
+    few = taken < MIN_BLOCKS + LOOKS
+    return WarmUp(max(0, min(taken // 2, taken - settings.min_samples)), NOT_TESTED if few else NEVER_SETTLED)
