@@ -42,6 +42,11 @@ def test_visits_that_were_tested_themselves_are_not_asked_again() -> None:
     assert with_settling([NOT_TESTED], [*lines, *noisy(0, 0.3, number=3)]) == [NOT_TESTED]
 
 
+def test_a_last_block_in_which_the_time_ran_out_is_no_warm_up() -> None:
+    """Of unequal blocks it is rather a long one that ends a visit."""
+    assert with_settling([NOT_TESTED], rounds(*[[1.0, 1.0, 5.0]] * 6)) == []
+
+
 def test_few_rounds_or_single_samples_tell_nothing() -> None:
     assert with_settling([NOT_TESTED], noisy(0, 0.3, number=5)) == [NOT_TESTED]
     assert with_settling([NOT_TESTED], rounds(*[[1.0]] * 9)) == [NOT_TESTED]

@@ -5,6 +5,8 @@ in the samples, the first of them is slower than the last in round after round. 
 cases, pairwise over rounds; the "first k against last k" test, with one block for k.
 
 Only of visits that were not tested: where a test has left blocks out, the first that stays is no block like the others.
+And only a first sample that is slower tells: the last is the one in which the visit's time ran out, and of unequal
+blocks that is rather a long one.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ def with_settling(notes: Sequence[str], lines: Sequence[Line]) -> list[str]:
     if ratio is None:
         return list(notes)
     tested = [note for note in notes if note != NOT_TESTED]
-    return tested if _has_settled(ratio) else [*tested, _words(ratio, rounds)]
+    return [*tested, _words(ratio, rounds)] if ratio.low > 1 + TOLERANCE else tested
 
 
 def _first_over_last(lines: Sequence[Line]) -> tuple[Interval | None, int]:
@@ -33,11 +35,6 @@ def _first_over_last(lines: Sequence[Line]) -> tuple[Interval | None, int]:
     if len(pairs) < MIN_RESAMPLED:
         return None, len(pairs)
     return paired_ratio([first for first, _ in pairs], [last for _, last in pairs]), len(pairs)
-
-
-def _has_settled(ratio: Interval) -> bool:
-    """Return whether the whole interval does not lie beyond the tolerance on one side."""
-    return ratio.low <= 1 + TOLERANCE and ratio.high >= 1 - TOLERANCE
 
 
 def _words(ratio: Interval, rounds: int) -> str:
