@@ -14,7 +14,7 @@ from harness.devices.ceilings import Ceilings
 from harness.engine.fold import Circumstances, fold, fold_all
 from harness.engine.journal import Line
 from harness.judge.stats import median_interval
-from harness.probes.warm_up import NEVER_SETTLED
+from harness.judge.steady import NEVER_SETTLED
 from harness.record import End, FailedRecord, FailedStatus, OkRecord, Value, reason_of
 from tests import cases
 

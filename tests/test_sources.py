@@ -65,6 +65,7 @@ def test_a_kind_stands_on_its_own_files_and_on_what_they_share() -> None:
 def test_a_probe_stands_on_its_file_the_worker_and_the_device_and_on_no_layer() -> None:
     latency = names(sources._probe_files("latency", "cpu"))
     assert {"probes/latency.py", "probes/subject.py", "devices/cpu.py", "engine/worker.py"} <= latency
+    assert {"probes/warm_up.py", "judge/steady.py", "devices/clock.py"} <= latency, "what ends a warm-up is its method"
     assert not {name for name in latency if name.startswith("layers/")}
     assert "devices/cuda.py" not in latency
     assert "probes/memory.py" not in latency

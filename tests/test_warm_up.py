@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 
 from harness.devices.clock import ClockError, ClockState, resolution
-from harness.judge.steady import MIN_BLOCKS
+from harness.judge.steady import MIN_BLOCKS, NEVER_SETTLED, NOT_TESTED
 from harness.probes import warm_up
 from harness.probes.blocks import MAX_CALLS, MIN_BLOCK_S, Blocks
 from harness.probes.outcome import Outcome, Settings, join
 from harness.probes.samples import CLOCK_EXPLAINS, take_samples
-from harness.probes.warm_up import NEVER_SETTLED, NOT_TESTED
 from tests.scripted_device import ScriptedDevice
 
 MS = 1e-3
@@ -155,7 +154,16 @@ def test_slow_calls_are_not_tested_and_say_so(monkeypatch: pytest.MonkeyPatch) -
     found, device = sample(repeat(0.3), monkeypatch)
     assert found.notes == [NOT_TESTED]
     assert len(device.blocks) == 1 + SETTINGS.min_samples
+    assert len(found.values["latency_ms"]) == SETTINGS.min_samples  # type: ignore[arg-type]
     assert found.series["unsettled"] == [0]
+
+
+def test_of_a_series_too_short_for_the_test_nothing_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rule would pick the luckiest rest of it, and the first sample would be no sample like the others."""
+    found, _ = sample(chain([5 * MS, 4.5 * MS], repeat(4 * MS)), monkeypatch)
+    assert found.notes == [NOT_TESTED]
+    assert found.values["latency_ms"] == pytest.approx([5, 4.5, 4, 4, 4])
+    assert found.series["warm_up_ms"] == pytest.approx([2])
 
 
 def test_a_few_blocks_more_are_taken_where_they_make_the_test_possible(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from harness.declare.rounds import A_A
 from harness.devices.ceilings import Ceilings
 from harness.engine.journal import Line
 from harness.engine.precision import why_ended
+from harness.engine.settling import with_settling
 from harness.judge.series import flags
 from harness.judge.stats import median_interval
 from harness.metrics import METRICS, show_bytes
@@ -81,7 +82,7 @@ def fold(
         return _failed(planned.case, bad.status, bad.end, reason, lines)
     rounds = max([where.rounds, *(line.round + 1 for line in lines if line.round is not None)])
     metrics = _closed_forms(planned) | _measured(lines, rounds)
-    notes = _notes(lines)
+    notes = with_settling(_notes(lines), lines)
     if "latency_ms" in metrics:
         metrics |= _rates(planned, metrics, where.ceilings)
         if "hfu" in metrics and float(metrics["hfu"].value) > 1:

@@ -24,6 +24,10 @@ MIN_BLOCKS = 13
 TOLERANCE = 0.01
 """A start whose median is so close to the rest's is no warm-up: half of the 2 % that verdicts rest on."""
 
+NEVER_SETTLED = "never settled: over half of a visit's blocks were still warm-up when its time was up"
+NOT_TESTED = f"steady state not tested: that takes {MIN_BLOCKS} blocks or more, and a visit has time for fewer"
+"""What a visit says of its times where it cannot say that they had settled."""
+
 
 def settled_from(times: Sequence[float]) -> int | None:
     """Return how many blocks at the start are warm-up; None where more than half are: the times have not settled.

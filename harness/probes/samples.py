@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from harness.judge.cycles import clock_explains
+from harness.judge.steady import NEVER_SETTLED
 from harness.probes.blocks import Blocks
 from harness.probes.outcome import Measured, Outcome, Settings
-from harness.probes.warm_up import NEVER_SETTLED, take_until_steady
+from harness.probes.warm_up import take_until_steady
 
 CLOCK_EXPLAINS = "blocks differ in time and agree in cycles (time x SM clock): it is the device's clock that moved"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from harness.judge.steady import MIN_BLOCKS, settled_from
+from harness.judge.steady import MIN_BLOCKS, NEVER_SETTLED, NOT_TESTED, settled_from
 from harness.probes.blocks import Blocks
 from harness.probes.outcome import Settings
 
@@ -24,9 +24,6 @@ MOST_S = 5.0
 LOOKS = 5
 """Further blocks after each of which a series was looked at, before it is said never to settle: a single look finds one
 steady series in twelve unsteady, so many fewer than one in fifty."""
-
-NEVER_SETTLED = "never settled: over half of a visit's blocks were still warm-up when its time was up"
-NOT_TESTED = f"steady state not tested: that takes {MIN_BLOCKS} blocks or more, and a visit has time for fewer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +62,14 @@ def _is_time_left(blocks: Blocks, each: float, last: float) -> bool:
 
 
 def _verdict(blocks: Blocks, settings: Settings) -> WarmUp:
+    """Return what is left out: nothing of a series that is too short for the test, which would pick its luckiest rest.
+
+    How such a case does over all its rounds, `harness/engine/settling.py` says.
+    """
     taken, warm_up = len(blocks.timed), settled_from(blocks.times)
-    few = taken < (MIN_BLOCKS if warm_up is not None else MIN_BLOCKS + LOOKS)
-    note = NOT_TESTED if few else NEVER_SETTLED if warm_up is None else None
-    left_out = taken // 2 if warm_up is None else warm_up
-    return WarmUp(max(0, min(left_out, taken - settings.min_samples)), note)
+    if taken < MIN_BLOCKS:
+        return WarmUp(0, NOT_TESTED)
+    if warm_up is not None:
+        return WarmUp(max(0, min(warm_up, taken - settings.min_samples)))
+    few = taken < MIN_BLOCKS + LOOKS
+    return WarmUp(max(0, min(taken // 2, taken - settings.min_samples)), NOT_TESTED if few else NEVER_SETTLED)
