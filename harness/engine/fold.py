@@ -18,6 +18,7 @@ from harness.declare.frontier import Frontier
 from harness.declare.planned import PlannedCase
 from harness.devices.ceilings import Ceilings
 from harness.engine.journal import Line
+from harness.engine.rooflines import rooflines
 from harness.judge.stats import median_interval
 from harness.metrics import METRICS, show_bytes
 from harness.record import CUT_SHORT, ENDS, MARKS, End, FailedRecord, FailedStatus, Mark, OkRecord, Value, reason_of
@@ -38,6 +39,8 @@ class Circumstances:
     may_hold: int | None = None
     """What a worker may hold of the host's memory, where the device has no other; None: all."""
     ceilings: Ceilings | None = None
+    cache_bytes: int | None = None
+    """What the device's last cache holds; None: not known."""
     stopped: End = "interrupted"
     """Why a case was not reached, where one was not."""
     prune: bool = True
@@ -52,6 +55,7 @@ class Circumstances:
             memory_bytes=device.get("memory_bytes"),
             may_hold=document.get("memory_limit") if device.get("kind") == "cpu" else None,
             ceilings=None if ceilings is None else Ceilings(**ceilings),
+            cache_bytes=device.get("l2_bytes") or device.get("cache_bytes"),
             prune=document.get("prune", True),
             **({"stopped": end} if (end := document.get("end")) in CUT_SHORT else {}) | known,
         )
@@ -76,6 +80,8 @@ def fold(
         metrics |= _rates(planned, metrics, where.ceilings)
         if "hfu" in metrics and float(metrics["hfu"].value) > 1:
             notes.append("hfu is above 1: this device's measured ceilings are too low; measure them again (doctor)")
+    roofs = rooflines(planned, metrics, where.ceilings, where.cache_bytes)
+    metrics, notes = metrics | roofs.metrics, notes + roofs.notes
     if where.visits is not None and len(lines) < where.visits:
         why = CUT_SHORT.get(where.stopped, "the run is still going")
         notes.append(f"{why}: {len(lines)} of this case's {where.visits} visits were made")
@@ -83,6 +89,7 @@ def fold(
     marked = _marked(lines)
     notes += [f"{count} of {where.rounds} rounds were taken {MARKS[mark]}" for mark, count in marked.items()]
     series = {name: numbers for line in lines if line.round is None for name, numbers in line.series.items()}
+    series |= roofs.series
     who = _identity(planned.case)
     return OkRecord(**who, backend=_backend(lines), notes=notes, marks=marked, metrics=in_order, series=series)
 
