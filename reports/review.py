@@ -15,12 +15,14 @@ from reports.sections import (
     cases,
     coverage,
     determinism,
+    energy,
     glossary,
     memory,
     noise,
     phases,
     provenance,
     ratios,
+    roofline,
     routing,
     scaling,
 )
@@ -53,7 +55,9 @@ class Review:
     ratios: ratios.Ratios
     scaling: scaling.Scaling
     phases: phases.Phases
+    roofline: roofline.Roofline
     memory: memory.Memory
+    energy: energy.Energy
     determinism: determinism.Determinism
     routing: routing.Routing
     noise: noise.Noise
@@ -64,8 +68,8 @@ class Review:
     @property
     def sections(self) -> tuple[Section, ...]:
         """The sections in the page's order."""
-        return (self.ratios, self.scaling, self.phases, self.memory, self.determinism, self.routing, self.noise,
-                self.cases, self.provenance, self.glossary)  # fmt: skip
+        return (self.ratios, self.scaling, self.phases, self.roofline, self.memory, self.energy, self.determinism,
+                self.routing, self.noise, self.cases, self.provenance, self.glossary)  # fmt: skip
 
 
 def review(run: Run) -> Review:
@@ -93,7 +97,9 @@ def review(run: Run) -> Review:
         ratios=compared,
         scaling=scaled,
         phases=phases.build(context),
+        roofline=roofline.build(context),
         memory=remembered,
+        energy=energy.build(context),
         determinism=repeated,
         routing=routing.build(context),
         noise=noise.build(context),

@@ -83,7 +83,7 @@ def test_the_policy_allows_exactly_the_pages_own_scripts(source: str) -> None:
 def test_every_figure_has_its_place_and_its_json(source: str) -> None:
     page = Page(source)
     figures = [given["data-fig"] for given, _ in page.scripts if "data-fig" in given]
-    assert figures == ["fig-experts", "fig-slots", "fig-batch", "fig-size", "fig-predicted"]
+    assert figures == ["fig-experts", "fig-slots", "fig-batch", "fig-size", "fig-roofline", "fig-predicted"]
     assert set(figures) <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
 
@@ -92,7 +92,7 @@ def test_headings_are_in_order(source: str) -> None:
     headings = Page(source).headings
     assert headings.count("h1") == 1
     assert headings[0] == "h1"
-    assert headings.count("h2") == 10
+    assert headings.count("h2") == 12
 
 
 def test_means_have_a_heading_of_their_own(source: str) -> None:
@@ -179,7 +179,7 @@ def test_whatever_is_missing_the_page_stands(tmp_path: Path, edit: fake_run.Edit
     page = Page(render_page(made))
     text = " ".join("".join(page.text).split())
     assert plain(made.answer) in text
-    assert page.headings.count("h2") == 10
+    assert page.headings.count("h2") == 12
     for section in made.sections:
         assert section.missing is None or section.missing in text
 
