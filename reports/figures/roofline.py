@@ -24,9 +24,15 @@ def figures(review: Review) -> list[Drawn]:
     roof, points = review.roofline.roof, _drawable(review)
     if roof is None or not points:
         return []
-    unit = f"FLOP/s against FLOP/B, one mark a phase, {review.roofline.where}"
-    return [Drawn(id="fig-roofline", title="Phases with products under the measured roofs", unit=unit, alt=caption(review),
-                  figure=figure(points, roof))]  # fmt: skip
+    return [
+        Drawn(
+            id="fig-roofline",
+            title="Phases with products under the measured roofs",
+            unit=f"FLOP/s against FLOP/B, one mark a phase, {review.roofline.where}",
+            alt=caption(review),
+            figure=figure(points, roof),
+        )
+    ]
 
 
 def caption(review: Review) -> str:

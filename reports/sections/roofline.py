@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -65,6 +64,21 @@ class Row:
     floor_ms: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """A case whose experts wait for memory, as in a decode step, and the least that reading their weights takes."""
+
+    subject: Subject
+    where: str
+    ms: float
+    floor_ms: float
+
+    @property
+    def times(self) -> float:
+        """Measured time over the floor."""
+        return self.ms / self.floor_ms
+
+
 @dataclass(frozen=True, kw_only=True)
 class Roofline(Section):
     """The section's data."""
@@ -77,6 +91,7 @@ class Roofline(Section):
     roof: Roof | None = None
     rows: tuple[Row, ...] = ()
     left_out: int = 0
+    floors: tuple[Floor, ...] = ()
 
     @property
     def points(self) -> list[Point]:
@@ -93,10 +108,12 @@ def build(context: Context) -> Roofline:
         rows = [_row(context, result) for result in context.some(found)]
         roof = _roof(context, setting)
         if rows and roof:
+            floors = _floors(context)
             return Roofline(
                 attention=f"! {len(wrong)}" if wrong else None,
                 finding=_finding(rows, wrong),
-                caption=_caption(rows, roof, setting, wrong),
+                caption=_caption(rows, roof, setting, wrong, floors),
+                floors=floors,
                 where=context.words(setting),
                 roof=roof,
                 rows=tuple(rows),
@@ -158,21 +175,44 @@ def _finding(rows: list[Row], wrong: list[Point]) -> Sentence:
     return sentence(told if best is worst else f"{told}, those of {worst.subject.phrase} {_of_roof(worst)}", ".")
 
 
-def _caption(rows: list[Row], roof: Roof, setting: Setting, wrong: list[Point]) -> Sentence:
-    experts = [row.points["experts"] for row in rows if "experts" in row.points]
-    bound = sum(point.bound == "memory" for point in experts)
+def _floors(context: Context) -> tuple[Floor, ...]:
+    """Return forward cases of all settings whose experts wait for memory, as those of a decode step do."""
+    found = [
+        result
+        for result in context.timed
+        if result.case.pass_ == "forward"
+        and (experts := _points(context, result).get("experts"))
+        and experts.bound == "memory"
+    ]
+    return tuple(
+        Floor(context.subject(one), context.words(setting_of(one.case)), one.ms or 0.0, floor)
+        for one in context.some(found)
+        if (floor := one.number("experts_floor_ms"))
+    )
+
+
+def _caption(rows: list[Row], roof: Roof, setting: Setting, wrong: list[Point], floors: tuple[Floor, ...]) -> Sentence:
     cached = sum(point.standing == "in cache" for row in rows for point in row.points.values())
     return sentence(
-        Span(f"Memory bounds the experts of {bound} of {count(len(experts), 'case')}, products those of the others. "
-             if experts else "", "strong"),
+        Span(_bounds([row.points["experts"] for row in rows if "experts" in row.points]), "strong"),
         _worst(wrong),
-        _floors(rows),
+        _nearest(floors),
         f"Roofs are ceilings measured on this device: {show_scaled(roof.flops_per_s, 'FLOP/s')} of products in"
         f" {setting.dtype} and {show_scaled(roof.bytes_per_s, 'B/s')} of copying. A phase’s bytes are the least that it"
         " must move, what it takes and what it gives, each once; one without products is held against the bandwidth."
         " Its time is its share of the unprofiled forward time, and may be wrong by two points of a share.",
         f" {capital(count(cached, 'phase'))} above the bandwidth’s roof moved what a cache can hold." if cached else "",
     )  # fmt: skip
+
+
+def _bounds(experts: list[Point]) -> str:
+    """Return what bounds the experts: memory, products, or each some."""
+    bound = sum(point.bound == "memory" for point in experts)
+    if not experts:
+        return ""
+    if bound in (0, len(experts)):
+        return f"{'Memory' if bound else 'Products'}, not {'products' if bound else 'memory'}, bound the experts here. "
+    return f"Memory bounds the experts of {bound} of {count(len(experts), 'case')}, products those of the others. "
 
 
 def _worst(wrong: list[Point]) -> str:
@@ -182,17 +222,15 @@ def _worst(wrong: list[Point]) -> str:
     return f"Above its roof, whatever the cache holds: {named}. " if wrong else ""
 
 
-def _floors(rows: Iterable[Row]) -> str:
-    """Return how far from the floor of their experts' weights the cases are whose experts wait for memory."""
-    waiting = [row for row in rows if "experts" in row.points and row.points["experts"].bound == "memory"]
-    near = [(row, row.ms, row.floor_ms) for row in waiting if row.ms and row.floor_ms]
-    if not near:
+def _nearest(floors: tuple[Floor, ...]) -> str:
+    """Return how far from the floor of its experts' weights the nearest case is."""
+    if not floors:
         return ""
-    row, ms, floor = min(near, key=lambda one: one[1] / one[2])
+    best = min(floors, key=lambda floor: floor.times)
     return (
-        f"Reading the weights of the experts that its tokens reach would take {row.subject.phrase} "
-        f"{show('experts_floor_ms', floor)}; it takes {show_ratio(ms / floor)} as long, the nearest to its floor of all"
-        " whose experts wait for memory. "
+        f"Reading the weights of the experts that its tokens reach would take {best.subject.phrase} "
+        f"{show('experts_floor_ms', best.floor_ms)}; it takes {show_ratio(best.times)} as long, the nearest to its"
+        " floor of all whose experts wait for memory. "
     )
 
 
