@@ -81,8 +81,13 @@ def build(context: Context) -> Phases:
     if not tables:
         why = context.why_without("phases", "phases")
         return Phases(finding=sentence("No phases to show."), missing=why)
-    apart = sum(any(note.startswith("phases: ") for note in result.notes) for result in context.results)
+    apart = sum(any(map(_doubts, result.notes)) for result in context.results)
     return Phases(finding=_finding(tables), caption=_caption(tables, apart), tables=tuple(tables))
+
+
+def _doubts(note: str) -> bool:
+    """Return whether a note of the probe says that its shares are to be doubted."""
+    return note.startswith("phases: ") and (" by the profiler and " in note or "the device computes" in note)
 
 
 def _first(context: Context, settings: Iterable[Setting], half: Half) -> Table | None:
