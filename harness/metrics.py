@@ -107,6 +107,7 @@ _ALL = [
     Metric("phase_overhead", "", None, "Time of the profiled pass over that of the same pass unprofiled."),
     *(Metric(f"phase_{p}_roofline", "", "higher", f"Roofline time over measured time of {p}, forward.")
       for p in _PHASES if p != "other"),
+    Metric("experts_floor_ms", "ms", None, "Time to read the weights of the experts that tokens reach, from memory."),
     *_determinism("run", "nothing"),
     *_determinism("batch_size", "the number of sequences beside it"),
     *_determinism("position", "its place in the batch"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
@@ -14,6 +15,9 @@ from reports.words import count
 
 OWN_AXES = ("experts", "top_k", "slots", "capacity_factor", "group", "routing", "shared_experts", "backend")
 """Axes that belong to the layer, not to its input; a variant may sweep them."""
+
+FEW, MANY = 6, 20
+"""Cases that a table of chosen ones shows: more where there are more variants, but not beyond MANY."""
 
 PASS_WORDS = {"forward": "forward", "forward_backward": "forward and backward", "train": "training step"}
 
@@ -179,6 +183,16 @@ class Context:
         for result in self.timed:
             groups.setdefault(setting_of(result.case), []).append(result)
         return groups
+
+    def some(self, results: Sequence[Result]) -> list[Result]:
+        """Return FEW of `results`, in their order: of every variant the first, all of those, then of each the next."""
+        met: Counter[str] = Counter()
+        turns: list[tuple[int, int]] = []
+        for index, result in enumerate(results):
+            turns.append((met[result.case.variant], index))
+            met[result.case.variant] += 1
+        chosen = sorted(turns)[: min(MANY, max(FEW, len(met)))]
+        return [results[index] for index in sorted(index for _, index in chosen)]
 
     def subject(self, result: Result) -> Subject:
         """Return how tables and charts name `result`."""

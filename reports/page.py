@@ -21,6 +21,7 @@ from harness.judge.verdict import MARGIN
 from harness.metrics import show, show_bytes, show_percent, show_ratio, show_spread
 from reports.compare import Comparison
 from reports.figures import memory as memory_figure
+from reports.figures import roofline as roofline_figure
 from reports.figures import scaling as scaling_figure
 from reports.glyph import Glyph, Scale, band, glyph
 from reports.review import Review
@@ -56,7 +57,7 @@ def render_page(review: Review, run_folder: str = "") -> str:
     `run_folder` is the way from the page's folder to the run's, ending in a slash; empty where they are one.
     """
     panels = scaling_figure.figures(review)
-    drawn = [*panels, *memory_figure.figures(review)]
+    drawn = [*panels, *roofline_figure.figures(review), *memory_figure.figures(review)]
     scripts = {"plotly": plotly_js(), "boot": asset("boot.js"), "script": asset("page.js")}
     return (
         environment()
@@ -122,9 +123,11 @@ def environment() -> Environment:
         "figure_json": figure_json,
         "gap": gap,
         "mean_text": mean_text,
+        "joules": lambda value: show("energy_j_per_mtoken", value).removesuffix(" J/Mtoken"),
         "keys": keys,
         "level": level,
         "ms": lambda value: show("latency_ms", value).removesuffix(" ms"),
+        "of_roof": lambda fraction: show_percent(round(fraction, 3 if fraction < 0.1 else 2)),
         "pct": lambda value: f"{round(value, 2):g}%",
         "spread": show_spread,
         "nb": unbroken,
@@ -138,6 +141,8 @@ def environment() -> Environment:
         "stack": stack,
         "steps": steps,
         "tally": tally,
+        "times": lambda value: "–" if value is None else show_ratio(value),
+        "watts": lambda value: show("power_w", value),
         "verdict_class": lambda word: VERDICT_CLASS.get(word, "plain"),
     }
     return env

@@ -179,6 +179,8 @@ class Result:
     reason: str | None
     metrics: dict[str, Value]
     notes: tuple[str, ...]
+    series: dict[str, list[float]]
+    """Numbers beside the metrics, by name."""
     marks: dict[Mark, int]
     """Rounds taken under each state of the machine that may have moved them."""
     end: End | None
@@ -378,6 +380,7 @@ def _result(planned: Planned, record: OkRecord | FailedRecord | None) -> Result:
         reason=reason,
         metrics=metrics,
         notes=tuple(record.notes) if record else (),
+        series=record.series if isinstance(record, OkRecord) else {},
         marks=dict(record.marks) if record else {},
         end=record.end if record else None,
         backend=record.backend if record else None,

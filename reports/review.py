@@ -16,6 +16,7 @@ from reports.sections import (
     claims,
     coverage,
     determinism,
+    energy,
     glossary,
     memory,
     noise,
@@ -23,6 +24,7 @@ from reports.sections import (
     phases,
     provenance,
     ratios,
+    roofline,
     routing,
     scaling,
 )
@@ -56,7 +58,9 @@ class Review:
     ratios: ratios.Ratios
     scaling: scaling.Scaling
     phases: phases.Phases
+    roofline: roofline.Roofline
     memory: memory.Memory
+    energy: energy.Energy
     determinism: determinism.Determinism
     routing: routing.Routing
     noise: noise.Noise
@@ -68,8 +72,8 @@ class Review:
     def sections(self) -> tuple[Section, ...]:
         """The sections in the page's order."""
         return (
-            self.claims, self.ratios, self.scaling, self.phases, self.memory, self.determinism, self.routing,
-            self.noise, self.cases, self.provenance, self.glossary,
+            self.claims, self.ratios, self.scaling, self.phases, self.roofline, self.memory, self.energy,
+            self.determinism, self.routing, self.noise, self.cases, self.provenance, self.glossary,
         )  # fmt: skip
 
 
@@ -99,7 +103,9 @@ def review(run: Run) -> Review:
         ratios=compared,
         scaling=scaled,
         phases=phases.build(context),
+        roofline=roofline.build(context),
         memory=remembered,
+        energy=energy.build(context),
         determinism=repeated,
         routing=routing.build(context),
         noise=noise.build(context),

@@ -6,16 +6,21 @@ import json
 import math
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from harness.case import Case
 from harness.declare.costs import Cost, cost, resolve_backend
 from harness.declare.match import matched
+from harness.declare.planned import PlannedCase
+from harness.devices.ceilings import Ceilings
+from harness.engine.rooflines import rooflines
 from harness.record import FailedRecord, OkRecord, Value, write_record
 
 ROUNDS = 5
+CEILINGS = Ceilings("Test CPU (invented)", {"float32": 1.2e11}, 2.1e10, 8 << 30, "2026-11-21", "2.13.0")
+CACHE_BYTES = 4 << 20
 SIZES = {"Ti": (192, 768, 3), "S": (384, 1536, 6), "B": (768, 3072, 12)}
 DETERMINISM = ("run", "batch_size", "position", "composition")
 MATCHED = (("dense-1", "top-1"), ("dense-2", "top-2"), ("dense", "soft"), ("dense", "top-2"))
@@ -113,6 +118,9 @@ def ok_record(case: Case, draw: random.Random) -> dict[str, Any]:
         metrics[name] = Value(value=getattr(price, name))
     metrics["flops_counted"] = Value(value=price.flops_executed)
     metrics |= _routing(case, draw) | _phases(case, draw)
+    roofs = rooflines(PlannedCase(case, price, None, None, None, None), metrics, CEILINGS, CACHE_BYTES)
+    joules, series = _energy(case, metrics["latency_ms"], draw)
+    metrics |= roofs.metrics | joules
     return {
         "schema": 1,
         "key": case.key,
@@ -123,7 +131,7 @@ def ok_record(case: Case, draw: random.Random) -> dict[str, Any]:
         "status": "ok",
         "notes": ["[test data] the rounds of this case were unsteady"] if draw.random() < 0.05 else [],
         "metrics": {name: value.model_dump() for name, value in metrics.items()},
-        "series": _series(case),
+        "series": roofs.series | series | _series(case),
     }
 
 
@@ -148,7 +156,7 @@ def run_file(cases: list[Case]) -> dict[str, Any]:
         "cases": [_planned(case, match.get(case.variant)) for case in cases],
         "device": {"kind": "cpu", "name": "Test CPU (invented)", "cores": 2, "threads": 2, "memory_bytes": 8 << 30},
         "environment": {"python": "3.11.9", "packages": {"torch": "2.13.0+cpu"}, "os": "Linux 6.8", "hostname": "test"},
-        "ceilings": {"flops_per_s": {"float32": 1.2e11}, "bytes_per_s": 2.1e10, "memory_bytes": 8 << 30},
+        "ceilings": asdict(CEILINGS),
         "harness": {"version": "0.1.0", "commit": "9f3c1ab41d07e2aa", "dirty": False, "source": "a81c77b19d0e"},
         "command": "harness run quick --device cpu",
         "seed": 0,
@@ -245,7 +253,25 @@ def _phases(case: Case, draw: random.Random) -> dict[str, Value]:
         "expert_choice": (0.05, 0.08, 0.72, 0.1),
         "soft": (0.05, 0.05, 0.84, 0.05),
     }[case.layer]
+    out = {"phase_overhead": Value(value=draw.uniform(1.02, 1.3))} | _split("share", shares, draw)
+    if not case.trains:
+        return out
+    parts = {"pass_forward_share": Value(value=0.36), "pass_backward_share": Value(value=0.64)}
+    return out | parts | _split("backward_share", shares, draw)
+
+
+def _split(suffix: str, shares: tuple[float, ...], draw: random.Random) -> dict[str, Value]:
     jitter = [share * draw.gauss(1, 0.03) for share in shares]
     names = ("router", "dispatch", "experts", "combine")
-    out = {f"phase_{name}_share": Value(value=share) for name, share in zip(names, jitter, strict=True) if share}
-    return out | {"phase_other_share": Value(value=1 - sum(jitter))}
+    out = {f"phase_{name}_{suffix}": Value(value=share) for name, share in zip(names, jitter, strict=True)}
+    return out | {f"phase_other_{suffix}": Value(value=1 - sum(jitter))}
+
+
+def _energy(case: Case, latency: Value, draw: random.Random) -> tuple[dict[str, Value], dict[str, list[float]]]:
+    """A device of 20 W at rest and about 60 W at work."""
+    watts, idle = 60 * draw.gauss(1, 0.05), 20.0
+    gross = watts * float(latency.value) * 1e-3 / case.sequence_tokens * 1e6
+    values = {"energy_j_per_mtoken": gross, "energy_net_j_per_mtoken": gross * (1 - idle / watts)}
+    values |= {"power_w": watts, "power_idle_w": idle}
+    series = {"energy_windows_j_per_mtoken": [gross, 1.01 * gross, 0.99 * gross], "energy_temperature_c": [41.0, 63.0]}
+    return {name: Value(value=value, n=3) for name, value in values.items()}, series

@@ -134,6 +134,7 @@ def test_every_probe_measures_an_adapter(backend: str, pass_: str) -> None:
         outcome = PROBES[name].measure(subject, device, Settings())
         assert outcome.incorrect is None, (name, outcome.incorrect)
         seen |= outcome.values
+    assert "phases: this layer marks router and experts alone; the others stand inside, or in other" in outcome.notes
     assert seen["flops_counted"] == costs.cost(case).flops_executed
     assert seen["phase_router_share"] > 0
     assert seen["phase_experts_share"] > 0

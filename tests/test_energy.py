@@ -183,7 +183,7 @@ def test_packages_are_added_and_wraparound_is_no_loss(tmp_path: Path) -> None:
 def test_no_counter_is_said_in_words(tmp_path: Path) -> None:
     rapl = Rapl(tmp_path)
     assert rapl.joules() is None
-    assert rapl.missing == f"this machine shows none ({tmp_path} has no package of RAPL)"
+    assert rapl.missing == f"this machine has no counter ({tmp_path} shows no package of RAPL)"
 
 
 def test_a_counter_that_vanishes_is_none(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_a_cpu_without_rapl_is_not_measured(monkeypatch: pytest.MonkeyPatch, tmp
     case = dense()
     outcome = energy.measure(make_subject(case, build(case)), CpuDevice(), Settings())
     assert outcome.values == {}
-    assert outcome.notes[0].startswith("energy is not measured: this machine shows none")
+    assert outcome.notes[0].startswith("energy is not measured: this machine has no counter")
 
 
 def test_a_cpu_with_rapl_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_the_policy_allows_exactly_the_pages_own_scripts(source: str) -> None:
 def test_every_figure_has_its_place_and_its_json(source: str) -> None:
     page = Page(source)
     figures = [given["data-fig"] for given, _ in page.scripts if "data-fig" in given]
-    assert figures == ["fig-experts", "fig-slots", "fig-batch", "fig-size", "fig-predicted"]
+    assert figures == ["fig-experts", "fig-slots", "fig-batch", "fig-size", "fig-roofline", "fig-predicted"]
     assert set(figures) <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
 

@@ -90,6 +90,7 @@ def test_a_whole_suite_is_read() -> None:
         "a_a": 2,
         "seconds_per_visit": 0.05,
         "min_samples": 3,
+        "energy_seconds": 10.0,
         "timeout": 120.0,
         "seed": 0,
     }

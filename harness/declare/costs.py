@@ -16,6 +16,7 @@ from harness.declare.costs_around import Inner, around, used_around
 from harness.declare.costs_around import peak as peak_around
 from harness.declare.costs_around import saved as saved_around
 from harness.declare.costs_peak import peak
+from harness.declare.costs_phases import phase_bytes, read_by_experts
 from harness.declare.costs_saved import saved
 from harness.declare.costs_traffic import standing, traffic
 from harness.declare.letters import COMBINES, DISPATCHES, Letters, capacity, letters
@@ -57,6 +58,8 @@ class Cost:
     """The matmul rows that are run: empty capacity slots and one-hot products included."""
     phases: dict[str, int]
     """Executed FLOPs of one forward pass by phase: router, dispatch, experts, combine; in a block or a model, other."""
+    phase_bytes: dict[str, int]
+    """Compulsory traffic of one forward pass by phase, each as if it stood alone: see `costs_phases.py`."""
     bytes: int
     """Compulsory traffic of the pass: see `costs_traffic.py`."""
     weight_bytes: int
@@ -91,6 +94,7 @@ def _scope_cost(case: Case, device: str) -> Cost:
         + (outside.again if case.trains else 0)
         + sum(layer.flops_executed for layer in inside),
         phases={phase: sum(layer.phases[phase] for layer in inside) for phase in PHASES} | {"other": outside.flops},
+        phase_bytes={phase: sum(layer.phase_bytes[phase] for layer in inside) for phase in PHASES},
         bytes=traffic(case, used, params),
         weight_bytes=params * item,
         memory_saved=saved_around(case, layers) if case.trains else None,
@@ -117,6 +121,7 @@ def _layer_cost(case: Case, device: str) -> Cost:
         flops_model=model,
         flops_executed=executed,
         phases=dict(zip(PHASES, (router, dispatch, experts, combine), strict=True)),
+        phase_bytes=phase_bytes(case, n, read_by_experts(case, n)),
         bytes=traffic(case, _used(case, n, weights), weights),
         weight_bytes=weights * item,
         memory_saved=kept,

@@ -22,6 +22,7 @@ ISA_FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_fp16", "avx512_vnn
 HWMON = Path("/sys/class/hwmon")
 CPU_SENSORS = ("coretemp", "k10temp", "zenpower")
 """Linux's drivers of processors' thermometers. Only theirs are read: a board's others may take 100 ms to answer."""
+CPUS = Path("/sys/devices/system/cpu")
 THROTTLE_COUNT = Path("/sys/devices/system/cpu/cpu0/thermal_throttle/package_throttle_count")
 
 
@@ -84,6 +85,7 @@ class CpuDevice(Device):
             "threads": torch.get_num_threads(),
             "affinity": ",".join(map(str, affinity())),
             "memory_bytes": self.memory_bytes(),
+            "cache_bytes": cache_bytes(),
             "isa": " ".join(flag for flag in ISA_FLAGS if flag in flags),
             "torch": torch.__version__,
             "torch_isa": torch.backends.cpu.get_cpu_capability(),
@@ -115,6 +117,22 @@ def _sensors() -> dict[str, tuple[Path, int]]:
                 found |= {"temperature_c": (name.with_name("temp1_input"), 1000)}
                 found |= {"temperature_limit_c": (name.with_name("temp1_crit"), 1000)}
     return found
+
+
+def cache_bytes(cpus: Path = CPUS) -> int | None:
+    """Return the bytes of the last caches of the cores that this process may run on; None where Linux does not say."""
+    held: dict[tuple[str, str], int] = {}
+    last = 0
+    for core in affinity():
+        for cache in (cpus / f"cpu{core}" / "cache").glob("index*"):
+            with suppress(OSError, ValueError):
+                level = int((cache / "level").read_text("ascii"))
+                if level > last:
+                    last, held = level, {}
+                if level == last:
+                    own = str(level), (cache / "shared_cpu_list").read_text("ascii").strip()
+                    held[own] = int((cache / "size").read_text("ascii").strip().removesuffix("K")) << 10
+    return sum(held.values()) or None
 
 
 def affinity() -> list[int]:

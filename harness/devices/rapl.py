@@ -36,7 +36,7 @@ class Rapl:
 
     def __init__(self, root: Path = POWERCAP) -> None:
         self._packages: list[Package] = []
-        self.missing = f"this machine shows none ({root} has no package of RAPL)"
+        self.missing = f"this machine has no counter ({root} shows no package of RAPL)"
         """Why there is no counter, in words that end a sentence; of no meaning where there is one."""
         for folder in sorted(root.glob("intel-rapl:*")):
             try:

@@ -50,6 +50,8 @@ class _Device(_Shape):
     kind: Literal["cpu", "cuda"]
     name: str
     memory_bytes: int | None = None
+    cache_bytes: int | None = None
+    l2_bytes: int | None = None
 
 
 class _Environment(_Shape):

@@ -21,6 +21,7 @@ from harness.declare.rounds import A_A
 from harness.devices.ceilings import Ceilings
 from harness.engine.journal import Line
 from harness.engine.precision import why_ended
+from harness.engine.rooflines import rooflines
 from harness.engine.settling import with_settling
 from harness.judge.series import flags
 from harness.judge.stats import median_interval
@@ -47,6 +48,8 @@ class Circumstances:
     may_hold: int | None = None
     """What a worker may hold of the host's memory, where the device has no other; None: all."""
     ceilings: Ceilings | None = None
+    cache_bytes: int | None = None
+    """What the device's last cache holds; None: not known."""
     stopped: End = "interrupted"
     """Why a case was not reached, where one was not."""
     prune: bool = True
@@ -61,6 +64,7 @@ class Circumstances:
             memory_bytes=device.get("memory_bytes"),
             may_hold=document.get("memory_limit") if device.get("kind") == "cpu" else None,
             ceilings=None if ceilings is None else Ceilings(**ceilings),
+            cache_bytes=device.get("l2_bytes") or device.get("cache_bytes"),
             prune=document.get("prune", True),
             **({"stopped": end} if (end := document.get("end")) in CUT_SHORT else {}) | known,
         )
@@ -87,6 +91,8 @@ def fold(
         metrics |= _rates(planned, metrics, where.ceilings)
         if "hfu" in metrics and float(metrics["hfu"].value) > 1:
             notes.append("hfu is above 1: this device's measured ceilings are too low; measure them again (doctor)")
+    roofs = rooflines(planned, metrics, where.ceilings, where.cache_bytes)
+    metrics, notes = metrics | roofs.metrics, notes + roofs.notes
     if where.visits is not None and len(lines) < where.visits:
         why = CUT_SHORT.get(where.stopped, "the run is still going")
         notes.append(f"{why}: {len(lines)} of this case's {where.visits} visits were made")
@@ -95,6 +101,7 @@ def fold(
     notes += [f"{count} of {rounds} rounds were taken {MARKS[mark]}" for mark, count in marked.items()]
     notes += flags(_samples_in_time(lines))
     series = {name: numbers for line in lines if line.round is None for name, numbers in line.series.items()}
+    series |= roofs.series
     who = _identity(planned.case)
     return OkRecord(
         **who,

@@ -24,6 +24,7 @@ from statistics import median
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from harness.declare.adapters import ADAPTERS
 from harness.devices.interface import Device
 from harness.layers.interface import PHASES, Phase, observing
 from harness.probes.attribution import BACKWARD, FORWARD, OTHER, PREFIX, Split, attribute
@@ -66,8 +67,11 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
 
 def _measure(subject: Subject, device: Device, settings: Settings, notes: list[str]) -> Outcome:
     first = _drained(subject, device)
-    if not any(first[phase] for phase in PHASES):
+    marked = [phase for phase in PHASES if first[phase]]
+    if not marked:
         return Outcome(notes=["phases are not measured: this layer marks none"])
+    if subject.case.backend in ADAPTERS and len(marked) < len(PHASES):
+        notes = [*notes, f"phases: this layer marks {' and '.join(marked)} alone; the others stand inside, or in other"]
     count = PASSES if sum(first.values()) < SLOW_S else FEWER_PASSES
     drained = _shares([_drained(subject, device) for _ in range(count)])
     bare = [_one_pass(subject, device) for _ in range(count)]

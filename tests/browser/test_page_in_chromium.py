@@ -137,7 +137,7 @@ def test_no_label_of_a_chart_is_cut_off_or_lies_on_another(browser: Browser, rep
     for width in (1280, 390):
         opened = visit(browser, report, width=width)
         boxes = opened.page.evaluate(LABELS)
-        assert len(boxes) == 5
+        assert len(boxes) == 6
         for labels in boxes:
             assert all(left >= -1 and right <= 1 for _, left, right, *_ in labels), labels
             for index, (a, _, _, top, bottom, left, right) in enumerate(labels):

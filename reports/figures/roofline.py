@@ -1,0 +1,89 @@
+"""How near does each phase come to its roof? FLOP/s against FLOPs a byte, both logarithmic."""
+
+from __future__ import annotations
+
+from html import escape
+
+import plotly.graph_objects as go
+
+from harness.metrics import show_percent, show_scaled
+from reports.figures.base import Drawn, decade_ticks, log_span, tidy
+from reports.review import Review
+from reports.sections.roofline import Point, Roof
+from reports.theme import INK, MUTE, base_layout, log_axis, marker
+from reports.words import plain
+
+HEIGHT = 340
+HOVER = "<b>%{fullData.name}</b><br>%{x:.3g} FLOP/B, %{y:.3s}FLOP/s<br>%{customdata} of its roof<extra></extra>"
+WRONG = "x-thin"
+"""The mark of a point that cannot be where it is."""
+
+
+def figures(review: Review) -> list[Drawn]:
+    """Return the one figure, or none where no phase has products or no roof was measured."""
+    roof, points = review.roofline.roof, _drawable(review)
+    if roof is None or not points:
+        return []
+    return [
+        Drawn(
+            id="fig-roofline",
+            title="Phases with products under the measured roofs",
+            unit=f"FLOP/s against FLOP/B, one mark a phase, {review.roofline.where}",
+            alt=caption(review),
+            figure=figure(points, roof),
+        )
+    ]
+
+
+def caption(review: Review) -> str:
+    """Return the section's finding in words."""
+    return plain(review.roofline.finding)
+
+
+def figure(points: list[Point], roof: Roof) -> go.Figure:
+    """Return the points under the roofs, which meet at the ridge."""
+    across = log_span([roof.ridge, *(point.intensity for point in points)], pad=0.12)
+    left, right = 10 ** across[0], 10 ** across[1]
+    up = log_span([roof.flops_per_s, *(_rate(point, roof) for point in points)], pad=0.12)
+    out = go.Figure(layout=base_layout(HEIGHT, HOVER, margin={"l": 66, "r": 20, "t": 12, "b": 46, "pad": 0}))
+    line = {"color": MUTE, "width": 1.4}
+    knees = [left, roof.ridge, right]
+    roofs = [tidy(roof.at(x)) for x in knees]
+    out.add_trace(go.Scatter(x=[tidy(x) for x in knees], y=roofs, mode="lines", line=line, hoverinfo="skip"))
+    for key in dict.fromkeys((p.subject.variant, p.subject.family, p.subject.step, p.phase) for p in points):
+        mine = [p for p in points if (p.subject.variant, p.subject.family, p.subject.step, p.phase) == key]
+        out.add_trace(_trace(mine, roof))
+    ticks = [(mark, _round(mark)) for mark in decade_ticks(10 ** up[0], 10 ** up[1])]
+    out.update_yaxes(log_axis(ticks, up, grid=True))
+    marks = [(mark, f"{mark:g}") for mark in decade_ticks(left, right)]
+    out.update_xaxes(log_axis(marks, across, grid=False, title="FLOPs a byte, log"))
+    return out
+
+
+def _drawable(review: Review) -> list[Point]:
+    return [point for point in review.roofline.points if point.flops]
+
+
+def _round(rate: float) -> str:
+    """Return round FLOP/s without idle zeros: `30 G`."""
+    number, _, unit = show_scaled(rate, "").partition(" ")
+    return f"{float(number):g} {unit}"
+
+
+def _rate(point: Point, roof: Roof) -> float:
+    return point.fraction * roof.at(point.intensity)
+
+
+def _trace(points: list[Point], roof: Roof) -> go.Scatter:
+    subject, phase = points[0].subject, points[0].phase
+    drawn = marker(subject.family, subject.step, size=9 if phase == "experts" else 6)
+    wrong = [WRONG if point.standing == "above" else drawn["symbol"] for point in points]
+    outline = drawn["line"] | ({"color": INK[subject.family], "width": 2} if WRONG in wrong else {})
+    return go.Scatter(
+        name=escape(f"{subject.variant}, {phase}"),
+        x=[tidy(point.intensity) for point in points],
+        y=[tidy(_rate(point, roof)) for point in points],
+        mode="markers",
+        marker=drawn | {"symbol": wrong, "line": outline, "opacity": 1 if phase == "experts" else 0.75},
+        customdata=[show_percent(round(point.fraction, 3)) for point in points],
+    )
