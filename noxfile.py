@@ -14,7 +14,7 @@ nox.options.sessions = ["lint", "types", "tests"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PINS = ("-c", "constraints.txt")
-RELIABILITY = "docs/reliability.md"
+RELIABILITY, METHOD = "docs/reliability.md", "docs/method.md"
 
 
 def _install(session: nox.Session, *groups: str) -> None:
@@ -90,6 +90,13 @@ def gpu(session: nox.Session) -> None:
         session.install("-e", ".", *nox.project.dependency_groups(PROJECT, "gpu"))
     session.run(sys.executable if session.venv_backend == "none" else "python", "-m", "tests.gpu.session",
                 *session.posargs, external=session.venv_backend == "none")  # fmt: skip
+
+
+@nox.session(default=False)
+def selfcheck(session: nox.Session) -> None:
+    """Check what the harness promises of its numbers (a quarter of an hour), and keep the table; --quick: seconds."""
+    _install(session, "test")
+    session.run("python", "-m", "tests.selfcheck.session", f"--keep={METHOD}", *session.posargs, success_codes=[0, 1])
 
 
 @nox.session(default=False)

@@ -62,6 +62,9 @@ class Case:
     """sequence or batch: the tokens that compete for an expert's capacity."""
     routing: str | None = None
     """How the load is distributed; `learned` is the layer's own router."""
+    assignment: str | None = None
+    """Content of the stored assignment that `routing = "replay:FILE"` names, as 16 hex digits; not written where None.
+    A file that is changed makes another case."""
     shared_experts: int | None = None
     gate: str | None = None
     """Token choice: what weighs an expert's output; see `harness/layers/gates.py`."""
@@ -108,8 +111,11 @@ class Case:
         return self.pass_ != "forward"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the case as files hold it: every field but `variant`, `pass_` spelt `pass`."""
-        return {_WRITTEN[name]: getattr(self, name) for name in _WRITTEN}
+        """Return the case as files hold it: all fields but `variant` and an `assignment` of None, `pass_` as `pass`."""
+        data = {_WRITTEN[name]: getattr(self, name) for name in _WRITTEN}
+        if self.assignment is None:
+            del data["assignment"]
+        return data
 
     @classmethod
     def from_dict(cls, variant: str, data: dict[str, Any]) -> Case:
@@ -157,7 +163,7 @@ def _id_parts(case: Case) -> list[str]:
         *(letter + str(value).removesuffix(".0") for letter, value in numbers if value is not None),
         "seq" if case.group == "sequence" else None,
         f"sh{case.shared_experts}" if case.shared_experts else None,
-        None if case.routing == "learned" else case.routing,
+        _routing_part(case),
         None if case.gate == usual_gate(case.top_k) else case.gate,
         None if case.noise == "none" else case.noise,
         "bpr" if case.drop == "priority" else None,
@@ -172,6 +178,13 @@ def _id_parts(case: Case) -> list[str]:
         case.pass_,
     ]
     return [part for part in parts if part is not None]
+
+
+def _routing_part(case: Case) -> str | None:
+    """Return the load's name; a stored assignment's with its content, and without what separates folders."""
+    if case.assignment is not None and case.routing:
+        return f"{case.routing.replace('/', '_')}@{case.assignment[:8]}"
+    return None if case.routing == "learned" else case.routing
 
 
 def _scope_parts(case: Case) -> list[str | None]:

@@ -85,7 +85,7 @@ _ALL = [
     Metric("load_cv", "", "lower", "Standard deviation of expert load over its mean.", True),
     Metric("load_max_over_mean", "", "lower", "Load of the busiest expert over the mean.", True),
     Metric("drop_rate", "", "lower", "Share of assignments dropped by capacity.", True),
-    Metric("fully_dropped", "", "lower", "Share of tokens of which every assignment was dropped.", True),
+    Metric("fully_dropped", "", "lower", "Share of tokens that no expert takes, or capacity drops altogether.", True),
     Metric("distinct_experts", "", None, "Experts that receive at least one token.", True),
     Metric("router_entropy", "nat", None, "Mean entropy of the router's distribution.", True),
     Metric("router_margin", "", None, "Median of the last chosen logit less the first one not chosen.", True),

@@ -64,7 +64,9 @@ ENDS: dict[End, Ending] = {
 }  # fmt: skip
 """Every end, with its one status and its one sentence."""
 
-Mark = Literal["busy", "loaded", "stolen", "swapping", "shared_gpu", "throttled", "hot", "unsettled"]
+Mark = Literal[
+    "busy", "loaded", "stolen", "swapping", "quota", "squeezed", "shared_gpu", "throttled", "hot", "unsettled"
+]
 """A state of the machine that may have moved a sample: a closed list; `harness/engine/marks.py` has the thresholds."""
 
 MARKS: dict[Mark, str] = {
@@ -72,12 +74,26 @@ MARKS: dict[Mark, str] = {
     "loaded": "while more threads wanted to run than there are cores",
     "stolen": "while the hypervisor gave the cores to other machines",
     "swapping": "while memory was swapped",
+    "quota": "while the container had used up its share of the cores",
+    "squeezed": "while the container was at the limit of its memory",
     "shared_gpu": "while other processes computed on the GPU",
     "throttled": "while the device was slowed down",
     "hot": "while the device was about to be slowed down for its heat",
     "unsettled": "before the times of blocks had settled",
 }
 """Every mark, in words that end a sentence about samples that were taken."""
+
+RoundsEnded = Literal["fixed", "precise", "max_rounds", "budget", "interrupted"]
+"""Why a case has as many latency rounds as it has; a closed list."""
+
+ROUNDS_ENDED: dict[RoundsEnded, str] = {
+    "fixed": "had the number of rounds that the suite fixes",
+    "precise": "reached the precision that the suite asks for",
+    "max_rounds": "had the most rounds that the suite allows, and are less precise than it asks for",
+    "budget": "had no more rounds, since the time budget was used up",
+    "interrupted": "had no more rounds, since the run was cut short",
+}
+"""Every reason, in words that follow a number of cases."""
 
 TRACE_NOTE = "a trace of the phases is kept in "
 """How the note begins that says where in the run's folder a case's trace lies; the path ends it."""
@@ -138,6 +154,8 @@ class OkRecord(_Line):
     end: Literal["ok"] = "ok"
     reason: None = None
     metrics: dict[str, Value]
+    rounds_ended: RoundsEnded | None = None
+    """Why its latency has no more rounds; None where it has no latency, and in records of older versions."""
     series: dict[str, list[float]] = {}
     """Numbers beside the metrics, by name, such as `expert_load`: those of visits that are made once."""
 

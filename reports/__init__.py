@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reports.read import ReportError, read_run
@@ -15,6 +15,7 @@ __all__ = ["Rendered", "ReportError", "render"]
 
 RUN_FILES = ("run.json", "journal.jsonl", "records.jsonl", "worker.log")
 """What a report never replaces."""
+METHOD = "method.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +25,17 @@ class Rendered:
     html: Path
     summary: Path
     data: Path
+    method: Path
+    """How the numbers were taken; the page links to its headings."""
     verdict: str
     """The answer in one sentence, written from the numbers."""
 
 
 def render(run_folder: Path, *, html: Path) -> Rendered:
-    """Write the report of the run in `run_folder`: the page to `html`, its summary and its data beside it.
+    """Write the report of the run in `run_folder`: the page to `html`, its summary, data and method beside it.
 
-    In the run folder these are summary.md and report.json; elsewhere they are named after the page, page.summary.md
-    and page.json, so that the reports of two runs can lie in one folder.
+    In the run folder these are summary.md, report.json and method.html; elsewhere summary and data are named after the
+    page, page.summary.md and page.json, so that the reports of two runs can lie in one folder and share the method.
 
     Raises:
         ReportError: The folder is no run, a newer harness wrote it, or the files cannot be written; nothing is
@@ -41,11 +44,12 @@ def render(run_folder: Path, *, html: Path) -> Rendered:
     run = read_run(run_folder)
     inside = html.parent.resolve() == run_folder.resolve()
     summary, data = ("summary.md", "report.json") if inside else (f"{html.stem}.summary.md", f"{html.stem}.json")
-    paths = Rendered(html, html.with_name(summary), html.with_name(data), "")
+    paths = Rendered(html, html.with_name(summary), html.with_name(data), html.with_name(METHOD), "")
     if inside and html.name in RUN_FILES:
         raise ReportError(f"{html} is a file of the run itself; choose another.")
-    _check_writable(paths.html, paths.summary, paths.data)
+    _check_writable(paths.html, paths.summary, paths.data, paths.method)
     from reports.data import render_data
+    from reports.method import render_method
     from reports.page import render_page  # plotly takes a third of a second to import: not before it is needed
     from reports.summary import render_summary
 
@@ -54,10 +58,11 @@ def render(run_folder: Path, *, html: Path) -> Rendered:
         paths.html: render_page(made, "" if inside else f"{os.path.relpath(run_folder, html.parent)}/"),
         paths.summary: render_summary(made),
         paths.data: render_data(made),
+        paths.method: render_method(),
     }
     for path, content in texts.items():
         _write(path, content)
-    return Rendered(paths.html, paths.summary, paths.data, plain(made.answer))
+    return replace(paths, verdict=plain(made.answer))
 
 
 def _check_writable(*paths: Path) -> None:

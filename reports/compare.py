@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
+from harness.judge.multiple import Correction, counted, p_value
 from harness.judge.stats import Interval, paired_ratio
-from harness.judge.verdict import verdict
+from harness.judge.verdict import Verdict, verdict
 from harness.metrics import show_ratio
 from reports.context import Context, Setting, Subject, setting_of
 from reports.read import Result
@@ -15,8 +16,6 @@ from reports.read import Result
 EQUAL = 0.1
 """Budgets within 10 % of each other are called equal: a router or Soft MoE's mixing is worth about that much. The
 realised ratio stands beside every comparison."""
-
-WORDS = {"faster": "faster", "slower": "slower", "same": "same", "undecided": "undecided"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +36,12 @@ class Comparison:
     """Candidate's time over the reference's; below 1 the candidate is faster."""
     interval: Interval | None
     """Over paired rounds; None with fewer than two common rounds."""
-    verdict: str
-    """faster, slower, same or undecided."""
+    verdict: Verdict
+    """faster, slower, same or undecided; in a list, after all its comparisons were counted."""
+    p: float | None = None
+    """The chance of such rounds if both took the same time; None with fewer than two common rounds."""
+    in_noise: bool = False
+    """Whether it would be faster or slower, but for the run's noise floor."""
 
     @property
     def budget(self) -> str:
@@ -66,8 +69,16 @@ def compare(context: Context, candidate: Result, reference: Result) -> Compariso
         equal="FLOPs" if is_equal(flops) else "parameters" if is_equal(params) else None,
         value=interval.value if interval else candidate.ms / reference.ms,
         interval=interval,
-        verdict=WORDS[verdict(interval)],
+        verdict=verdict(interval, floor=context.floor),
+        p=p_value(candidate.rounds(), reference.rounds()),
+        in_noise=verdict(interval) in ("faster", "slower") and verdict(interval, floor=context.floor) == "undecided",
     )
+
+
+def counted_together(rows: Sequence[Comparison], correction: Correction) -> list[Comparison]:
+    """Return the comparisons of one list: what is no longer different when all are counted becomes undecided."""
+    words = counted([row.verdict for row in rows], [row.p for row in rows], correction)
+    return [replace(row, verdict=word) for row, word in zip(rows, words, strict=True)]
 
 
 def rivals(context: Context, leader: Comparison, rows: Iterable[Comparison]) -> list[Comparison]:
@@ -76,7 +87,8 @@ def rivals(context: Context, leader: Comparison, rows: Iterable[Comparison]) -> 
 
     def holds(other: Result) -> bool:
         alike = is_equal(_over(best.flops, other.flops))
-        return alike and verdict(paired_ratio(best.rounds(), other.rounds())) != "faster"
+        ratio = paired_ratio(best.rounds(), other.rounds())
+        return alike and verdict(ratio, floor=context.floor) != "faster"
 
     return [row for row in rows if row is not leader and holds(context.by_id[row.candidate.id])]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -79,6 +80,22 @@ class Context:
     def has_numbers(self) -> bool:
         """Whether any case was ok."""
         return any(result.ok for result in self.results)
+
+    @property
+    def distrusted(self) -> bool:
+        """Whether the run's own control fails: its A/A cells differ."""
+        return self.run.distrusted
+
+    @cached_property
+    def floor(self) -> float:
+        """The smallest change that the run's A/A cells could have told from nothing, a share; no win is claimed below.
+
+        0 where the run has none, and without end where its cells differ, since it then tells nothing from nothing.
+        """
+        noise = self.run.file.noise
+        if self.distrusted:
+            return math.inf
+        return 0.0 if noise is None else noise.smallest_change or 0.0
 
     def why_without(self, probe: str, what: str) -> str:
         """Return why no case has `what`, which `probe` measures, in one sentence."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from urllib.parse import quote
@@ -122,17 +123,20 @@ def environment() -> Environment:
         "gap": gap,
         "mean_text": mean_text,
         "keys": keys,
+        "level": level,
         "ms": lambda value: show("latency_ms", value).removesuffix(" ms"),
         "pct": lambda value: f"{round(value, 2):g}%",
         "spread": show_spread,
         "nb": unbroken,
         "place": _place,
         "ratio": lambda value: show_ratio(value),
+        "ratio_of": lambda interval: ratio(interval.value, interval),
         "reach": lambda parts: max((x + width for x, width, _ in parts), default=0.0),
         "share": lambda value: "–" if value is None else show_percent(round(value, 2)),
         "slope": slope_words,
         "split": split,
         "stack": stack,
+        "steps": steps,
         "tally": tally,
         "verdict_class": lambda word: VERDICT_CLASS.get(word, "plain"),
     }
@@ -197,6 +201,19 @@ def gap(share: float | None) -> str:
         return "–"
     text = show_percent(round(abs(share), 3))
     return text if text == "0 %" else f"{'+' if share > 0 else '−'}{text}"
+
+
+def steps(values: Sequence[float], top: float) -> str:
+    """Return the outline of one bar a value, each 1 wide and 100 high at `top`, as an SVG path; equal ones as one."""
+    out = ["M0 100"]
+    for height, run in itertools.groupby(level(value, top) for value in values):
+        out.append(f"V{height}h{len(list(run))}")
+    return "".join([*out, "V100Z"])
+
+
+def level(value: float, top: float) -> str:
+    """Return where `value` stands on a scale that is 100 high and ends at `top`; what is above is cut."""
+    return f"{round(100 - 100 * min(1.0, value / top), 1):g}"
 
 
 def keys(row: CaseRow, filters: Iterable[Filter]) -> str:

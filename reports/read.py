@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.case import Case
 from harness.judge.stats import Interval
-from harness.record import CUT_SHORT, SCHEMA, End, FailedRecord, Mark, OkRecord, Value, parse_record
+from harness.record import CUT_SHORT, SCHEMA, End, FailedRecord, Mark, OkRecord, RoundsEnded, Value, parse_record
 
 
 class ReportError(Exception):
@@ -42,6 +42,24 @@ class VariantInfo(_Lenient):
     match: Match | None = None
 
 
+class ClaimInfo(_Lenient):
+    """A claim as the suite states it; the keys are those of `harness.declare.format.Claim`."""
+
+    id: str
+    text: str
+    source: str | None = None
+    group: str | None = None
+    metric: str | None = None
+    where: str | None = None
+    along: str | None = None
+    moving: list[str] = []
+    expect: str | None = None
+    against: str | None = None
+    to: str | None = None
+    value: float | None = None
+    within: float = 0.0
+
+
 class SuiteInfo(_Lenient):
     """The suite as `run.json` keeps it."""
 
@@ -57,6 +75,7 @@ class SuiteInfo(_Lenient):
     measure: dict[str, Any] = {}
     headline: list[str] = []
     """What the first screen is about: see `reports.sections.cards`."""
+    claims: list[ClaimInfo] = []
 
 
 class Planned(_Lenient):
@@ -81,6 +100,51 @@ class HarnessInfo(_Lenient):
     source: str | None = None
 
 
+class NoiseRatio(_Lenient):
+    """A ratio of A/A times, 1 where nothing is wrong, with its interval."""
+
+    ratio: float = Field(gt=0, allow_inf_nan=False)
+    low: float = Field(gt=0, allow_inf_nan=False)
+    high: float = Field(gt=0, allow_inf_nan=False)
+
+    @property
+    def interval(self) -> Interval:
+        """The same as an interval."""
+        return Interval(self.ratio, self.low, self.high)
+
+
+class NoiseCell(NoiseRatio):
+    """One A/A cell: a case that every round visited twice."""
+
+    id: str
+    pairs: int
+    later_over_earlier: NoiseRatio | None = None
+    smallest_change: float | None = Field(None, ge=0, allow_inf_nan=False)
+
+
+class BrokenCell(_Lenient):
+    """A cell that failed under its second label, and why."""
+
+    id: str
+    reason: str | None = None
+
+
+class NoiseFloor(NoiseRatio):
+    """What the run's A/A cells show; `harness/judge/noise.py` finds it."""
+
+    cells: int
+    pairs: int
+    rounds: int
+    """Of the comparisons that `smallest_change` is about."""
+    later_over_earlier: NoiseRatio | None = None
+    smallest_change: float | None = Field(None, ge=0, allow_inf_nan=False)
+    """A share: a change of a time by less cannot be told from nothing."""
+    differ: bool
+    """Whether the cells differ from themselves, so that nothing that the run says can be trusted."""
+    by_cell: list[NoiseCell] = []
+    broken: list[BrokenCell] = []
+
+
 class RunFile(_Lenient):
     """`run.json`."""
 
@@ -97,6 +161,8 @@ class RunFile(_Lenient):
     finished: str | None = None
     status: Literal["complete", "interrupted", "running"] = "complete"
     end: End | None = None
+    noise: NoiseFloor | None = None
+    """None in runs without A/A cells, and in those of older versions."""
 
 
 ResultStatus = Literal["ok", "oom", "timeout", "crashed", "unsupported", "incorrect", "skipped", "missing"]
@@ -122,6 +188,10 @@ class Result:
     """Model FLOPs of the case's pass, from the closed form; of a plug-in, which has none, what the counter saw."""
     params: int | None
     match: Match | None
+    series: dict[str, list[float]]
+    """Numbers beside the metrics, by name, such as the load of each expert."""
+    rounds_ended: RoundsEnded | None = None
+    """Why its latency has no more rounds."""
 
     @property
     def ok(self) -> bool:
@@ -170,6 +240,11 @@ class Run:
     """What of `records.jsonl` could not be read; None where all could."""
     seconds: float | None = None
     """What all visits took, over every sitting of a run that was resumed; None without a journal."""
+
+    @property
+    def distrusted(self) -> bool:
+        """Whether the run's A/A cells differ from themselves."""
+        return self.file.noise is not None and self.file.noise.differ
 
     @cached_property
     def results(self) -> list[Result]:
@@ -309,6 +384,8 @@ def _result(planned: Planned, record: OkRecord | FailedRecord | None) -> Result:
         flops=planned.flops_model if planned.flops_model is not None else _whole(metrics.get("flops_counted")),
         params=planned.params if planned.params is not None else _whole(metrics.get("params")),
         match=planned.match,
+        rounds_ended=record.rounds_ended if isinstance(record, OkRecord) else None,
+        series=record.series if isinstance(record, OkRecord) else {},
     )
 
 

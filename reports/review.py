@@ -13,11 +13,13 @@ from reports.sections import (
     answer,
     cards,
     cases,
+    claims,
     coverage,
     determinism,
     glossary,
     memory,
     noise,
+    noise_floor,
     phases,
     provenance,
     ratios,
@@ -50,6 +52,7 @@ class Review:
     identities: tuple[Identity, ...]
     harness: str
     run: str
+    claims: claims.Claims
     ratios: ratios.Ratios
     scaling: scaling.Scaling
     phases: phases.Phases
@@ -64,8 +67,10 @@ class Review:
     @property
     def sections(self) -> tuple[Section, ...]:
         """The sections in the page's order."""
-        return (self.ratios, self.scaling, self.phases, self.memory, self.determinism, self.routing, self.noise,
-                self.cases, self.provenance, self.glossary)  # fmt: skip
+        return (
+            self.claims, self.ratios, self.scaling, self.phases, self.memory, self.determinism, self.routing,
+            self.noise, self.cases, self.provenance, self.glossary,
+        )  # fmt: skip
 
 
 def review(run: Run) -> Review:
@@ -90,6 +95,7 @@ def review(run: Run) -> Review:
         identities=tuple(context.identity.values()),
         harness=run.file.harness.version,
         run=run.name,
+        claims=claims.build(context),
         ratios=compared,
         scaling=scaled,
         phases=phases.build(context),
@@ -111,4 +117,6 @@ def _banners(run: Run, covered: coverage.Coverage) -> tuple[str, ...]:
         why = capital(CUT_SHORT.get(run.file.end or "ok", state))
         left = f"{untried} of {covered.planned} cases have no result yet, and others" if untried else "some cases"
         out.append(f"{why}: {left} may lack rounds; harness run --resume goes on with it.")
+    if run.distrusted:
+        out.append(noise_floor.DIFFER)
     return tuple(out)

@@ -6,6 +6,7 @@ import re
 
 from reports.review import Review
 from reports.sections.base import Section
+from reports.sections.noise_floor import DIFFER
 from reports.words import Sentence, plain, ratio
 
 ROWS = 24
@@ -17,7 +18,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~<>&@-])")
 def render_summary(review: Review) -> str:
     """Return the Markdown twin of the page's first screen and findings."""
     parts = [f"# {text(review.title)}", _sentence(review.answer)]
-    parts += [f"> **Incomplete.** {text(banner)}" for banner in review.banners]
+    parts += [f"> {'' if banner == DIFFER else '**Incomplete.** '}{text(banner)}" for banner in review.banners]
     parts.append("  \n".join(f"**{f.name}**: {text(', '.join(f.lines))}" for f in review.facts if f.lines))
     parts.append(text(plain(review.coverage.text)))
     parts += [_cards(review)] if review.cards else []

@@ -95,7 +95,8 @@ def write_run(folder: Path, cases: list[Case], *, edit: Edit | None = None, **to
 
 def fail(record: dict[str, Any], status: str, reason: str) -> dict[str, Any]:
     """Return `record` as one of a failed case."""
-    return record | {"status": status, "reason": reason, "metrics": None}
+    kept = {name: value for name, value in record.items() if name != "series"}
+    return kept | {"status": status, "reason": reason, "metrics": None}
 
 
 def without(record: dict[str, Any], *prefixes: str) -> dict[str, Any]:
@@ -122,6 +123,7 @@ def ok_record(case: Case, draw: random.Random) -> dict[str, Any]:
         "status": "ok",
         "notes": ["[test data] the rounds of this case were unsteady"] if draw.random() < 0.05 else [],
         "metrics": {name: value.model_dump() for name, value in metrics.items()},
+        "series": _series(case),
     }
 
 
@@ -225,6 +227,15 @@ def _routing(case: Case, draw: random.Random) -> dict[str, Value]:
         "distinct_experts": Value(value=case.experts or 0),
         "router_entropy": Value(value=0.9 * math.log(case.experts or 1)),
     }
+
+
+def _series(case: Case) -> dict[str, list[float]]:
+    if case.layer != "token_choice" or not case.experts:
+        return {}
+    even = case.sequence_tokens * (case.top_k or 1) / case.experts
+    load = [even * (1.5 - n / max(1, case.experts - 1)) for n in range(case.experts)]
+    random = [1.2 - 0.4 * n / max(1, case.experts - 1) for n in range(case.experts)]
+    return {"expert_load": load, "expert_load_null": random, "load_max_over_mean_null": [1.1, 1.2, 1.4]}
 
 
 def _phases(case: Case, draw: random.Random) -> dict[str, Value]:

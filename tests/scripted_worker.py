@@ -7,17 +7,22 @@ It notes every visit that it answers in LOG, one line each, so that a test can s
 
 from __future__ import annotations
 
+import math
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from harness.declare.rounds import LABEL
 from harness.devices.interface import Fact
 from harness.engine.protocol import Ready, Refused, Request, Result, read, write
 
 LATENCY_MS = (1.0, 1.2, 1.1)
+VISITED: list[str] = []
+"""Variants of the latency visits that this worker has made."""
 
 
 def main() -> None:
@@ -62,13 +67,18 @@ def answer(request: Request, folder: Path) -> Result:
         return Result(request.visit, "oom", "out of memory on cpu: scripted")
     if request.probe == "latency" and request.variant == "oom":
         return Result(request.visit, "oom", "out of memory on cpu: scripted", "Traceback: scripted")
+    if request.variant == "twin-fails" + LABEL:
+        return Result(request.visit, "oom", "out of memory on cpu: scripted", "Traceback: scripted")
+    if request.variant == "twin-lost" + LABEL and not back:
+        reason = "the device was lost: CUDA error: scripted"
+        return Result(request.visit, "crashed", reason, "Traceback: scripted", end="device_lost", spent="it is gone")
     if request.probe == "latency" and request.variant == "raises":
         return Result(request.visit, "crashed", "ValueError: scripted", "Traceback: scripted")
     if request.probe == "check" and request.variant == "wrong":
         return Result(request.visit, "incorrect", "the output differs")
     values: dict[str, float | int | str | list[float]] = {}
     if request.probe == "latency":
-        values["latency_ms"] = [0.0] if request.variant == "no-time" else list(LATENCY_MS)
+        values["latency_ms"] = [0.0] if request.variant == "no-time" else latency(request)
     if request.probe == "determinism":
         values |= {"det_run": 1.0, "det_run_cause": "none"}
     before: dict[str, Fact] = {"load_per_core": 0.1}
@@ -79,6 +89,22 @@ def answer(request: Request, folder: Path) -> Result:
     return Result(
         request.visit, "ok", values=values, n={"det_run": 16}, backend="fused", state=state, before=before, spent=spent
     )
+
+
+def latency(request: Request) -> list[float]:
+    """Return the samples of a visit; what A/A cells look at is planted here, by the variant's name and label."""
+    name = request.variant.removesuffix(LABEL)
+    earlier = VISITED.count(name)
+    VISITED.append(name)
+    draw = random.Random(f"{name} {request.visit}")
+    factor = 1.0
+    if name.startswith(("noisy", "label", "tires")):
+        factor = math.exp(draw.gauss(0, 0.2 if name == "noisy-much" else 0.005))
+    if name == "label" and request.variant != name:  # slower under its second label
+        factor *= 1.2
+    if name == "tires":  # slower whenever it was visited before in its process
+        factor *= 1.2**earlier
+    return [factor * sample for sample in LATENCY_MS]
 
 
 def befall(request: Request, folder: Path) -> None:

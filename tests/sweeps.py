@@ -17,8 +17,10 @@ from harness.engine.runner import RunResult, run
 ROOT = Path(__file__).parent.parent
 
 
-def make_plan(*variants: str, probes: str = '"latency"', rounds: int = 2, timeout: float = 20.0) -> Plan:
-    """Return a plan of one tiny dense case for each name."""
+def make_plan(
+    *variants: str, probes: str = '"latency"', rounds: int = 2, timeout: float = 20.0, **measure: Any
+) -> Plan:
+    """Return a plan of one tiny dense case for each name, without A/A cells where `measure` asks for none."""
     lines = [
         'title = "A test"',
         "[base]",
@@ -31,6 +33,7 @@ def make_plan(*variants: str, probes: str = '"latency"', rounds: int = 2, timeou
         f"rounds = {rounds}",
         f"timeout = {timeout}",
         "seconds_per_visit = 0.002",
+        *(f"{name} = {value}" for name, value in ({"a_a": 0} | measure).items()),
     ]
     for name in variants:
         lines += ["[[variant]]", f'name = "{name}"', 'layer = "dense"']

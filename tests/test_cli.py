@@ -70,6 +70,7 @@ def test_suites_lists_what_is_shipped() -> None:
     names = {row["name"] for row in json.loads(harness("suites", "--json").stdout)["suites"]}
     assert names == {
         "quick", "smoke", "model-size", "experts", "top-k", "slots", "batch-size", "recipes", "models", "peers",
+        "routing",
         "gpu", "gpu-energy",
     }  # fmt: skip
 
@@ -152,7 +153,7 @@ def test_interrupted_and_resumed(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     visits = [json.loads(line) for line in journal.read_text().splitlines()]
     assert [visit["visit"] for visit in visits][: len(before)] == before
-    assert len({(visit["key"], visit["probe"], visit["round"]) for visit in visits}) == len(visits) == 5
+    assert len({(visit["key"], visit["probe"], visit["round"]) for visit in visits}) == len(visits) == 9
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "complete"
 
 

@@ -240,3 +240,11 @@ def test_the_estimate_lies_in_its_interval_and_among_its_rounds(samples: list[li
         assert value.high is not None
         assert value.low <= float(value.value) <= value.high
     assert metrics["latency_ms"].n == sum(map(len, samples))
+
+
+def test_a_drift_over_the_rounds_is_a_note() -> None:
+    case = cases.dense()
+    lines = rounds(case, *[[1.0 + 0.02 * index, 1.001 + 0.02 * index] for index in range(8)])
+    record = fold(planned(case), lines, Circumstances(rounds=8))
+    assert "drifted over the run: the last rounds were 14 % slower than the first" in record.notes
+    assert not fold(planned(case), rounds(case, *[[1.0, 1.001]] * 8), Circumstances(rounds=8)).notes

@@ -31,6 +31,11 @@ def test_every_mark_has_words_and_a_rule() -> None:
         ({"swap_moved_bytes": 0}, {"swap_moved_bytes": 2 << 20}, ["swapping"]),
         ({"swap_moved_bytes": 9 << 30}, {"swap_moved_bytes": 9 << 30}, []),
         ({}, {"swap_moved_bytes": 9 << 30}, []),  # no reading before: nothing is known of the visit
+        ({"quota_throttles": 4}, {"quota_throttles": 5}, ["quota"]),
+        ({"quota_throttles": 5}, {"quota_throttles": 5}, []),
+        ({}, {"quota_throttles": 5}, []),
+        ({"memory_limit_hits": 0}, {"memory_limit_hits": 3}, ["squeezed"]),
+        ({"memory_limit_hits": 3}, {"memory_limit_hits": 3}, []),
         ({"foreign_processes": 1}, {"foreign_processes": 0}, ["shared_gpu"]),
         ({"foreign_processes": 0}, {"foreign_processes": 0, "throttled": False}, []),
         ({"throttled": False}, {"throttled": True}, ["throttled"]),

@@ -744,3 +744,11 @@ def test_the_headline_setting_is_the_largest_batch_forward(tmp_path: Path) -> No
 def test_reports_needs_no_torch() -> None:
     code = "import sys, reports, reports.page, reports.summary, reports.data; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_page_leaves_torchs_build_flags_to_run_json(tmp_path: Path) -> None:
+    build = "GCC 13.3; OpenMP 201511; Build settings: CXX_FLAGS= -O2 -Wall"
+    device = {"kind": "cpu", "name": "Test CPU (invented)", "torch_build": build}
+    made = review_of(tmp_path, [fake_run.make_case("dense", "dense")], device=device)
+    (fact,) = [fact for fact in made.provenance.facts if fact.name == "Device torch build"]
+    assert fact.lines == ("GCC 13.3; OpenMP 201511; flags in run.json",)

@@ -31,6 +31,7 @@ sweep.backend = ["best", "grouped"]
 [measure]
 probes = ["latency", "memory", "flops"]
 rounds = 4
+a_a = 0
 """
 
 

@@ -32,6 +32,13 @@ from tests.sweeps import make_plan
 SETTINGS: dict[str, float | int] = {"seconds_per_visit": 0.002, "min_samples": 3, "seed": 0}
 
 
+def test_the_worker_says_how_torch_was_built() -> None:
+    build = workers._torch_build()
+    assert "CXX_FLAGS" in build
+    assert "\n" not in build
+    assert torch.__config__.show().splitlines()[1].strip(" -") in build
+
+
 def request(case: Case, probe: str = "latency", visit: int = 7) -> Request:
     return Request(visit, case.variant, case.as_dict(), probe, SETTINGS)
 

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from harness.cli import count, doctor, plan, report, run, schema, suites
+from harness.cli import compare, count, doctor, plan, report, run, schema, suites
 from harness.cli.console import exit_code
 
 app = typer.Typer(
@@ -25,7 +25,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (suites.suites, plan.plan, run.run, report.report, count.count, doctor.doctor, schema.schema):
+for command in (
+    suites.suites,
+    plan.plan,
+    run.run,
+    report.report,
+    compare.compare,
+    count.count,
+    doctor.doctor,
+    schema.schema,
+):
     app.command()(command)
 
 

@@ -10,7 +10,7 @@ from harness.declare.dimensions import RangeError, given, values_of
 from harness.declare.expressions import Expression, ExpressionError
 from harness.declare.faults import listed, nearest, shown
 from harness.declare.findings import Findings
-from harness.declare.format import Suite, Sweep, Variant
+from harness.declare.format import Claim, Measure, Suite, Sweep, Variant
 from harness.declare.lines import Path
 from harness.declare.plugins import is_plugin
 from harness.declare.point import Point, Product
@@ -37,6 +37,7 @@ def check(suite: Suite, names: list[str], findings: Findings) -> None:
     _check_headline(suite, names, findings)
     probes = suite.measure.probes
     check_twice(probes, [("measure", "probes", n) for n in range(len(probes))], findings)
+    _check_rounds(suite.measure, findings)
 
 
 def check_settings(settings: Point | Product, path: Path, findings: Findings) -> None:
@@ -51,6 +52,18 @@ def check_settings(settings: Point | Product, path: Path, findings: Findings) ->
     if isinstance(settings, Sweep):
         for position, group in enumerate(settings.linked):
             _check_linked(group, (*path, "linked", position), said, findings)
+
+
+def _check_rounds(measure: Measure, findings: Findings) -> None:
+    if measure.precision is None:
+        if measure.max_rounds is not None:
+            findings.add(("measure", "max_rounds"), "no case has more than `rounds` without a precision", "a precision")
+        return
+    if measure.rounds < 2:
+        findings.add(("measure", "rounds"), "one round has no interval to be precise", "rounds = 2 or more")
+    if measure.most_rounds < measure.rounds:
+        expected = f"a number of at least {measure.rounds:,}, which `rounds` says"
+        findings.add(("measure", "max_rounds"), f"{measure.max_rounds:,} is less than `rounds`", expected)
 
 
 def check_twice(names: Iterable[Any], paths: Iterable[Path], findings: Findings) -> None:
@@ -205,13 +218,42 @@ def _check_claims(suite: Suite, findings: Findings) -> None:
     ids = [claim.id for claim in suite.claims]
     check_twice(ids, [("claim", n, "id") for n in range(len(ids))], findings)
     for position, claim in enumerate(suite.claims):
-        path: Path = ("claim", position)
-        if claim.where is not None:
-            findings.condition((*path, "where"), claim.where, CASE_NAMES)
-        if claim.along is not None and claim.along not in AXES:
-            findings.add(
-                (*path, "along"), f"there is no axis {claim.along!r}", listed(AXES), nearest(claim.along, AXES)
-            )
-        if claim.metric is not None and claim.metric not in METRICS:
-            message = f"there is no metric {claim.metric!r}"
-            findings.add((*path, "metric"), message, "a metric such as latency_ms", nearest(claim.metric, METRICS))
+        _check_claim(claim, ("claim", position), findings)
+
+
+def _check_claim(claim: Claim, path: Path, findings: Findings) -> None:
+    for key, text in (("where", claim.where), ("against", claim.against)):
+        if text is not None:
+            findings.condition((*path, key), text, CASE_NAMES)
+    axes: list[tuple[Path, str]] = [((*path, "moving", n), axis) for n, axis in enumerate(claim.moving)]
+    axes += [((*path, "along"), claim.along)] if claim.along is not None else []
+    for at, axis in axes:
+        if axis not in AXES:
+            findings.add(at, f"there is no axis {axis!r}", listed(AXES), nearest(axis, AXES))
+    for key, name in (("metric", claim.metric), ("to", claim.to)):
+        if name is not None and name not in METRICS:
+            message = f"there is no metric {name!r}"
+            findings.add((*path, key), message, "a metric such as latency_ms", nearest(name, METRICS))
+    if claim.expect is not None:
+        _check_expectation(claim, path, findings)
+
+
+NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "flat": (("metric",), ("along",)),
+    "rises": (("metric",), ("along",)),
+    "falls": (("metric",), ("along",)),
+    "exponent": (("metric",), ("along",), ("value",)),
+    "equal": (("metric",), ("against", "value", "to")),
+    "at_most": (("metric",), ("value",)),
+    "at_least": (("metric",), ("value",)),
+    "faster_than": (("metric",), ("against",)),
+    "correlates": (("metric",), ("to",)),
+}
+"""Expectation: the keys that it needs, one of each group."""
+
+
+def _check_expectation(claim: Claim, path: Path, findings: Findings) -> None:
+    assert claim.expect is not None
+    for keys in NEEDS[claim.expect]:
+        if all(getattr(claim, key) is None for key in keys):
+            findings.add((*path, "expect"), f"{claim.expect} needs {listed(keys)}", f"{listed(keys)} beside it")

@@ -11,14 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.case import Case
-from harness.declare import adapters, token_choice
+from harness.declare import adapters, assignments, token_choice
 from harness.declare.costs_around import Inner, around, used_around
 from harness.declare.costs_around import peak as peak_around
 from harness.declare.costs_around import saved as saved_around
 from harness.declare.costs_peak import peak
 from harness.declare.costs_saved import saved
-from harness.declare.costs_traffic import standing, touched, traffic
+from harness.declare.costs_traffic import standing, traffic
 from harness.declare.letters import COMBINES, DISPATCHES, Letters, capacity, letters
+from harness.declare.loads import touched
 from harness.declare.scopes import layers_of, unfit
 
 __all__ = ["BACKENDS", "BEST", "Cost", "capacity", "cost", "resolve_backend", "unsupported"]
@@ -142,8 +143,8 @@ def unsupported(case: Case, device: str = "cpu") -> str | None:
         return f"there is no layer of kind {case.layer!r}; there are {', '.join(BACKENDS)}"
     if reason := unfit(case):
         return reason
-    if case.routing not in (None, "learned"):
-        return f'routing = "{case.routing}" is not implemented yet; use routing = "learned"'
+    if reason := assignments.unsupported(case):
+        return reason
     if case.mixing == "identity" and case.total_slots < case.tokens:
         return (
             f"identity gives each token a slot of its own, and {case.total_slots} slots a sequence (experts * slots) "
@@ -233,5 +234,5 @@ def _model_flops(case: Case, n: Letters) -> int:
 def _used(case: Case, n: Letters, weights: int) -> int:
     """Return the weights that a pass reads: dropless, not those of experts that no token reaches on average."""
     if case.layer == "token_choice" and case.capacity_factor is None:
-        return weights - (n.E - touched(n.E, n.K / n.E, n.T)) * _ffn_params(case, n.D, n.F)
+        return weights - (n.E - touched(case, n)) * _ffn_params(case, n.D, n.F)
     return weights

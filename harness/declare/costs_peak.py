@@ -6,11 +6,11 @@ rows and the weights' gradients are left out, so that a peak is near, not exact.
 
 from __future__ import annotations
 
-import math
-
 from harness.case import Case
+from harness.declare.assignments import is_assigned
 from harness.declare.costs_saved import INDEX, entering, hidden_kept, saved, wide
 from harness.declare.letters import AVERAGES, COMBINES, DISPATCHES, Letters
+from harness.declare.loads import busiest
 
 FEW_ROWS = 64
 """Rows an expert, on average, below which more calls cost more on a CPU than the cache saves (measured)."""
@@ -35,7 +35,8 @@ def _forward(case: Case, n: Letters, backend: str, device: str) -> int:
     if case.layer == "soft":
         return _soft_forward(case, n, backend)
     if backend == "loop":  # y, and one expert at a time
-        experts, combine = y + rows // n.E + n.R // n.E * _ffn(case, n, n.F, "reference") * item, y
+        most = busiest(case, n) if is_assigned(case) else n.R // n.E
+        experts, combine = y + most * (n.D + _ffn(case, n, n.F, "reference")) * item, y
     if backend == "reference":  # buffers, outputs, and the sum before and after it grows
         combine += rows + y + (rows if case.layer == "expert_choice" else 2 * rows // n.E)
     if backend == "onehot":
@@ -101,7 +102,7 @@ def _bank(case: Case, n: Letters, backend: str, device: str = "cpu") -> int:
         return n.R * n.D + n.R // n.E * _ffn(case, n, n.F, backend)
     dropless_on_cpu = backend == "grouped" and not n.C and device != "cuda"
     if dropless_on_cpu and one_by_one(case.gated, case.itemsize, n.R, n.E):
-        return n.R * n.D + _busiest(n) * (3 if case.gated else 1) * n.F
+        return n.R * n.D + busiest(case, n) * (3 if case.gated else 1) * n.F
     if backend == "batched" and case.layer == "token_choice":  # a copy of the weights for each row
         return n.R * (n.D * (n.H + n.F) + n.H + n.F)
     if backend == "grouped" and not n.C and not case.gated:  # biases are looked up for each row
@@ -136,12 +137,6 @@ def _backward(case: Case, n: Letters, backend: str, weights: int) -> int:
     at_gate = live - moved + second + around
     at_first = live - moved - hidden + second + first + n.R * n.H * item + rows
     return max(at_second, at_gate, at_first, at_end + router)
-
-
-def _busiest(n: Letters) -> int:
-    """Return the rows of the busiest expert of a random router: nearly the largest of E Poisson loads of mean R / E."""
-    mean = n.R / n.E
-    return round(mean + math.sqrt(mean * math.log(n.E)))
 
 
 def one_by_one(gated: bool, itemsize: int, rows: int, experts: int) -> bool:

@@ -7,9 +7,11 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 from typing import Any
 
 from harness.case import Case, usual_gate
+from harness.declare.assignments import load_of
 from harness.declare.axes import COUNTED, GATED_NAMES, KINDS, start_of
 from harness.declare.catalogue import SIZES
 from harness.declare.dimensions import Dimension, dimensions
@@ -18,7 +20,9 @@ from harness.declare.faults import Fault, Place, listed, shown
 from harness.declare.findings import Findings
 from harness.declare.format import Suite, Variant
 from harness.declare.narrowing import Rows, Test, TooWide, narrowed
+from harness.declare.plugins import search_folders
 from harness.declare.point import LARGEST, SMALLEST
+from harness.declare.replays import AssignmentError, Stored, read_stored, unfit
 
 MAX_CASES = 1_000_000
 """Points of one variant's product, and cases of a plan; above it the memory of a small machine would not do."""
@@ -118,6 +122,8 @@ class _Expansion:
     derived: list[str]
     findings: Findings
     _said: set[tuple[str, str]] = field(default_factory=set)
+    _stored: dict[str, Stored | None] = field(default_factory=dict)
+    """The stored assignments that points name, by the value of `routing`; None for one that cannot be read."""
 
     def points(self, product: list[Dimension], left: Iterable[Rows]) -> Points:
         """Return what is left of the product as cases, each once: axes that do not apply have collapsed."""
@@ -129,8 +135,8 @@ class _Expansion:
             point = start | dict(zip(axes, itertools.chain.from_iterable(rows), strict=True))
             if not self._resolve(point):
                 continue
-            faults = list(self._impossible(point))
             case = self._case(point)
+            faults = [*self._impossible(point), *self._misfit(case)]
             cases[case] = None
             if faults:
                 impossible[case] = faults
@@ -152,7 +158,28 @@ class _Expansion:
                 except ExpressionError as error:
                     self._once(axis, error)
                     return False
-        return True
+        return self._read_stored(point.get("routing"))
+
+    def _read_stored(self, routing: str | None) -> bool:
+        """Read the stored assignment that `routing` names, if it does; return False where it cannot be read."""
+        load = load_of(routing)
+        if routing is None or load.kind != "replay":
+            return True
+        if routing not in self._stored:
+            try:
+                self._stored[routing] = read_stored(load.file, search_folders(Path(self.findings.text.file).parent))
+            except AssignmentError as error:
+                self._stored[routing] = None
+                message = f"{self.variant.name}: {error.message}"
+                self.findings.add_at(self.places["routing"], message, error.expected)
+        return self._stored[routing] is not None
+
+    def _misfit(self, case: Case) -> Iterator[Fault]:
+        """Yield why a case cannot replay its stored assignment."""
+        stored = self._stored.get(case.routing or "")
+        if stored is not None and case.layer == "token_choice" and (reason := unfit(stored, case)):
+            message = f"{load_of(case.routing).file}: {reason}"
+            yield self._fault("routing", message, "an assignment of this case's shape")
 
     def _once(self, axis: str, error: ExpressionError) -> None:
         """Note a derived axis that has no value, for the first of the points that it has none at."""
@@ -188,6 +215,7 @@ class _Expansion:
         dropless = self.variant.layer == "token_choice" and point["capacity_factor"] is None
         layer_alone, model = point["scope"] == "layer", point["scope"] == "model"
         decoder = bool(point["causal"])
+        stored = self._stored.get(point.get("routing") or "")
         return Case(
             variant=self.variant.name,
             layer=self.variant.layer,
@@ -206,6 +234,7 @@ class _Expansion:
             pass_=point["pass"],
             backend=point["backend"],
             routing=point.get("routing"),
+            assignment=None if stored is None else stored.digest,
             compile=point["compile"],
             scope=point["scope"],
             activation=GATED_NAMES.get(activation, activation),

@@ -23,6 +23,9 @@ Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 """A text that says something."""
 
 MOST_ROUNDS = 10_000
+MOST_A_A = 100
+USUAL_GROWTH = 10
+"""Times `rounds` that a suite with a `precision` may take, where it says no `max_rounds`."""
 LARGEST_SEED = (1 << 63) - 1
 """torch takes unsigned 64 bits, and probes draw their second and third input with the seeds after this one."""
 
@@ -84,7 +87,14 @@ class Measure(Strict):
     probes: list[ProbeName] = Field(default=list(USUAL_PROBES), min_length=1)
     """The measurements; the check against the float64 reference always runs first."""
     rounds: int = Field(default=6, ge=1, le=MOST_ROUNDS)
-    """How often each case's latency is visited, in a new random order each time."""
+    """How often each case's latency is visited, in a new random order each time; with `precision`, at the least."""
+    precision: float | None = Field(default=None, gt=0, lt=1)
+    """Half width of the 95 % interval, as a share of the time (0.02 is 2 %), at which a case has rounds enough; cases
+    that are known less well get further ones. Left out: every case has `rounds`."""
+    max_rounds: int | None = Field(default=None, ge=1, le=MOST_ROUNDS)
+    """Rounds after which a case that is not yet precise gets no more; left out: ten times `rounds`."""
+    a_a: int = Field(default=2, ge=0, le=MOST_A_A)
+    """How many cases of each comparison are visited twice in every round, to measure the run's own noise floor."""
     seconds_per_visit: float = Field(default=0.05, gt=0, le=3600)
     """Time that one latency visit spends in timed calls."""
     min_samples: int = Field(default=3, ge=1, le=10_000)  # one line of the journal holds them all
@@ -96,6 +106,16 @@ class Measure(Strict):
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     """Seed of weights, inputs and the order of visits."""
 
+    @property
+    def most_rounds(self) -> int:
+        """Rounds of latency that a case may have."""
+        if self.precision is None:
+            return self.rounds
+        return self.max_rounds or min(USUAL_GROWTH * self.rounds, MOST_ROUNDS)
+
+
+Expectation = Literal["flat", "rises", "falls", "equal", "at_most", "at_least", "exponent", "faster_than", "correlates"]
+
 
 class Claim(Strict):
     """What is expected, as data, with its source."""
@@ -106,16 +126,26 @@ class Claim(Strict):
     """The claim as a sentence."""
     source: str | None = None
     """Where it is claimed."""
+    group: str | None = None
+    """What it is about, such as cost or memory: claims of one group stand together."""
     metric: str | None = None
     """The metric that decides it."""
     where: str | None = None
     """Expression that picks the cases it is about."""
     along: str | None = None
-    """The axis that it is about; every other axis is held."""
-    expect: str | None = None
+    """The axis that it is about; every other axis is held, but for those of `moving`."""
+    moving: list[str] = Field(default=[])
+    """Axes that move together with `along`, such as slots where experts times slots are held."""
+    expect: Expectation | None = None
     """What the metric should do: flat, rises, falls, equal, at_most, at_least, exponent, faster_than, correlates."""
-    within: float | None = Field(default=None, ge=0)
-    """Tolerance, as a share."""
+    against: str | None = None
+    """Expression that picks the cases it is compared with, at the same setting; for equal and faster_than."""
+    to: str | None = None
+    """The other metric of the same case; for correlates and equal."""
+    value: float | None = None
+    """The number of at_most, at_least and exponent; the least rank correlation of correlates."""
+    within: float = Field(default=0.0, ge=0, le=10)
+    """Tolerance: as a share, or for an exponent as it is."""
 
 
 @dataclass(slots=True)

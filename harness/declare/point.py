@@ -28,7 +28,11 @@ DropName = Literal["position", "priority"]
 BalanceName = Literal["none", "switch", "importance", "load", "z", "bias"]
 MixingName = Literal["soft", "identity", "uniform", "soft_dispatch", "soft_combine"]
 MoeLayers = Annotated[str, Field(pattern=r"^(all|last_half|every:[1-9][0-9]{0,3})$")]
-RoutingName = Annotated[str, Field(pattern=r"^(learned|balanced|iid|hot|zipf:[0-9]{1,2}(\.[0-9]{1,6})?|replay:.+)$")]
+_Share = r"(0?\.0{0,5}[1-9][0-9]{0,5}|1(\.0{1,6})?)"
+RoutingName = Annotated[
+    str,
+    Field(pattern=rf"^(learned|balanced|iid|hot(:{_Share})?|zipf:[0-9]{{1,2}}(\.[0-9]{{1,6}})?|replay:.+)$"),
+]
 
 
 class Strict(BaseModel):
@@ -139,7 +143,10 @@ class Point(Strict):
     backend: BackendName | None = None
     """Which implementation of the same mathematics; best leaves the pick to the layer."""
     routing: RoutingName | None = None
-    """How the load is distributed: learned, balanced, iid, zipf:1.2, hot, replay:FILE."""
+    """Who decides the experts of each token: the router (learned, from random weights), or an assignment that is drawn
+    once: balanced (even), iid (a random router), zipf:1.2 (by a power of the rank), hot or hot:0.5 (the share of tokens
+    that go to one expert), or replay:FILE (a stored one, in the suite's folder or the working folder). The router runs
+    all the same."""
     compile: bool | None = None
     """Whether torch.compile is applied."""
     scope: Literal["layer", "block", "model"] | None = None

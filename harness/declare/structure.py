@@ -41,7 +41,7 @@ _PATTERNS = {
     "layer": "a module and a function in it, such as mypackage.mymodule:build",
     "name": "letters, digits, dots, dashes and underscores, beginning with a letter or digit",
     "moe_layers": "all, last_half, or every:2 and the like",
-    "routing": "learned, balanced, iid, hot, zipf:1.2 or replay:FILE",
+    "routing": "learned, balanced, iid, zipf:1.2, hot, hot:0.5 (a share above 0, at most 1) or replay:FILE",
 }
 _ROUNDS = 4
 """Each round takes out what is faulty; a part whose required key went is taken out in the next one."""

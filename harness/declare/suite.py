@@ -31,7 +31,7 @@ def load_suite(name_or_path: str | Path) -> Suite:
     """Return the shipped suite of that name, or the one in that file; raise SuiteError with every fault in it."""
     path = _find(str(name_or_path))
     shown = _from_here(path)
-    return parse_suite(_read(path, shown), shown)
+    return parse_suite(read_text(path, shown), shown)
 
 
 def parse_suite(source: str, file: str = "suite.toml") -> Suite:
@@ -40,7 +40,7 @@ def parse_suite(source: str, file: str = "suite.toml") -> Suite:
     `file` is what faults call the text, and its stem is the suite's name.
     """
     text = Text(Path(file).stem, file, source)
-    data = _toml(text)
+    data = read_toml(text)
     text.lines = line_numbers(source)
     findings = Findings(text)
     suite = build(data, findings)
@@ -82,26 +82,32 @@ def _from_here(path: Path) -> str:
         return str(path)
 
 
-def _read(path: Path, shown: str) -> str:
+def read_text(path: Path, shown: str, wanted: str = "a suite's TOML file") -> str:
+    """Return the text of a file that messages call `shown` and of which they expect that it is `wanted`.
+
+    Raises:
+        SuiteError: It is no file, too large, cannot be read, or is not UTF-8.
+    """
+
     def refuse(message: str, expected: str, similar: str | None = None) -> SuiteError:
         return SuiteError([Fault(shown, None, "", message, expected, similar)])
 
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):
-            raise refuse("this is a device or a pipe", "a suite's TOML file")  # which may never end, or never begin
+            raise refuse("this is a device or a pipe", wanted)  # which may never end, or never begin
         with path.open("rb") as file:
             data = file.read(LARGEST_FILE + 1)
     except FileNotFoundError:
         beside = {other.stem: str(other) for other in path.parent.glob("*.toml")}
         similar = nearest(path.stem, beside)
-        raise refuse("there is no such file", "a suite's TOML file", similar and beside[similar]) from None
+        raise refuse("there is no such file", wanted, similar and beside[similar]) from None
     except IsADirectoryError:
-        raise refuse("this is a folder", "a suite's TOML file, such as one in it") from None
+        raise refuse("this is a folder", f"{wanted}, such as one in it") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise refuse(f"cannot be read: {reason}", "a suite's TOML file") from None
+        raise refuse(f"cannot be read: {reason}", wanted) from None
     if len(data) > LARGEST_FILE:
-        raise refuse("this is too large for a suite", f"at most {LARGEST_FILE >> 20} MiB")
+        raise refuse(f"this is too large for {wanted}", f"at most {LARGEST_FILE >> 20} MiB")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -109,7 +115,8 @@ def _read(path: Path, shown: str) -> str:
         raise SuiteError([Fault(shown, line, "", f"byte {error.start} is not UTF-8", "text in UTF-8")]) from None
 
 
-def _toml(text: Text) -> dict[str, Any]:
+def read_toml(text: Text) -> dict[str, Any]:
+    """Return the data that the text says; raise SuiteError where it is no TOML, or nested too deeply."""
     try:
         data = tomllib.loads(text.source)
         if _too_deep(data):

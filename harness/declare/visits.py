@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from harness.case import PASSES, Case
@@ -13,6 +13,7 @@ from harness.declare.energy import seconds_of_visit
 from harness.declare.format import Measure
 from harness.declare.planned import Plan, PlannedCase
 from harness.declare.plugins import is_plugin
+from harness.declare.rounds import LATENCY, cells, looks, order
 from harness.declare.scopes import has_positions
 
 CHECK = "check"
@@ -41,7 +42,7 @@ class Visit:
     key: str
     """Content key of the case."""
     probe: str
-    """check, or a probe of the suite."""
+    """check, a probe of the suite, or a_a: latency under the second label of an A/A cell."""
     round: int | None
     """Latency round, counted from 0; None for all other probes."""
     seconds: float = 0.0
@@ -63,20 +64,59 @@ def visits(plan: Plan, cache_bytes: int = CACHE_BYTES, *, in_budget: bool = Fals
     """Return every visit of `plan` in order; cases that cannot run or do not fit have none.
 
     Each case's check and single probes come first, in plan order; then latency, in rounds that visit all cases in a
-    new random order each, so that a slow drift of the machine hits all of them alike. The engine gives each round a
-    fresh process.
+    new random order each, so that a slow drift of the machine hits all of them alike, and the A/A cells twice. The
+    engine gives each round a fresh process.
 
     `in_budget` puts what tells most first, over all cases, since the run may end anywhere: every case's check and exact
     probes, the first two latency rounds, all other probes, and the rest of the rounds. No case has a round more than
     another then, but for the one that the end fell into.
     """
-    cases = [planned for planned in plan.cases if planned.runs]
     visited: list[Visit] = []
-    for group in [cases] if in_budget else _groups(cases, cache_bytes):
+    twice = a_a_cells(plan, cache_bytes)
+    for group in _measured_together(plan, cache_bytes, in_budget=in_budget):
         members = [planned.case for planned in group]
-        for key, probe, round_ in _group_visits(plan, members, len(visited), in_budget=in_budget):
+        for key, probe, round_ in _group_visits(plan, members, twice, len(visited), in_budget=in_budget):
             visited.append(Visit(len(visited), key, probe, round_, _by_design(probe, plan.suite.measure)))
     return visited
+
+
+def further_rounds(
+    plan: Plan,
+    start: int,
+    is_wanting: Callable[[str, int], bool],
+    cache_bytes: int = CACHE_BYTES,
+    in_budget: bool = False,
+) -> Iterator[list[Visit]]:
+    """Yield the latency rounds beyond those that all cases have, one by one, over the cases that are not yet precise.
+
+    Args:
+        plan: Of a suite with a precision; any other has no such rounds.
+        start: Index of the first of these visits.
+        is_wanting: Whether the case of this key is not yet precise after so many rounds. It is asked at each look, when
+            all earlier rounds have been made, and for a resumed run again: only those rounds may decide.
+        cache_bytes: As for `visits`.
+        in_budget: As for `visits`.
+    """
+    measure, twice = plan.suite.measure, a_a_cells(plan, cache_bytes)
+    if LATENCY not in measure.probes:
+        return
+    for group in _measured_together(plan, cache_bytes, in_budget=in_budget):
+        keys = [planned.case.key for planned in group]
+        for look, next_look in pairwise(looks(measure)):
+            keys = [key for key in keys if is_wanting(key, look)]
+            for round_ in range(look, next_look) if keys else ():
+                entries = list(order(keys, twice, f"{measure.seed}/further/{keys[0]}/{round_}"))
+                yield [Visit(start + n, key, probe, round_) for n, (key, probe) in enumerate(entries)]
+                start += len(entries)
+
+
+def a_a_cells(plan: Plan, cache_bytes: int = CACHE_BYTES) -> frozenset[str]:
+    """Return the keys of the cases that are visited twice in every round; none where one round is all there is."""
+    measure = plan.suite.measure
+    if LATENCY not in measure.probes or measure.most_rounds < 2 or not measure.a_a:
+        return frozenset()
+    groups = _groups([planned for planned in plan.cases if planned.runs], cache_bytes)
+    return frozenset(cell.case.key for group in groups for cell in cells(group, measure.a_a))
 
 
 def seconds_allowed(case: Case, timeout: float, by_design: float = 0.0) -> float:
@@ -92,19 +132,24 @@ def _by_design(probe: str, measure: Measure) -> float:
 
 
 def _group_visits(
-    plan: Plan, cases: list[Case], start: int, *, in_budget: bool
+    plan: Plan, cases: list[Case], twice: frozenset[str], start: int, *, in_budget: bool
 ) -> Iterator[tuple[str, str, int | None]]:
     measure, keys = plan.suite.measure, [case.key for case in cases]
     single = [CHECK, *(probe for probe in PROBES if probe in measure.probes)]
     first = [probe for probe in single if not in_budget or probe in (CHECK, *EXACT)]
-    rounds = range(measure.rounds if "latency" in measure.probes else 0)
+    rounds = range(measure.rounds if LATENCY in measure.probes else 0)
+
+    def visits_of(round_: int) -> Iterator[tuple[str, str, int]]:
+        seed = f"{measure.seed}/{start}/{round_}"
+        yield from ((key, probe, round_) for key, probe in order(keys, twice, seed))
+
     yield from _once(cases, first)
     for round_ in rounds[: FIRST_ROUNDS if in_budget else None]:
-        yield from _round(keys, round_, f"{measure.seed}/{start}/{round_}")
+        yield from visits_of(round_)
     if in_budget:
         yield from _once(cases, [probe for probe in single if probe not in first])
         for round_ in rounds[FIRST_ROUNDS:]:
-            yield from _round(keys, round_, f"{measure.seed}/{start}/{round_}")
+            yield from visits_of(round_)
 
 
 def _once(cases: list[Case], probes: list[str]) -> Iterator[tuple[str, str, None]]:
@@ -114,11 +159,9 @@ def _once(cases: list[Case], probes: list[str]) -> Iterator[tuple[str, str, None
         yield from ((key, probe, None) for probe in probes if probe != "compile" or case.compile)
 
 
-def _round(keys: list[str], round_: int, seed: str) -> Iterator[tuple[str, str, int]]:
-    """Yield one latency visit of every case, in a random order."""
-    order = list(keys)
-    random.Random(seed).shuffle(order)
-    yield from ((key, "latency", round_) for key in order)
+def _measured_together(plan: Plan, cache_bytes: int, *, in_budget: bool) -> list[list[PlannedCase]]:
+    cases = [planned for planned in plan.cases if planned.runs]
+    return [cases] if in_budget else _groups(cases, cache_bytes)
 
 
 def _groups(cases: list[PlannedCase], cache_bytes: int) -> list[list[PlannedCase]]:

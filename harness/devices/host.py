@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from harness.devices.cgroup import Cgroup
 from harness.devices.interface import Fact
 
 MIN_USAGE_S = 0.02
@@ -18,9 +19,13 @@ class Host:
 
     def __init__(self) -> None:
         self._usage = Usage.now()
+        self._cgroup = Cgroup()
 
     def state(self) -> dict[str, Fact]:
-        """Return load, who had the cores since the last call, and swap; shares are in percent of all cores' time."""
+        """Return load, who had the cores since the last call, swap, and how often the container was held back.
+
+        Shares are in percent of all cores' time.
+        """
         before, self._usage = self._usage, Usage.now()
         swap = psutil.swap_memory()
         return {
@@ -31,6 +36,7 @@ class Host:
             "steal_percent": self._usage.share_since(before, lambda usage: usage.stolen),
             "swap_used_bytes": swap.used,
             "swap_moved_bytes": swap.sin + swap.sout,
+            **self._cgroup.state(),
         }
 
 

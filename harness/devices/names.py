@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
+from harness.devices.cgroup import Cgroup
 from harness.devices.interface import NoSuchDevice
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -65,7 +66,8 @@ def memory_bytes(kind: str) -> int:
     if kind == "cuda":
         with nvml_library() as nvml:
             return int(nvml.nvmlDeviceGetMemoryInfo(nvml_handle(nvml)).total)
-    return min([int(psutil.virtual_memory().total), *_cgroup_limits()])
+    nested = Cgroup().limits()["memory_limit_bytes"]
+    return min([int(psutil.virtual_memory().total), *_cgroup_limits(), *([nested] if isinstance(nested, int) else [])])
 
 
 def logical_cores() -> int:

@@ -21,6 +21,8 @@ class _Shape(BaseModel):
 
 class _Measure(_Shape):
     rounds: int = Field(ge=1, le=MOST_ROUNDS)
+    precision: float | None = Field(None, gt=0, lt=1)
+    max_rounds: int | None = Field(None, ge=1, le=MOST_ROUNDS)
 
 
 class _Suite(_Shape):

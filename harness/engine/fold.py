@@ -14,10 +14,14 @@ from typing import Any, TypedDict
 
 from harness.case import Case
 from harness.declare.adapters import ADAPTERS
+from harness.declare.format import Measure
 from harness.declare.frontier import Frontier
 from harness.declare.planned import PlannedCase
+from harness.declare.rounds import A_A
 from harness.devices.ceilings import Ceilings
 from harness.engine.journal import Line
+from harness.engine.precision import why_ended
+from harness.judge.series import flags
 from harness.judge.stats import median_interval
 from harness.metrics import METRICS, show_bytes
 from harness.record import CUT_SHORT, ENDS, MARKS, End, FailedRecord, FailedStatus, Mark, OkRecord, Value, reason_of
@@ -30,7 +34,11 @@ class Circumstances:
     """What the fold must know beside the visits."""
 
     rounds: int
-    """Rounds of latency that were planned."""
+    """Rounds of latency that were planned; with a precision, at the least."""
+    precision: float | None = None
+    """The precision that further rounds are for; None: there are none."""
+    max_rounds: int | None = None
+    """As the suite says it."""
     visits: int | None = None
     """Visits that a case was to have; None: not to be counted."""
     memory_bytes: int | None = None
@@ -46,9 +54,9 @@ class Circumstances:
     @classmethod
     def of(cls, document: dict[str, Any], **known: Any) -> Circumstances:
         """Return what run.json says, and what is `known` beside it."""
-        ceilings, device = document.get("ceilings"), document["device"]
+        ceilings, device, measure = document.get("ceilings"), document["device"], document["suite"]["measure"]
         return cls(
-            rounds=document["suite"]["measure"]["rounds"],
+            **{name: measure.get(name) for name in ("rounds", "precision", "max_rounds")},
             memory_bytes=device.get("memory_bytes"),
             may_hold=document.get("memory_limit") if device.get("kind") == "cpu" else None,
             ceilings=None if ceilings is None else Ceilings(**ceilings),
@@ -64,13 +72,15 @@ def fold(
 
     `frontier` holds the cases that ran out of memory; None: nothing is left out for one of them.
     """
+    lines = [line for line in lines if line.probe != A_A]  # they are the run's, not the case's
     if failed := _not_tried(planned, lines, where, frontier):
         return failed
     bad = next((line for line in lines if line.status != "ok"), None)
     if bad is not None and bad.status != "ok":
         reason = bad.reason or f"{bad.probe} ended as {bad.status}"
         return _failed(planned.case, bad.status, bad.end, reason, lines)
-    metrics = _closed_forms(planned) | _measured(lines, where.rounds)
+    rounds = max([where.rounds, *(line.round + 1 for line in lines if line.round is not None)])
+    metrics = _closed_forms(planned) | _measured(lines, rounds)
     notes = _notes(lines)
     if "latency_ms" in metrics:
         metrics |= _rates(planned, metrics, where.ceilings)
@@ -81,10 +91,23 @@ def fold(
         notes.append(f"{why}: {len(lines)} of this case's {where.visits} visits were made")
     in_order = {name: metrics[name] for name in METRICS if name in metrics}
     marked = _marked(lines)
-    notes += [f"{count} of {where.rounds} rounds were taken {MARKS[mark]}" for mark, count in marked.items()]
+    notes += [f"{count} of {rounds} rounds were taken {MARKS[mark]}" for mark, count in marked.items()]
+    notes += flags(_samples_in_time(lines))
     series = {name: numbers for line in lines if line.round is None for name, numbers in line.series.items()}
     who = _identity(planned.case)
-    return OkRecord(**who, backend=_backend(lines), notes=notes, marks=marked, metrics=in_order, series=series)
+    return OkRecord(
+        **who,
+        backend=_backend(lines),
+        notes=notes,
+        marks=marked,
+        metrics=in_order,
+        rounds_ended=why_ended(lines, _measure(where), where.stopped) if "latency_ms" in metrics else None,
+        series=series,
+    )
+
+
+def _measure(where: Circumstances) -> Measure:
+    return Measure(rounds=where.rounds, precision=where.precision, max_rounds=where.max_rounds)
 
 
 def fold_all(cases: Iterable[PlannedCase], lines: Iterable[Line], where: Circumstances) -> list[AnyRecord]:
@@ -93,7 +116,7 @@ def fold_all(cases: Iterable[PlannedCase], lines: Iterable[Line], where: Circums
     full: set[str] = set()
     for line in lines:
         by_key[line.key].append(line)
-        full |= {line.key} if line.status == "oom" else set()
+        full |= {line.key} if line.status == "oom" and line.probe != A_A else set()
     for planned in cases:
         if where.prune and planned.case.key in full:
             frontier.add(planned.case)
@@ -177,7 +200,7 @@ def _measured(lines: Sequence[Line], rounds: int) -> dict[str, Value]:
 
 def _over_rounds(samples: dict[int, list[float]], rounds: int) -> Value:
     """Return the median over rounds of the rounds' medians, with the interval where there are two rounds or more."""
-    estimates = [median(samples[index]) if samples.get(index) else None for index in range(max(rounds, *samples, 1))]
+    estimates = [median(samples[index]) if samples.get(index) else None for index in range(rounds)]
     present = [estimate for estimate in estimates if estimate is not None]
     interval = median_interval(estimates)
     return Value(
@@ -233,6 +256,12 @@ def _marked(lines: Sequence[Line]) -> dict[Mark, int]:
     """Return how many rounds bear each mark, in the order of MARKS."""
     counts = Counter(mark for line in lines if line.round is not None for mark in line.marks)
     return {mark: counts[mark] for mark in MARKS if counts[mark]}
+
+
+def _samples_in_time(lines: Sequence[Line]) -> list[list[float]]:
+    """Return the latency samples of each round, in the order in which the rounds were made."""
+    found = [line.values.get("latency_ms") for line in lines if line.round is not None]
+    return [samples for samples in found if isinstance(samples, list)]
 
 
 def _notes(lines: Sequence[Line]) -> list[str]:

@@ -15,10 +15,11 @@ from harness.case import Case
 from harness.declare.costs import cost
 from harness.declare.planned import PlannedCase
 from harness.declare.plugins import is_plugin
+from harness.engine.cells import fewest_rounds, noise_document
 from harness.engine.document import fault
 from harness.engine.fold import AnyRecord, Circumstances, fold_all
 from harness.engine.journal import Line, RunFolderError, check_schema, read_journal, sync_folder, write_durably
-from harness.engine.locks import FOLDER_LOCKS
+from harness.engine.locks import FOLDER_LOCKS, Busy, folder_lock
 from harness.engine.sources import Sources
 from harness.engine.standing import standing
 from harness.record import parse_record, write_record
@@ -130,7 +131,7 @@ def abandon(folder: Path) -> None:
 
 
 def settle(folder: Path) -> None:
-    """Write the records of a run that was killed before it could, so that a report can read them.
+    """Write the records and the noise of a run that was killed before it could, so that a report can read them.
 
     Raises:
         RunFolderError: As `read_run`.
@@ -138,6 +139,15 @@ def settle(folder: Path) -> None:
     run = read_run(folder)
     if run.document["status"] == "running" or not (folder / RECORDS).exists():
         write_records(folder, run.records)
+        with suppress(Busy), folder_lock(folder):  # one that still runs states its noise at its end
+            _state_noise(folder, run)
+
+
+def _state_noise(folder: Path, run: Run) -> None:
+    document = read_document(folder)
+    _, lines = _standing(folder, document, run.lines)
+    rounds = fewest_rounds(run.records, document["suite"]["measure"]["rounds"])
+    write_run(folder, document | {"noise": noise_document(lines, rounds)})
 
 
 def _read_records(path: Path) -> list[AnyRecord]:
@@ -160,12 +170,18 @@ def _read_records(path: Path) -> list[AnyRecord]:
 
 def _fold_document(folder: Path, document: dict[str, Any], lines: list[Line]) -> list[AnyRecord]:
     """Return the records of a run that could write none."""
+    cases, standing_lines = _standing(folder, document, lines)
+    return fold_all(cases, standing_lines, Circumstances.of(document))
+
+
+def _standing(folder: Path, document: dict[str, Any], lines: list[Line]) -> tuple[list[PlannedCase], list[Line]]:
+    """Return the cases of a run, and those of its visits that stand."""
     try:
         cases = [_planned(entry) for entry in document["cases"]]
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise RunFolderError(f"{folder / RUN} holds a case that this version cannot read: {error}") from None
     known = {planned.case.key: planned.case for planned in cases}
-    return fold_all(cases, standing(lines, known, Sources.from_document(document)).lines, Circumstances.of(document))
+    return cases, standing(lines, known, Sources.from_document(document)).lines
 
 
 def _planned(entry: dict[str, Any]) -> PlannedCase:

@@ -71,6 +71,8 @@ class Line(BaseModel):
     """What of that may have moved its numbers."""
     worker: int | None = None
     """Process id of the worker that answered."""
+    setup: dict[str, int] = {}
+    """What was drawn for that worker, as `harness/engine/setup.py` names it."""
     source: str | None = None
     """Digest of the layer's source; with the case's key and `method` it is the visit's content key."""
     method: str | None = None

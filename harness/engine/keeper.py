@@ -10,10 +10,12 @@ from pathlib import Path
 
 from harness.declare.visits import CACHE_BYTES
 from harness.devices.names import memory_bytes
+from harness.engine.conditions import measuring_environment
 from harness.engine.family import Orphans
 from harness.engine.journal import utc_now
 from harness.engine.process import Stopped, TimedOut, WorkerDied, WorkerProcess
 from harness.engine.protocol import Ready, Request, Result
+from harness.engine.setup import Setup
 from harness.record import ENDS, End, reason_of
 
 START_ATTEMPTS = 3
@@ -73,6 +75,8 @@ class Answer:
     """Process id."""
     exit_code: int | None = None
     """Of a worker that ended in the visit."""
+    setup: Setup | None = None
+    """Of the worker."""
 
 
 class Keeper:
@@ -84,6 +88,7 @@ class Keeper:
         stopped: Says whether the run is to stop.
         greeted: Is told of each worker's greeting.
         memory_bytes: What a worker and all that it starts may hold; None: MEMORY_SHARE of the machine's.
+        seed: Of the workers' set-ups.
     """
 
     def __init__(
@@ -93,6 +98,8 @@ class Keeper:
         stopped: Stopped,
         greeted: Callable[[Ready], None],
         memory_bytes: int | None = None,
+        *,
+        seed: int = 0,
     ) -> None:
         self._command = command
         self._log = log
@@ -103,6 +110,10 @@ class Keeper:
         self._answers = 0
         """Visits that this worker has answered."""
         self._device_kind = ""
+        self.workers = 0
+        """How many workers the run has had; one that goes on with a run is told."""
+        self._seed = seed
+        self._setup: Setup | None = None
         self._orphans = Orphans()
 
     def ask(self, request: Request, timeout: float) -> Answer:
@@ -156,7 +167,7 @@ class Keeper:
             self.end()
         if result.status == "timeout":
             result = replace(result, detail=worker.log_tail())  # with the stacks that it wrote when it was ended
-        return Answer(result, started, seconds, worker.pid, code), doubt
+        return Answer(result, started, seconds, worker.pid, code, self._setup), doubt
 
     def _told(self, result: Result) -> Result:
         """Return the result with its end, which a simple worker may leave out."""
@@ -181,7 +192,7 @@ class Keeper:
         for attempt in range(START_ATTEMPTS):
             time.sleep(attempt * START_PAUSE_S)
             try:
-                worker = self._worker = WorkerProcess(self._command, self._log, self._stopped, self._memory_bytes)
+                worker = self._worker = self._start()
                 ready = worker.hello()
             except OSError as error:  # no process to be had, or no memory for one
                 fault = str(error)
@@ -195,6 +206,14 @@ class Keeper:
                 return worker
             self.end()
         raise WorkerFailed(f"no worker can be started ({START_ATTEMPTS} were tried): {fault}".rstrip())
+
+    def _start(self) -> WorkerProcess:
+        """Return a worker that was started with a set-up of its own."""
+        self._setup = Setup.draw(self._seed, self.workers)
+        self.workers += 1
+        command = [*self._command, *self._setup.arguments]
+        variables = self._setup.environment(measuring_environment())
+        return WorkerProcess(command, self._log, self._stopped, self._memory_bytes, variables)
 
 
 def memory_limit() -> int:

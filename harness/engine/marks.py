@@ -63,6 +63,19 @@ def _swapping(before: State, after: State) -> bool:
     return _number(after, "swap_moved_bytes") - _number(before, "swap_moved_bytes") > SWAP_BYTES
 
 
+def _quota(before: State, after: State) -> bool:
+    return _counted(before, after, "quota_throttles")  # each costs up to a period, 100 ms
+
+
+def _squeezed(before: State, after: State) -> bool:
+    return _counted(before, after, "memory_limit_hits")
+
+
+def _counted(before: State, after: State, name: str) -> bool:
+    """Return whether a count of the system's has grown in the visit; without both readings nothing is known."""
+    return name in before and name in after and _number(after, name) > _number(before, name)
+
+
 def _hot(before: State, after: State) -> bool:
     return any(
         _number(state, "temperature_c") >= limit - TEMPERATURE_MARGIN_C
@@ -87,6 +100,8 @@ _RULES: dict[Mark, Callable[[State, State], bool]] = {
     "loaded": _loaded,
     "stolen": _stolen,
     "swapping": _swapping,
+    "quota": _quota,
+    "squeezed": _squeezed,
     "shared_gpu": lambda before, after: any(_number(state, "foreign_processes") > 0 for state in (before, after)),
     "throttled": _throttled,
     "hot": _hot,

@@ -1,24 +1,21 @@
 """Noise floor: the same layer against itself, in interleaved pairs; a program of its own.
 
 `python -m harness.engine.noise --device cpu` prints one JSON document: the ratio of the two labels with its interval
-(1 must lie in it), and the smallest change that so many pairs would find four times out of five:
-2.8 standard errors of the estimate.
+(1 must lie in it), and the smallest change that so many pairs would find four times out of five; a run states the same
+of its own A/A cells (`harness/judge/noise.py`).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import random
 import sys
-
-import numpy as np
 
 from harness.case import Case
 from harness.devices import open_device
 from harness.devices.interface import Device, NoSuchDevice
-from harness.judge.stats import paired_ratio
+from harness.judge.noise import Cell, noise_floor
 from harness.layers import build
 from harness.probes.subject import make_subject
 
@@ -28,8 +25,6 @@ CASE = Case(
     pass_="forward", backend="best", activation="gelu", gated=False,
 )  # fmt: skip
 """A dense FFN of ViT-S: a few milliseconds on two cores, as most small layers are."""
-POWER_80 = 2.8
-"""z(0.975) + z(0.8): the effect, in standard errors, that a two-sided 5 % test finds with 80 % power."""
 
 
 def measure(device: Device, pairs: int = PAIRS, seed: int = 0) -> dict[str, float]:
@@ -43,12 +38,12 @@ def measure(device: Device, pairs: int = PAIRS, seed: int = 0) -> dict[str, floa
         shuffle.shuffle(order)
         for label in order:
             times[label].append(device.time(subject.run, 1, cold=device.kind == "cuda").device_s)
-    ratio = paired_ratio(times["a"], times["b"])
-    assert ratio is not None
-    # The interval of a normal estimate spans 2 x 1.96 standard errors.
-    error = math.log(ratio.high / ratio.low) / (2 * 1.96)
-    change = float(np.expm1(POWER_80 * error))
-    return {"ratio": ratio.value, "low": ratio.low, "high": ratio.high, "pairs": pairs, "smallest_change": change}
+    floor = noise_floor([Cell(times["a"], times["b"])], pairs)
+    assert floor is not None
+    assert floor.smallest_change is not None
+    ratio = floor.ratio
+    told = {"ratio": ratio.value, "low": ratio.low, "high": ratio.high}
+    return told | {"pairs": pairs, "smallest_change": floor.smallest_change}
 
 
 def main() -> int:

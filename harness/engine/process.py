@@ -7,13 +7,14 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 import psutil
 
+from harness.devices.cgroup import Cgroup
 from harness.devices.interface import NoSuchDevice
 from harness.engine.conditions import measuring_environment
 from harness.engine.family import descendants, held_bytes
@@ -72,9 +73,17 @@ class WorkerProcess:
         log: File that its stderr is appended to.
         stopped: Asked while waiting; True raises Interrupted.
         memory_bytes: What it may hold with all that it starts; more of it, and it has died. None: any.
+        environment: Its variables; None: those of every process that measures.
     """
 
-    def __init__(self, command: Sequence[str], log: Path, stopped: Stopped, memory_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        log: Path,
+        stopped: Stopped,
+        memory_bytes: int | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._stopped = stopped
         self._memory_bytes = memory_bytes
         self._log = log
@@ -87,7 +96,7 @@ class WorkerProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env=measuring_environment(),
+                env=measuring_environment() if environment is None else environment,
                 bufsize=0,
                 start_new_session=True,  # Ctrl-C is the runner's alone, and the whole group can be ended
             )
@@ -245,7 +254,13 @@ def _signal_name(number: int) -> str:
 
 
 def _oom_kills() -> int:
-    """Return how many processes Linux has killed for want of memory since it started; 0 where it does not say."""
+    """Return how many processes Linux has killed for want of memory, of the machine's or of a container's."""
+    in_groups = Cgroup().state().get("oom_kills", 0)
+    return _oom_kills_of_machine() + (in_groups if isinstance(in_groups, int) else 0)
+
+
+def _oom_kills_of_machine() -> int:
+    """Return how many since it started; 0 where it does not say."""
     with suppress(OSError, ValueError):
         for line in Path("/proc/vmstat").read_text("ascii").splitlines():
             name, _, count = line.partition(" ")

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol, TextIO
 
+from harness.declare.rounds import A_A
 from harness.declare.visits import Visit
 from harness.engine.fold import AnyRecord
 from harness.engine.journal import Line
@@ -31,6 +32,9 @@ class Progress(Protocol):
 
     def begin(self, cases: int, todo: Sequence[Visit]) -> None:
         """Hear of how many cases there are and which visits are to be made."""
+
+    def more(self, todo: Sequence[Visit]) -> None:
+        """Hear of visits that are to be made beside those that were known."""
 
     def visited(self, line: Line) -> None:
         """Hear of a visit that was made."""
@@ -51,6 +55,9 @@ class Silent:
     def begin(self, cases: int, todo: Sequence[Visit]) -> None:
         """Ignore it."""
 
+    def more(self, todo: Sequence[Visit]) -> None:
+        """Ignore it."""
+
     def visited(self, line: Line) -> None:
         """Ignore it."""
 
@@ -68,15 +75,21 @@ class Remaining:
     """The visits that are left, and how long they will take by those that were made."""
 
     def __init__(self, todo: Sequence[Visit]) -> None:
-        self.made = 0
-        self.total = len(todo)
+        self.made = self.total = 0
         self._of_case: dict[str, Counter[str]] = defaultdict(Counter)
-        for visit in todo:
-            self._of_case[visit.key][visit.probe] += 1
-        self._left = Counter(visit.probe for visit in todo)
+        self._left: Counter[str] = Counter()
         self._seconds: dict[str, float] = defaultdict(float)
         self._seen: Counter[str] = Counter()
-        self._by_design = {visit.probe: visit.seconds for visit in todo}
+        self._by_design: dict[str, float] = {}
+        self.add(todo)
+
+    def add(self, todo: Sequence[Visit]) -> None:
+        """Put more visits to those that are left."""
+        self.total += len(todo)
+        self._by_design |= {visit.probe: visit.seconds for visit in todo}
+        for visit in todo:
+            self._of_case[visit.key][visit.probe] += 1
+            self._left[visit.probe] += 1
 
     def visited(self, key: str, probe: str, seconds: float) -> None:
         """Take one visit off."""
@@ -128,10 +141,15 @@ class Console:
         """Start counting."""
         self._remaining, self._cases, self._finished = Remaining(todo), cases, 0
 
+    def more(self, todo: Sequence[Visit]) -> None:
+        """Count them in."""
+        self._remaining.add(todo)
+
     def visited(self, line: Line) -> None:
         """Count a visit; rewrite the status line, or break a long silence."""
         self._remaining.visited(line.key, line.probe, line.seconds)
-        what = line.probe if line.round is None else f"{line.probe}, round {line.round + 1}"
+        name = "A/A" if line.probe == A_A else line.probe
+        what = name if line.round is None else f"{name}, round {line.round + 1}"
         if self._live:
             self._status(f"{line.id}  {what}")
         elif time.monotonic() - self._last_word >= HEARTBEAT_S:
@@ -139,9 +157,10 @@ class Console:
 
     def finished(self, record: AnyRecord) -> None:
         """Say what came of a case; on a terminal a case that is well only moves the count."""
-        self._remaining.finished(record.key)
         self._finished += 1
         text = f"{self._count()} {record.id}  {summary(record)}"
+        if not isinstance(record, OkRecord):
+            self._remaining.finished(record.key)
         if isinstance(record, OkRecord):
             if not self._live:
                 self._say(text + self._eta())

@@ -138,6 +138,7 @@ def _make_ready(subject: Subject) -> None:
     layer.adopt(case, layer.backend if is_plugin(case.layer) else resolve_backend(case, subject.x.device.type))
     for part in layer.parts:
         part.observer = part.replay = part.replay_order = None
+    subject.assign()
     subject.drop_gradients()
     for weight in layer.parameters():
         weight.requires_grad_(case.trains)

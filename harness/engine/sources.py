@@ -21,6 +21,7 @@ from harness.case import Case
 from harness.declare.adapters import ADAPTERS
 from harness.declare.planned import Plan
 from harness.declare.plugins import is_plugin, search_folders, target_of
+from harness.declare.rounds import measured_by
 from harness.declare.visits import CHECK
 
 SAID_BY_THE_KEY = frozenset({"harness", "harness.case", "harness.metrics", "harness.layers"})
@@ -64,7 +65,7 @@ class Sources:
 
     def of_visit(self, case: Case, probe: str) -> tuple[str, str]:
         """Return the digests that a visit of `case` by `probe` stands on: its layer's and its method's."""
-        return self.layers[layer_name(case)], self.probes[probe]
+        return self.layers[layer_name(case)], self.probes[measured_by(probe)]
 
 
 def layer_name(case: Case) -> str:

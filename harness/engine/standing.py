@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from harness.case import Case
+from harness.declare.rounds import measured_by
 from harness.engine.journal import Line
 from harness.engine.sources import Sources
 from harness.record import SPOILED
@@ -69,7 +70,7 @@ def standing(
 def _why_stale(line: Line, case: Case, sources: Sources | None) -> str | None:
     if sources is None:
         return None
-    if case.layer not in sources.layers or line.probe not in sources.probes:
+    if case.layer not in sources.layers or measured_by(line.probe) not in sources.probes:
         return None  # nobody will make it again: it belongs to what the run once was
     layer, method = sources.of_visit(case, line.probe)
     if line.source != layer:

@@ -6,7 +6,7 @@ Whatever happens to one case, the sweep goes on to the next.
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,19 @@ from pydantic import ValidationError
 from harness.declare.frontier import Frontier
 from harness.declare.planned import Plan
 from harness.declare.plugins import names_code, search_folders
-from harness.declare.visits import Visit, seconds_allowed, visits
+from harness.declare.rounds import A_A, LABEL, measured_by
+from harness.declare.visits import Visit, a_a_cells, further_rounds, seconds_allowed, visits
 from harness.devices.interface import NoSuchDevice
 from harness.devices.names import Detected
+from harness.engine.cells import fewest_rounds, noise_document
 from harness.engine.environment import source_digest
 from harness.engine.fold import AnyRecord, Circumstances, fold
 from harness.engine.folder import JOURNAL, LOG, TRACES, write_records, write_run
 from harness.engine.journal import Journal, Line, read_journal, utc_now
 from harness.engine.keeper import Answer, Keeper, WorkerOptions
+from harness.engine.ledger import Ledger
 from harness.engine.marks import marks
+from harness.engine.precision import is_precise
 from harness.engine.process import Interrupted, Stopped
 from harness.engine.progress import Progress
 from harness.engine.protocol import Ready, Request
@@ -77,13 +81,17 @@ class Sweep:
         self._progress = progress
         self._asked = stopped
         self._deadline = None if budget is None else time.monotonic() + budget
-        command = options.command(device.kind, _code_folders(plan), folder.absolute() / TRACES)
-        self._keeper = Keeper(command, folder / LOG, self._stopped, self._note_device, options.memory_bytes)
+        command = options.command(device.kind, _own_folders(plan), folder.absolute() / TRACES)
         self._measure = plan.suite.measure
+        self._keeper = Keeper(
+            command, folder / LOG, self._stopped, self._note_device, options.memory_bytes, seed=self._measure.seed
+        )
         self._cases = {planned.case.key: planned for planned in plan.cases}
-        self._visits = visits(plan, options.cache_bytes, in_budget=budget is not None)
-        self._due = Counter(visit.key for visit in self._visits)
-        self._lines: dict[str, list[Line]] = defaultdict(list)
+        self._plan, self._cache, self._hurried = plan, options.cache_bytes, budget is not None
+        self._visits = visits(plan, self._cache, in_budget=self._hurried)
+        self._ledger = Ledger(a_a_cells(plan, self._cache))
+        self._ledger.expect(self._visits)
+        self._round: int | None = None
         self._records: dict[str, AnyRecord] = {}
         self._sources = Sources.of(plan, device.kind)
         self._prune = bool(document.get("prune", True))
@@ -113,17 +121,20 @@ class Sweep:
             journal.close()
             self._progress.end()
             records = self._write_down()
-        return RunResult(self._folder, self._status, self._end, records, self._count_lines() - reused, reused)
+        return RunResult(self._folder, self._status, self._end, records, len(self._ledger) - reused, reused)
 
     def _take_up(self) -> int:
         """Take over the visits of an earlier sitting that still stand, and return how many they are."""
         cases = {key: planned.case for key, planned in self._cases.items()}
-        found = standing(read_journal(self._folder / JOURNAL), cases, self._sources, resuming=True)
+        lines = read_journal(self._folder / JOURNAL)
+        found = standing(lines, cases, self._sources, resuming=True)
+        self._keeper.workers = 1 + max((line.setup.get("worker", -1) for line in lines), default=-1)
         for line in found.lines:
             self._take(line)
         if found.lines or found.stale:
             self._progress.remark(f"resumed: {found.sentence}")
-        self._document |= {"status": "running", "end": None, "finished": None, "sources": self._sources.as_dict()}
+        self._document |= {"status": "running", "end": None, "finished": None, "noise": None}
+        self._document["sources"] = self._sources.as_dict()
         sitting = {"started": utc_now(), "harness": source_digest(), "reused": len(found.lines), "stale": found.stale}
         self._document["sittings"] = [*self._document.get("sittings", ()), sitting]
         write_run(self._folder, self._document)
@@ -138,39 +149,61 @@ class Sweep:
         return "complete" if self._end == "ok" else "interrupted"
 
     def _make_visits(self, journal: Journal) -> None:
-        done = {line.place for lines in self._lines.values() for line in lines}
-        failed = {line.key for lines in self._lines.values() for line in lines if line.status != "ok"}
-        todo = [v for v in self._visits if v.key not in failed and (v.key, v.probe, v.round) not in done]
+        todo = self._ledger.left(self._visits)
         self._progress.begin(len(self._cases), todo)
         for key in self._cases:
-            if key in failed or len(self._lines[key]) >= self._due[key]:
+            if self._ledger.has_failed(key) or self._has_all(key):
                 self._finish_case(key)
-        round_ = None
+        self._make(todo, journal)
+        for round_ in further_rounds(self._plan, len(self._visits), self._is_wanting, self._cache, self._hurried):
+            self._ledger.expect(round_)
+            todo = self._ledger.left(round_)
+            self._progress.more(todo)
+            self._make(todo, journal)
+        for key in self._cases:
+            if key not in self._records:  # it has the most rounds, and is not precise
+                self._finish_case(key)
+
+    def _make(self, todo: Sequence[Visit], journal: Journal) -> None:
         for visit in todo:
             if self._stopped():
                 raise Interrupted
-            if visit.key in self._records:  # it failed in an earlier visit, and has its status
+            if self._ledger.is_moot(visit):  # since an earlier one of them
                 continue
-            if not self._lines[visit.key] and self._frontier.before(self._cases[visit.key].case):
-                self._finish_case(visit.key)
+            if not self._ledger.of(visit.key) and self._frontier.before(self._cases[visit.key].case):
+                if visit.key not in self._records:
+                    self._finish_case(visit.key)
                 continue
-            if visit.round not in (None, round_):
+            if visit.round not in (None, self._round):
                 # Each round has a worker of its own: where a process happens to lie in memory moves its times by more
                 # than all noise within it, so that an interval over rounds of one process would be too narrow.
                 self._keeper.end(politely=True)
-            round_ = visit.round
+            self._round = visit.round
             line = self._visit(visit)
             journal.append(line)
             self._take(line)
             self._progress.visited(line)
-            if line.status != "ok" or len(self._lines[visit.key]) == self._due[visit.key]:
+            if line.probe != A_A and (line.status != "ok" or self._has_all(visit.key)):
                 self._finish_case(visit.key)
             if line.end == "device_lost":
                 raise DeviceLost
 
+    def _has_all(self, key: str) -> bool:
+        """Return whether a case has all its visits; with a precision only a look at it can tell."""
+        return self._measure.precision is None and self._ledger.is_whole(key)
+
+    def _is_wanting(self, key: str, rounds: int) -> bool:
+        """Return whether a case is not yet precise after so many rounds; one that is has its record now."""
+        assert self._measure.precision is not None
+        wanting = key not in self._records and not is_precise(self._ledger.of(key), rounds, self._measure.precision)
+        if not wanting and key not in self._records:
+            self._finish_case(key)
+        return wanting
+
     def _visit(self, visit: Visit) -> Line:
         case = self._cases[visit.key].case
-        request = Request(visit.index, case.variant, case.as_dict(), visit.probe, self._settings())
+        variant = case.variant + LABEL if visit.probe == A_A else case.variant
+        request = Request(visit.index, variant, case.as_dict(), measured_by(visit.probe), self._settings())
         try:
             answer = self._keeper.ask(request, seconds_allowed(case, self._measure.timeout, visit.seconds))
         except NoSuchDevice:
@@ -181,8 +214,8 @@ class Sweep:
 
     def _take(self, line: Line) -> None:
         """Count a visit that was made."""
-        self._lines[line.key].append(line)
-        if line.status == "oom" and self._prune:
+        self._ledger.take(line)
+        if line.status == "oom" and self._prune and line.probe != A_A:
             self._frontier.add(self._cases[line.key].case)
 
     def _settings(self) -> dict[str, float | int]:
@@ -200,22 +233,21 @@ class Sweep:
         self._progress.finished(self._records[key])
 
     def _fold(self, key: str) -> AnyRecord:
-        where = Circumstances.of(self._document, visits=self._due[key], stopped=self._end)
-        return fold(self._cases[key], self._lines[key], where, self._frontier)
+        where = Circumstances.of(self._document, visits=self._ledger.due(key), stopped=self._end)
+        return fold(self._cases[key], self._ledger.of(key), where, self._frontier)
 
     def _write_down(self) -> list[AnyRecord]:
         records = [self._records.get(key) or self._fold(key) for key in self._cases]
         write_records(self._folder, records)
-        write_run(self._folder, self._document | {"status": self._status, "end": self._end, "finished": utc_now()})
+        noise = noise_document(self._ledger.paired, fewest_rounds(records, self._measure.rounds))
+        ended = {"status": self._status, "end": self._end, "finished": utc_now(), "noise": noise}
+        write_run(self._folder, self._document | ended)
         return records
 
-    def _count_lines(self) -> int:
-        return sum(map(len, self._lines.values()))
 
-
-def _code_folders(plan: Plan) -> list[str]:
-    """Return where the worker finds the code that the suite names; nothing where it names none."""
-    named = any(names_code(planned.case.layer) for planned in plan.cases)
+def _own_folders(plan: Plan) -> list[str]:
+    """Return where the worker finds the code and the assignments that the suite names; nothing where it names none."""
+    named = any(names_code(planned.case.layer) or planned.case.assignment for planned in plan.cases)
     return search_folders(plan.suite.path.parent) if named else []
 
 
@@ -227,7 +259,8 @@ def _line(visit: Visit, case_id: str, answer: Answer, source: str, method: str) 
     del result["spent"]  # it is for the keeper alone
     stands_on = {"source": source, "method": method}
     seen["marks"] = marks(answer.result.before, answer.result.state, answer.result.series)
-    told = own | seen | stands_on | {"exit_code": answer.exit_code}
+    setup = {} if answer.setup is None else asdict(answer.setup)
+    told = own | seen | stands_on | {"exit_code": answer.exit_code, "setup": setup}
     try:
         return Line.model_validate(result | told)
     except ValidationError as error:

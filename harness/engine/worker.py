@@ -69,13 +69,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     faulthandler.enable()  # a crash, or the runner's SIGTERM after a timeout, leaves the stacks on stderr
     faulthandler.register(signal.SIGTERM, chain=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the runner decides
+    held = torch.empty(options.hold_bytes, dtype=torch.uint8)  # until the end: what comes after lies elsewhere for it
     try:
         torch.set_num_threads(options.threads or min(torch.get_num_threads(), len(affinity())))
-        worker = Worker(open_device(options.device), options.cache_bytes, options.traces)
+        worker = Worker(open_device(options.device), options.cache_bytes, options.import_from, options.traces)
     except NoSuchDevice as error:
         _send(answers, Refused("NoSuchDevice", str(error)))
         return 5
-    _send(answers, Ready(os.getpid(), {"kind": worker.device.kind, **worker.device.facts()}))
+    facts = {"kind": worker.device.kind, **worker.device.facts(), "torch_build": _torch_build()}
+    _send(answers, Ready(os.getpid(), facts))
     own = os.getpid()
     for line in requests:
         request = read(line)
@@ -84,19 +86,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.getpid() != own:  # a layer forked, and its child has come back from it: one answer is enough
             os._exit(0)
         _send(answers, result)
+    del held
     return 0
 
 
 class Worker:
-    """Makes visits on one device."""
+    """Makes visits on one device; `folders` are where stored assignments are looked for."""
 
-    def __init__(self, device: Device, shelf_bytes: int = CACHE_BYTES, traces: str | None = None) -> None:
+    def __init__(
+        self,
+        device: Device,
+        shelf_bytes: int = CACHE_BYTES,
+        folders: Sequence[str] = (),
+        traces: str | None = None,
+    ) -> None:
         self.device = device
         self._traces = traces
         self._host = Host()
         self._shelf = Shelf(
             lambda case, seed: build(case, seed=seed, device=device.torch_name),
-            lambda case, layer, seed: make_subject(case, layer, seed=seed),
+            lambda case, layer, seed: make_subject(case, layer, seed=seed, folders=folders),
             shelf_bytes,
         )
 
@@ -230,9 +239,16 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads of torch; 0 leaves the choice to torch")
     parser.add_argument("--cache-bytes", type=int, default=CACHE_BYTES, help="memory for built layers")
-    parser.add_argument("--import-from", action="append", default=[], help="folder of a suite's own code; repeatable")
+    parser.add_argument("--hold-bytes", type=int, default=0, help="memory to hold, which moves all that comes after")
+    own = "folder of a suite's own code and assignments; repeatable"
+    parser.add_argument("--import-from", action="append", default=[], help=own)
     parser.add_argument("--traces", help="folder for Chrome traces of what is profiled; left out: none is kept")
     return parser.parse_args(arguments)
+
+
+def _torch_build() -> str:
+    """Return how torch was built, compiler, libraries and flags, in one line."""
+    return "; ".join(part for line in torch.__config__.show().splitlines()[1:] if (part := line.strip(" -,")))
 
 
 def _take_pipes() -> tuple[BinaryIO, BinaryIO]:

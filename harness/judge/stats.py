@@ -71,9 +71,18 @@ def paired_ratio(numerator: Sequence[float | None], denominator: Sequence[float 
     Raises:
         ValueError: A time is not positive.
     """
-    pairs = [(a, b) for a, b in zip(numerator, denominator, strict=False) if a is not None and b is not None]
-    interval = _interval(_logs([a for a, _ in pairs]) - _logs([b for _, b in pairs]), _trimmed_mean)
+    interval = _interval(log_ratios(numerator, denominator), trimmed_mean)
     return None if interval is None else interval.map(math.exp)
+
+
+def log_ratios(numerator: Sequence[float | None], denominator: Sequence[float | None]) -> Floats:
+    """Return log(numerator / denominator) of every round that both have.
+
+    Raises:
+        ValueError: A time is not positive.
+    """
+    pairs = [(a, b) for a, b in zip(numerator, denominator, strict=False) if a is not None and b is not None]
+    return _logs([a for a, _ in pairs]) - _logs([b for _, b in pairs])
 
 
 def loglog_slope(xs: Sequence[float], rounds: Sequence[Sequence[float | None]]) -> Interval | None:
@@ -88,7 +97,12 @@ def loglog_slope(xs: Sequence[float], rounds: Sequence[Sequence[float | None]]) 
         return None
     logs = np.log(np.array(complete, dtype=np.float64))
     slopes = np.polynomial.polynomial.polyfit(np.log(np.array(xs, dtype=np.float64)), logs.T, 1)[1]
-    return _interval(np.asarray(slopes), _trimmed_mean)
+    return _interval(np.asarray(slopes), trimmed_mean)
+
+
+def mean_interval(rounds: Sequence[float]) -> Interval | None:
+    """Return the trimmed mean of one value a round with its interval; None with fewer than two."""
+    return _interval(np.asarray(rounds, dtype=np.float64), trimmed_mean)
 
 
 def geometric_mean(ratios: Sequence[float]) -> float:
@@ -106,7 +120,8 @@ def _median(sample: Floats, axis: int = -1) -> Floats:
     return np.asarray(np.median(sample, axis=axis))
 
 
-def _trimmed_mean(sample: Floats, axis: int = -1) -> Floats:
+def trimmed_mean(sample: Floats, axis: int = -1) -> Floats:
+    """Return the mean of `sample` without TRIM of it at either end."""
     return np.asarray(stats.trim_mean(sample, TRIM, axis=axis))
 
 

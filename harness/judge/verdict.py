@@ -12,18 +12,20 @@ MARGIN = 0.02
 """Times within 2 % of each other are the same for a design decision."""
 
 
-def verdict(ratio: Interval | None, margin: float = MARGIN) -> Verdict:
+def verdict(ratio: Interval | None, margin: float = MARGIN, floor: float = 0.0) -> Verdict:
     """Return the word for `ratio` = candidate's time over reference's time.
 
     `same` is shown, never assumed: the whole interval lies within the margin (two one-sided tests). `faster` and
-    `slower` need the whole interval on one side of 1 and the estimate beyond the margin. All else is `undecided`.
+    `slower` need the whole interval on one side of 1 and the estimate beyond the margin and beyond `floor`, the
+    smallest change that the run's A/A cells could have told from nothing. All else is `undecided`.
     """
+    beyond = 1 + max(margin, floor)
     if ratio is None:
         return "undecided"
     if ratio.low > 1 / (1 + margin) and ratio.high < 1 + margin:
         return "same"
-    if ratio.high < 1 and ratio.value < 1 / (1 + margin):
+    if ratio.high < 1 and ratio.value < 1 / beyond:
         return "faster"
-    if ratio.low > 1 and ratio.value > 1 + margin:
+    if ratio.low > 1 and ratio.value > beyond:
         return "slower"
     return "undecided"

@@ -69,10 +69,10 @@ def _layer(case: Case, backend: str, device: str) -> Layer:
 
 
 def reference_of(layer: Layer) -> Layer:
-    """Return the float64 reference of `layer`: the plain backend with the same weights and mode, on the same device.
+    """Return the float64 reference of `layer`: the plain backend with the same weights, mode and assigned routing.
 
-    The weights are a copy, but those of a layer that is float64 already are its own. A black box has its own copy in
-    float64 for one; raise NoReference where there can be none.
+    It lives on the same device. The weights are a copy, but those of a layer that is float64 already are its own. A
+    black box has its own copy in float64 for one; raise NoReference where there can be none.
     """
     if isinstance(layer, BlackBox):
         return layer.in_float64()
@@ -80,4 +80,6 @@ def reference_of(layer: Layer) -> Layer:
     reference = build(case, device="meta")
     reference.load_state_dict({name: w.double() for name, w in layer.reference_weights().items()}, assign=True)
     reference.train(layer.training)
+    for part, own in zip(reference.parts, layer.parts, strict=True):
+        part.assigned = own.assigned
     return reference

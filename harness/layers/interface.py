@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,22 @@ class Observer(Protocol):
         """See a tensor."""
 
 
+class Assignment(NamedTuple):
+    """The experts that a case's `routing` gives to each token, in place of those that the router chooses."""
+
+    choice: Tensor
+    """[T, K] the experts."""
+    free: Tensor
+    """[T, K] bool: where the router's own choice stands, which is nowhere. That this is data and no constant keeps the
+    router's top-k in the pass, where torch.compile would leave it out."""
+
+    def over(self, own: Tensor) -> Tensor:
+        """Return `choice` in place of the router's `own` [T, K]; raise ValueError where it is of other tokens."""
+        if self.choice.shape != own.shape:
+            raise ValueError(f"the routing is assigned to {len(self.choice)} tokens, and the batch has {len(own)}")
+        return torch.where(self.free, own, self.choice)
+
+
 class Layer(nn.Module):
     """One system under test: [B, m, D] to [B, m, D], or what `harness/declare/scopes.py` says of a whole model.
 
@@ -74,6 +90,8 @@ class Layer(nn.Module):
         """Routing decisions that stand in for the layer's own, shaped like the tap `choice`; None: its own."""
         self.replay_order: Tensor | None = None
         """The order of service that stands in for the layer's own, shaped like the tap `order`; None: its own."""
+        self.assigned: Assignment | None = None
+        """What the case's `routing` puts in place of the router's choice; `replay` stands above it."""
         self.auxiliary: Tensor | None = None
         """What the last forward pass in training adds to the objective, weighted; None: nothing."""
 

@@ -93,7 +93,7 @@ class TokenChoice(Layer):
         """Return who goes where, with which weight."""
         scored = self._score(tokens)
         ranked = scored.scores if self.bias is None else scored.scores.detach() + self.bias
-        choice = routing.top_k(ranked, self.top_k) if self.replay is None else self.replay  # [T, K]
+        choice = self._choose(ranked)  # [T, K]
         gates = self.gate.weigh(scored.scores.gather(-1, choice)).to(tokens.dtype)  # [T, K]
         if self.training:
             self._balance(scored, choice)
@@ -104,6 +104,13 @@ class TokenChoice(Layer):
             return Routed(choice, gates, groups, None, None)
         C = room(len(tokens) // groups, self.top_k, self.experts, factor)
         return Routed(choice, gates, groups, C, self._order(scored, groups))
+
+    def _choose(self, ranked: Tensor) -> Tensor:
+        """Return the experts [T, K] of each token: the best by `ranked` [T, E], or those that somebody says."""
+        if self.replay is not None:
+            return self.replay
+        own = routing.top_k(ranked.detach(), self.top_k)  # whom, not how much: no gradient goes through it
+        return own if self.assigned is None else self.assigned.over(own)
 
     def _score(self, tokens: Tensor) -> Scored:
         """Return what the router makes of `tokens` [T, D]: with noise where the layer trains."""

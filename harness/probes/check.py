@@ -4,9 +4,10 @@ The reference is the plain backend in float64 with the same weights (cast up, so
 discrete: where two experts score within rounding of each other, both choices are right. So the layer's own choice is
 judged on its own (is it a best choice, to rounding, by the float64 scores?), then replayed in the reference, and the
 outputs must agree; the order of service by priority likewise. In a model each block's choice is judged and replayed.
-Of a compiled case the eager layer makes the choice, and the compiled output must agree with the reference that follows
-it: both take their logits from the same product. Method after SonicMoE's benchmark and flashinfer-bench: performance
-exists only if this passes.
+What the case's `routing` assigns is no best choice: the layer must follow it to the last token, and its gates must be
+the reference's for those experts. Of a compiled case the eager layer makes the choice, and the compiled output must
+agree with the reference that follows it: both take their logits from the same product. Method after SonicMoE's
+benchmark and flashinfer-bench: performance exists only if this passes.
 """
 
 from __future__ import annotations
@@ -106,8 +107,8 @@ def _against_reference(subject: Subject, y: Tensor, seen: Sequence[dict[str, Ten
     with torch.no_grad(), tapping(reference) as own, _replaying(reference, seen):
         expected = reference(x.double() if x.is_floating_point() else x)
     flipped = 0
-    for shown, right in zip(seen, own, strict=True):
-        fault, differing = _routing_fault(subject, shown, right, eps)
+    for part, shown, right in zip(subject.layer.parts, seen, own, strict=True):
+        fault, differing = _routing_fault(subject, part, shown, right, eps)
         if fault:
             return Outcome(incorrect=fault)
         flipped += differing
@@ -129,11 +130,14 @@ def _flips(flipped: int) -> str:
 
 
 def _routing_fault(
-    subject: Subject, seen: dict[str, Tensor], right: dict[str, Tensor], eps: float
+    subject: Subject, part: Layer, seen: dict[str, Tensor], right: dict[str, Tensor], eps: float
 ) -> tuple[str | None, int]:
-    """Return what is wrong with what one part decided, by the float64 taps, and how many choices differ."""
+    """Return what is wrong with what one `part` decided, by the float64 taps, and how many choices differ."""
     flipped = 0
-    if "choice" in seen:
+    if part.assigned is not None:
+        if strayed := int((seen["choice"] != part.assigned.choice).any(-1).sum()):
+            return f"{strayed} of {len(seen['choice'])} tokens do not go to the experts that the routing assigns", 0
+    elif "choice" in seen:
         worst, flipped = choice_fault(right["scores"], seen["choice"], eps)
         if worst > LOGIT_ERROR_EPS:
             return f"the router's choice is not the best: a chosen score lies {worst:.3g} eps below", flipped

@@ -22,6 +22,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from harness.declare.assignments import is_assigned
 from harness.declare.plugins import is_plugin
 from harness.devices.interface import Device
 from harness.layers import reference_of
@@ -33,6 +34,10 @@ from harness.probes.subject import Subject, draw_input
 AXES = ("run", "batch_size", "position", "composition")
 METRICS = tuple(f"det_{axis}{end}" for axis in AXES for end in ("", "_max_rel", "_cause"))
 
+ASSIGNED = (
+    "batch-determinism is not measured: the routing is assigned to rows of the batch, and would not follow a sequence "
+    "to another place"
+)
 Pairs = Iterator[tuple[Tensor, Tensor]]
 """Rows before and after the change, [..., D] each."""
 
@@ -51,6 +56,8 @@ DESIGN_EPS = 2.0**20
 
 def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
     """Return for each axis the share of rows bit-equal, the largest change, and its cause; without gradients."""
+    if is_assigned(subject.case):
+        return Outcome(notes=[ASSIGNED])
     values: dict[str, Measured] = {}
     counts: dict[str, int] = {}
     with torch.no_grad(), evaluating(subject.layer):

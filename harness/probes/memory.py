@@ -13,10 +13,17 @@ import torch
 from torch import Tensor
 
 from harness.devices.interface import Device
+from harness.probes import worst_case
 from harness.probes.outcome import Measured, Outcome, Settings
 from harness.probes.subject import Subject
 
-METRICS = ("memory_weights_bytes", "memory_saved_bytes", "memory_peak_bytes", "memory_reserved_bytes")
+METRICS = (
+    "memory_weights_bytes",
+    "memory_saved_bytes",
+    "memory_peak_bytes",
+    "memory_worst_bytes",
+    "memory_reserved_bytes",
+)
 
 
 def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
@@ -33,6 +40,7 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
     if peak.reserved_bytes is not None:
         values["memory_reserved_bytes"] = peak.reserved_bytes
     notes = [] if subject.compiled is None else ["memory_predicted_bytes is the closed form of the eager layer"]
+    notes += worst_case.add_worst(values, subject, device)
     return Outcome(values, notes=notes)
 
 

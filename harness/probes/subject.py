@@ -7,6 +7,7 @@ phases have no place inside fused kernels. AdamW runs as it does elsewhere; the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -14,7 +15,8 @@ from torch import Tensor
 
 from harness.case import Case
 from harness.declare.scopes import input_shape, output_shape, reads
-from harness.layers.interface import Layer, torch_dtype
+from harness.layers.interface import Assignment, Layer, torch_dtype
+from harness.probes.assignment import assignments
 from harness.probes.compiled import Compiled
 
 LEARNING_RATE = 0.0
@@ -35,6 +37,13 @@ class Subject:
     """AdamW over the layer's weights in `train`."""
     compiled: Compiled | None = None
     """The layer under torch.compile, where the case says so."""
+    assigned: tuple[Assignment | None, ...] = ()
+    """For each part, what the case's `routing` puts in place of its router's choice."""
+
+    def assign(self) -> None:
+        """Give the layer, which other cases may have used since, the routing of this case."""
+        for part, own in zip(self.layer.parts, self.assigned, strict=True):
+            part.assigned = own
 
     @property
     def eager(self) -> Subject:
@@ -83,8 +92,10 @@ class Subject:
             weight.grad = None
 
 
-def make_subject(case: Case, layer: Layer, *, seed: int = 0) -> Subject:
+def make_subject(case: Case, layer: Layer, *, seed: int = 0, folders: Sequence[str] = ()) -> Subject:
     """Return the subject of `case` on a built `layer`, which other cases may share.
+
+    A routing that is not learned is drawn here, once, from the same seed; a stored one is looked for in `folders`.
 
     Input and upstream gradient are standard normal (ids: even) and the same for every layer of that shape. AdamW and
     the loss-free balance run with a rate of zero: their work is the same, and what cases share stays what it is, bit
@@ -99,7 +110,11 @@ def make_subject(case: Case, layer: Layer, *, seed: int = 0) -> Subject:
     optimizer = None
     if case.pass_ == "train":
         optimizer = torch.optim.AdamW(layer.parameters(), lr=LEARNING_RATE, fused=True)
-    return Subject(case, layer, x, upstream, optimizer, Compiled(layer) if case.compile else None)
+    compiled = Compiled(layer) if case.compile else None
+    assigned = assignments(case, layer.device, seed, folders)
+    subject = Subject(case, layer, x, upstream, optimizer, compiled, assigned)
+    subject.assign()
+    return subject
 
 
 def draw_input(case: Case, layer: Layer, seed: int, *, batch: int | None = None) -> Tensor:

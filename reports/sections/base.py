@@ -6,6 +6,20 @@ from dataclasses import dataclass
 
 from reports.words import Sentence
 
+METHODS = {
+    "ratios": "latency",
+    "scaling": "latency",
+    "phases": "phases",
+    "roofline": "roofline",
+    "memory": "memory",
+    "frontier": "memory",
+    "determinism": "batch-determinism",
+    "routing": "routing",
+    "energy": "energy",
+    "noise": "latency",
+}
+"""Section: the heading of the method page that says how its numbers were taken."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
@@ -22,3 +36,8 @@ class Section:
     """Why there is nothing to show, in one sentence; None where there is."""
     attention: str | None = None
     """What the rail marks beside the section's name: `! 2`."""
+
+    @property
+    def method(self) -> str | None:
+        """The anchor on the method page; None for a section that measures nothing."""
+        return METHODS.get(self.id)

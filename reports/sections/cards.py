@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from harness.judge.multiple import holm
 from harness.judge.stats import Interval
 from harness.metrics import show_interval, show_ratio
-from reports.compare import Comparison, compare, distance
+from reports.compare import Comparison, compare, counted_together, distance
 from reports.context import Context, Subject
 from reports.glyph import Glyph, Scale, glyph, ratio_scale
 from reports.sections.determinism import Determinism, invariant
@@ -50,9 +51,11 @@ class Card:
 
 
 def build(context: Context, ratios: Ratios, memory: Memory, determinism: Determinism) -> tuple[Card, ...]:
-    """Return at most four cards."""
-    chosen = list(_chosen(context, ratios, memory, determinism)) or _default(ratios, memory, determinism)
-    return _with_glyphs(chosen[:CARDS])
+    """Return at most four cards; their ratios are headlines, and different only if Holm's procedure leaves them so."""
+    chosen = list(_chosen(context, memory, determinism)) or _default(ratios, memory, determinism)
+    shown = chosen[:CARDS]
+    rows = iter(counted_together([row for row in shown if isinstance(row, Comparison)], holm))
+    return _with_glyphs([_ratio(next(rows)) if isinstance(each, Comparison) else each for each in shown])
 
 
 def scale_of(cards: Iterable[Card]) -> Scale:
@@ -60,14 +63,12 @@ def scale_of(cards: Iterable[Card]) -> Scale:
     return ratio_scale([card.value for card in cards if card.value is not None])
 
 
-def _chosen(context: Context, ratios: Ratios, memory: Memory, determinism: Determinism) -> Iterable[Card]:
+def _chosen(context: Context, memory: Memory, determinism: Determinism) -> Iterable[Comparison | Card]:
     single = {"memory": _memory(memory), "determinism": _determinism(determinism)}
     for text in context.run.file.suite.headline:
         candidate, _, reference = (part.strip() for part in text.partition("/"))
-        row = _pair(context, candidate, reference)
-        card = _ratio(row) if row else single.get(candidate)
-        if card is not None:
-            yield card
+        if found := _pair(context, candidate, reference) or single.get(candidate):
+            yield found
 
 
 def _pair(context: Context, candidate: str, reference: str) -> Comparison | None:
@@ -80,7 +81,7 @@ def _pair(context: Context, candidate: str, reference: str) -> Comparison | None
     return None
 
 
-def _default(ratios: Ratios, memory: Memory, determinism: Determinism) -> list[Card]:
+def _default(ratios: Ratios, memory: Memory, determinism: Determinism) -> list[Comparison | Card]:
     """Return sparse and Soft MoE against dense, Soft MoE against sparse, then batch invariance or memory."""
     rows = ratios.blocks[0].rows if ratios.blocks else []
     picked: list[Comparison] = []
@@ -94,7 +95,7 @@ def _default(ratios: Ratios, memory: Memory, determinism: Determinism) -> list[C
             picked.append(min(fits, key=distance))
     picked += [row for row in rows if row not in picked][: max(0, 2 - len(picked))]
     extra = [card for card in (_determinism(determinism), _memory(memory)) if card]
-    return [_ratio(row) for row in picked[:3]] + extra
+    return [*picked[:3], *extra]
 
 
 def _ratio(row: Comparison) -> Card:

@@ -10,6 +10,7 @@ from reports.sections.base import Section
 from reports.words import sentence
 
 TERMS = (
+    ("A/A cell", "a case that every round times twice, to see what a layer’s time differs by from its own."),
     ("Active parameters", "the parameters that one token passes through."),
     ("Bit-equal", "every bit of the row’s output is the same."),
     ("Block", "attention and the layer, each after a norm and added to what went in."),
@@ -23,13 +24,16 @@ TERMS = (
     ("Expert choice", "each expert picks its tokens, so that every expert has the same load."),
     ("Experts, the phase", "the products of all FFNs; in a model those of its dense blocks too."),
     ("Interval", "95 %, over rounds, so over processes."),
+    ("Load", "the assignments that an expert is given, before any is dropped."),
     ("Model", "a stack of blocks, some or all with the layer; with a vocabulary, embedding and head too."),
+    ("Noise floor", "the smallest change of a time that the run’s A/A cells could have told from nothing."),
     ("Other, the phase", "what no phase claims: attention, norms, residuals, embedding and head."),
+    ("Random router", "one that sends each token to k experts, all as likely."),
     ("Round", "one visit of every case, in random order, in a fresh process."),
     ("Same", f"a ratio whose whole interval lies within {show_percent(MARGIN)} of 1."),
     ("Slot", "a weighted mean of all tokens of a sequence, the input of a Soft MoE expert."),
     ("Token choice", "each token picks its k experts (top-k)."),
-    ("Undecided", "a ratio whose interval is too wide to tell."),
+    ("Undecided", "a ratio whose interval is too wide to tell, or that may be chance once all are counted."),
 )  # fmt: skip
 
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.metrics import show_spread
-from harness.record import MARKS
+from harness.record import MARKS, ROUNDS_ENDED
 from reports.context import Context
 from reports.families import NAMES, Family
 from reports.read import Result
+from reports.sections import noise_floor
 from reports.sections.base import Section
 from reports.words import Sentence, Span, count, sentence
 
@@ -52,6 +53,16 @@ class Marked:
     first: str
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Why cases have no more rounds than they have."""
+
+    text: str
+    cases: int
+    rounds: str
+    """How many: `6`, or `6 to 19`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Noise(Section):
     """The section's data."""
@@ -61,6 +72,10 @@ class Noise(Section):
     question: str = "How sure are these numbers?"
 
     rows: tuple[Row, ...] = ()
+    floor: Sentence = ()
+    """The noise floor and the smallest change that this run could have told, in one sentence."""
+    twice: tuple[noise_floor.Twice, ...] = ()
+    ended: tuple[Ended, ...] = ()
     marked: tuple[Marked, ...] = ()
     marked_rounds: int = 0
     """Rounds of all cases in all, marked or not."""
@@ -87,12 +102,28 @@ def build(context: Context) -> Noise:
     return Noise(
         notes=notes[:NOTES],
         notes_left_out=left_out,
-        finding=sentence(f"Half of the times are known to ±{show_spread(middle)} or better."),
+        finding=sentence(
+            f"Half of the times are known to ±{show_spread(middle)} or better{noise_floor.short(context)}."
+        ),
         caption=_caption(found),
+        attention="!" if context.distrusted else None,
+        floor=noise_floor.words(context),
+        twice=noise_floor.twice(context.run.file.noise),
+        ended=_ended(context.timed),
         marked=_marked(context.timed),
         marked_rounds=sum(len(result.rounds()) for result in context.timed),
         rows=tuple(_row(family, some) for family, some in rows.items()),
     )
+
+
+def _ended(results: Sequence[Result]) -> tuple[Ended, ...]:
+    found = []
+    for reason, words in ROUNDS_ENDED.items():
+        made = [sum(time is not None for time in r.rounds()) for r in results if r.rounds_ended == reason]
+        if made:
+            span = f"{min(made)}" if min(made) == max(made) else f"{min(made)} to {max(made)}"
+            found.append(Ended(words, len(made), span))
+    return tuple(found)
 
 
 def _half_width(result: Result) -> float | None:

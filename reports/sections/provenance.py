@@ -64,10 +64,10 @@ def first_facts(context: Context) -> tuple[Fact, ...]:
     formats = sorted({result.case.dtype for result in context.results})
     torch = env.get("packages.torch") or env.get("torch") or device.get("torch")
     python = env.get("python")
-    rounds = run.file.suite.measure.get("rounds")
+    rounds, precision = run.file.suite.measure.get("rounds"), run.file.suite.measure.get("precision")
     measured = [
         f"{duration(run.seconds)} of visits" if run.seconds else "",
-        f"{count(int(rounds), 'round')} a case" if rounds else "",
+        f"{count(int(rounds), 'round')} a case{' or more' if precision else ''}" if rounds else "",
         "" if run.file.finished else "not finished",
     ]
     return (
@@ -156,12 +156,18 @@ def _facts(run: Run) -> tuple[Fact, ...]:
         Fact("Measured", _lines(join(f"{k} {v}" for k, v in flatten(file.suite.measure).items()))),
         Fact("Ceilings", _ceilings(file.ceilings)),
     ]
-    facts += _group("Device", flatten(file.device))
+    facts += _group("Device", flatten(_with_short_build(file.device)))
     environment = flatten(file.environment)
     packages = join(f"{name} {environment.pop(name)}" for name in PACKAGES if name in environment)
     facts.append(Fact("Software", _lines(packages)))
     facts += _group("", environment)
     return tuple(fact for fact in facts if fact.lines)
+
+
+def _with_short_build(device: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the device with torch's compiler and libraries alone: its flags take a page, and stand in run.json."""
+    libraries, flags, _ = str(device.get("torch_build") or "").partition("; Build settings:")
+    return {**device, "torch_build": f"{libraries}; flags in run.json" if flags else libraries}
 
 
 def _group(title: str, facts: Mapping[str, str]) -> list[Fact]:

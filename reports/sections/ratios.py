@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
+from harness.judge.multiple import benjamini_hochberg, flattery
 from harness.judge.stats import geometric_mean
 from harness.judge.verdict import MARGIN
-from harness.metrics import show_percent, show_ratio
-from reports.compare import Comparison, compare, distance, is_equal, nearest
+from harness.metrics import show_percent, show_ratio, show_spread
+from reports.compare import Comparison, compare, counted_together, distance, is_equal, nearest
 from reports.context import Context, Setting
 from reports.families import NAMES
 from reports.glyph import Scale, ratio_scale
@@ -18,7 +21,8 @@ from reports.words import Sentence, Span, capital, count, ratio, sentence
 
 BLOCK_ROWS = 60
 """Rows shown for one setting; a sweep beyond it is read in the table of all cases."""
-
+SMALL_LEAD = 5
+"""A lead of less than five times what picking the fastest is worth is small: a fifth of it may be luck."""
 
 WORD = {
     "faster": "beats",
@@ -75,6 +79,10 @@ class Ratios(Section):
     question: str = "Which layer is faster, and by how much?"
 
     blocks: tuple[Block, ...] = ()
+    comparisons: int = 0
+    """Comparisons of all blocks, which were counted together."""
+    lost: int = 0
+    """Those of them that look different alone, and not once all are counted."""
     means: tuple[Mean, ...] = ()
     scale: Scale | None = None
 
@@ -85,12 +93,18 @@ def build(context: Context) -> Ratios:
     if not blocks:
         why = _why_nothing(context)
         return Ratios(finding=sentence("There is nothing to compare."), missing=why)
-    means = _means(context)
+    alone = _different(blocks)
+    blocks = _counted(blocks)
+    comparisons, lost = sum(len(block.rows) for block in blocks), alone - _different(blocks)
     return Ratios(
         finding=_finding(blocks[0]),
-        caption=_caption(blocks[0]),
+        caption=sentence(
+            _caption(blocks[0]), _counting(comparisons, lost), _flattery(blocks[0]), *_floor_words(context, blocks)
+        ),
         blocks=blocks,
-        means=means,
+        comparisons=comparisons,
+        lost=lost,
+        means=_means(context),
         scale=_scale(blocks),
     )
 
@@ -166,6 +180,19 @@ def _block(context: Context, setting: Setting) -> Block | None:
         for title, some in sorted(rows.items(), key=lambda item: _rank(item[1][0]))
     ]
     return Block(context.words(setting), tuple(groups), max(0, len(found) - BLOCK_ROWS)) if groups else None
+
+
+def _counted(blocks: Sequence[Block]) -> tuple[Block, ...]:
+    """Return the blocks with the verdicts that are left when the comparisons of all of them are counted together."""
+    words = iter(counted_together([row for block in blocks for row in block.rows], benjamini_hochberg))
+    return tuple(
+        replace(block, groups=tuple(Group(g.title, tuple(islice(words, len(g.rows)))) for g in block.groups))
+        for block in blocks
+    )
+
+
+def _different(blocks: Sequence[Block]) -> int:
+    return sum(row.verdict in ("faster", "slower") for block in blocks for row in block.rows)
 
 
 def _share(row: Comparison) -> str:
@@ -254,6 +281,42 @@ def _caption(block: Block) -> Sentence:
         " round, intervals are over rounds; the last rows are geometric means over every setting of the run,"
         " with the range that a mean hides.",
     )
+
+
+def _counting(comparisons: int, lost: int) -> str:
+    """Return how many comparisons were counted together, and what that cost."""
+    if comparisons < 2:
+        return ""
+    looks = "looks" if lost == 1 else "look"
+    more = f"; {lost} of them {looks} different alone, and undecided so" if lost else ""
+    return f" All {comparisons} comparisons of this section are counted together (Benjamini and Hochberg){more}."
+
+
+def _flattery(block: Block) -> str:
+    """Return the warning that the fastest of several was picked by its luck too, where its lead is small."""
+    equal = _equal(block)
+    best = leading(equal) if equal else None
+    if best is None or best.interval is None or best.verdict != "faster" or len(equal) < 2:
+        return ""
+    by = flattery(best.interval, len(equal))
+    if -math.log(best.value) > SMALL_LEAD * by:
+        return ""
+    return (
+        f" The fastest of {len(equal)} was picked by the rounds that measure it, which flatters it by about"
+        f" {show_spread(by)}: measure it and its runner-up again before you quote so small a lead."
+    )
+
+
+def _floor_words(context: Context, blocks: Sequence[Block]) -> Sequence[str]:
+    """Return below which change no win is claimed, and why; a run without A/A cells is told of in its noise."""
+    if context.floor <= MARGIN:
+        return ()
+    if context.distrusted:
+        return (" Nothing is called faster or slower: the run’s A/A cells differ.",)
+    withheld = sum(row.in_noise for block in blocks for row in block.rows)
+    told = f"; {count(withheld, 'ratio')} would be called otherwise" if withheld else ""
+    why = "the run’s A/A cells, a layer against itself, differ by too much to tell less"
+    return (f" Nothing below {show_spread(context.floor)} is called faster or slower: {why}{told}.",)
 
 
 def _estimated(row: Comparison) -> Sentence:

@@ -47,6 +47,7 @@ tokens = {{ from = 1, to = 20, step = 1 }}
 WORKER_A_ROUND = f"""{HEAD}
 probes = ["latency"]
 rounds = 20
+a_a = 0
 [sweep]
 batch = {{ from = 1, to = 10, step = 1 }}
 tokens = {{ from = 1, to = 10, step = 1 }}

@@ -1,0 +1,164 @@
+"""Versus: everything that is said of a candidate run against a baseline, as data, before any printing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from harness.judge.compare import WORSE, Change, Word, change, drift, exact, timed
+from harness.judge.multiple import ALPHA, benjamini_hochberg
+from harness.judge.verdict import MARGIN
+from harness.metrics import METRICS
+from reports.read import Result, Run
+from reports.versus.machines import Difference, commits, differences
+from reports.versus.pairs import Pair, pairs
+
+SCHEMA = 1
+TIMED = ("latency_ms", "latency_hot_ms", "latency_graph_ms", "host_ms", "energy_j_per_mtoken")
+"""Metrics with noise, which come in rounds. What follows from them (tokens and FLOPs per second, shares of ceilings) is
+not compared again: it would count one change several times."""
+EXACT = tuple(name for name, metric in METRICS.items() if metric.exact and not name.endswith(("_proof", "_detail")))
+"""Metrics without noise: any change of theirs is one."""
+
+Margin = Callable[[str, Result], float]
+"""The share of a metric of a case up to which a change is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One metric of one case on both sides, or a case that cannot be compared."""
+
+    id: str
+    metric: str | None
+    """None where the case as a whole has no numbers on a side."""
+    verdict: Word
+    why: str | None = None
+    """What a word alone does not tell, in one sentence."""
+    base: float | str | None = None
+    candidate: float | str | None = None
+    change: Change | None = None
+    """Candidate over baseline; None where there is no noise to judge, or too few rounds."""
+
+    @property
+    def weight(self) -> tuple[bool, float]:
+        """What sorts the list: what is worse first, then by the effect over its noise, not by per cent."""
+        return self.verdict not in WORSE, -(self.change.factor if self.change else float("inf"))
+
+
+@dataclass(frozen=True, slots=True)
+class Versus:
+    """A candidate against a baseline."""
+
+    schema: int
+    base: str
+    candidate: str
+    """Names of the two run folders."""
+    commits: str
+    differences: tuple[Difference, ...]
+    rows: tuple[Row, ...]
+    """Every metric of every case, what is worse first."""
+    comparisons: int
+    """How many times were compared; the list is corrected for so many (Benjamini and Hochberg)."""
+    drift: float | None
+    """Median of all ratios of latency."""
+
+    @property
+    def forbidden(self) -> tuple[Difference, ...]:
+        """The differences that forbid a ratio of times."""
+        return tuple(one for one in self.differences if one.forbids)
+
+    @property
+    def comparable(self) -> bool:
+        """Whether anything at all could be compared."""
+        return any(row.verdict not in ("not comparable", "missing") for row in self.rows)
+
+    def count(self, *words: Word) -> int:
+        """Return how many rows have one of these verdicts."""
+        return sum(row.verdict in words for row in self.rows)
+
+    @property
+    def tally(self) -> dict[str, int]:
+        """How many rows have each verdict."""
+        return dict(Counter(row.verdict for row in self.rows))
+
+
+def usual(metric: str, result: Result) -> float:
+    """Return the margin of every metric and case where nobody asks for another."""
+    return MARGIN
+
+
+def compare(base: Run, candidate: Run, margin: Margin = usual) -> Versus:
+    """Return what became of every case of `base` and `candidate`.
+
+    `margin` gives the change of a timed metric that is none for a decision.
+    """
+    found = differences(base, candidate)
+    forbids = next((one.words for one in found if one.forbids), None)
+    rows = [row for pair in pairs(base, candidate) for row in _rows(pair, forbids)]
+    sides = {result.id: result for result in candidate.results}
+    rows = _judged(rows, lambda row: margin(row.metric or "", sides[row.id]))
+    times = [row.change.ratio.value for row in rows if row.metric == "latency_ms" and row.change]
+    return Versus(
+        schema=SCHEMA,
+        base=base.name,
+        candidate=candidate.name,
+        commits=commits(base, candidate),
+        differences=found,
+        rows=tuple(sorted(rows, key=lambda row: row.weight)),
+        comparisons=sum(row.change is not None for row in rows),
+        drift=drift(times),
+    )
+
+
+def _rows(pair: Pair, forbids: str | None) -> Iterable[Row]:
+    before, after = pair.base, pair.candidate
+    if before is None or after is None:
+        where = "the candidate has no such case" if after is None else "it is new: the baseline has no such case"
+        yield Row(pair.id, None, "missing" if after is None else "not comparable", where)
+    elif pair.difference:
+        yield Row(pair.id, None, "not comparable", f"the case is another one: {pair.difference}")
+    elif not after.ok or not before.ok:
+        yield _without_numbers(before, after)
+    else:
+        yield from _of_metrics(before, after, forbids)
+
+
+def _without_numbers(before: Result, after: Result) -> Row:
+    if not after.ok and before.ok:
+        word: Word = "missing" if after.untried else "failed"
+        return Row(after.id, None, word, f"{after.status}: {after.reason}")
+    if after.ok:
+        return Row(after.id, None, "better", f"it has numbers; the baseline had none ({before.status})")
+    if before.status == after.status:
+        return Row(after.id, None, "same", f"{after.status} on both sides: {after.reason}")
+    return Row(after.id, None, "changed", f"{before.status}, then {after.status}: {after.reason}")
+
+
+def _of_metrics(before: Result, after: Result, forbids: str | None) -> Iterable[Row]:
+    for name in (*TIMED, *EXACT):
+        old, new = before.metrics.get(name), after.metrics.get(name)
+        if old is None and new is None:
+            continue
+        if old is None or new is None:
+            side = "candidate" if new is None else "baseline"
+            word: Word = "missing" if new is None else "not comparable"
+            yield Row(after.id, name, word, f"the {side} has not measured it")
+        elif name not in TIMED:
+            yield Row(after.id, name, exact(old.value, new.value, METRICS[name].better), None, old.value, new.value)
+        elif forbids:
+            yield Row(after.id, name, "not comparable", forbids, old.value, new.value)
+        else:
+            found = change(before.rounds(name), after.rounds(name))
+            yield Row(after.id, name, "cannot tell", None, old.value, new.value, found)
+
+
+def _judged(rows: Sequence[Row], margin: Callable[[Row], float]) -> list[Row]:
+    """Return the rows with the words of those that have a change: all of them are counted together."""
+    adjusted = iter(benjamini_hochberg([row.change.p for row in rows if row.change]))
+    return [
+        replace(row, verdict=timed(row.change, significant=next(adjusted) <= ALPHA, margin=margin(row)))
+        if row.change
+        else row
+        for row in rows
+    ]

@@ -1,0 +1,1 @@
+"""The self-check's page: `nox -s selfcheck`."""
