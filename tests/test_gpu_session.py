@@ -19,6 +19,7 @@ from harness.declare.suite import load_suite
 from harness.devices.ceilings import Ceilings, save
 from harness.devices.interface import NoSuchDevice
 from harness.devices.names import Detected, detect
+from harness.engine.folder import Run
 from harness.metrics import METRICS
 from harness.record import OkRecord, Value
 from tests.gpu import findings, session, steps
@@ -243,7 +244,16 @@ def test_leads_are_in_order_and_only_of_their_own_gpu() -> None:
 def test_noise_above_half_a_per_cent_is_told() -> None:
     noisy = {"noise": DOCTOR["noise"] | {"smallest_change": 0.03}}
     assert {finding.holds for finding in findings._noise(found(doctor=DOCTOR))} == {True}
-    assert by_name(list(findings._noise(found(doctor=noisy))))["smallest change seen"].holds is False
+    assert by_name(list(findings._noise(found(doctor=noisy))))["smallest change seen, doctor"].holds is False
+
+
+def test_the_cells_of_a_sweep_that_differ_are_told(tmp_path: Path) -> None:
+    aa = {"cells": 2, "pairs": 12, "rounds": 6, "ratio": 1.1, "low": 1.05, "high": 1.15, "smallest_change": 0.01}
+    for differ in (False, True):
+        run = Run(tmp_path, {"noise": aa | {"differ": differ}}, [], [])
+        told = by_name(list(findings._noise(found(runs={"sweep": run}))))
+        assert told["A/A, sweep, 2 cells, 12 pairs"].holds is not differ
+        assert told["smallest change seen, sweep, 6 rounds"].seen == "1.00%"
 
 
 def record(**metrics: float | str) -> OkRecord:
@@ -293,7 +303,9 @@ def test_a_whole_session_becomes_one_page(tmp_path: Path, monkeypatch: pytest.Mo
         "**1 of 2 steps came to their end in 400 s;", "| 785 (79% of the datasheet) |",
         "| tests that need CUDA | 1 failed, 1 skipped, 1 passed |", "**not as expected**",
         "| cases with numbers, sweep | 2 of 2 | all | as expected |", "dense-d32-f128-b2-m16-f32-forward",
-        "## Causes of batch-determinism", "- step energy: it was not begun: 3 s were left (`logs/energy.log`)",
+        "## Causes of batch-determinism",
+        "| A/A, doctor, 80 pairs | 1.0003 [0.9990, 1.0016] |", "| A/A, sweep, ",
+        "- step energy: it was not begun: 3 s were left (`logs/energy.log`)",
     ):  # fmt: skip
         assert words in page
     data = json.loads((tmp_path / "summary.json").read_text())

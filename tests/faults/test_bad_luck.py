@@ -21,7 +21,7 @@ MEASURE = f"""
 probes = ["routing", "phases", "energy", "latency"]
 rounds = {ROUNDS}
 seconds_per_visit = 0.005
-min_samples = 3
+min_samples = 20
 """
 SOUND, BOX = "sound", "black-box"
 MODULE = """

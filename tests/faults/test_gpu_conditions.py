@@ -27,7 +27,7 @@ MEASURE = f"""
 probes = ["memory", "latency"]
 rounds = {ROUNDS}
 seconds_per_visit = 0.002
-min_samples = 4
+min_samples = 15
 """
 SOUND = "sound"
 VARIANTS = (SOUND, *MACHINES, *OUTPUTS, OUT_OF_MEMORY)

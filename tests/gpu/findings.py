@@ -109,14 +109,26 @@ def _ceiling(what: str, rate: float, sheet: float | None, lead: tuple[float, flo
 
 
 def _noise(found: Gathered) -> Iterator[Finding]:
-    floor = found.doctor.get("noise")
-    if not floor:
-        return
-    seen = f"{floor['ratio']:.4f} [{floor['low']:.4f}, {floor['high']:.4f}]"
-    yield Finding(f"A/A ratio, {floor['pairs']:.0f} pairs", seen, "1 inside", floor["low"] <= 1 <= floor["high"])
-    change = floor["smallest_change"]
-    expected = f"at most {NOISE:.1%}" if found.device.kind == "cuda" else ""
-    yield Finding("smallest change seen", f"{change:.2%}", expected, change <= NOISE if expected else None)
+    """Yield what A/A cells showed: those of doctor in 80 pairs on end, those of the sweep over its rounds."""
+    if floor := found.doctor.get("noise"):
+        yield Finding(f"A/A, doctor, {floor['pairs']} pairs", _interval(floor), "1 inside", _holds_one(floor))
+        change = floor["smallest_change"]
+        expected = f"at most {NOISE:.1%}" if found.device.kind == "cuda" else ""
+        yield Finding("smallest change seen, doctor", f"{change:.2%}", expected, change <= NOISE if expected else None)
+    sweep = found.runs.get("sweep")
+    if sweep is not None and (floor := sweep.document.get("noise")):
+        what = f"A/A, sweep, {floor['cells']} cells, {floor['pairs']} pairs"
+        yield Finding(what, _interval(floor), "the cells do not differ", not floor["differ"])
+        if (change := floor["smallest_change"]) is not None:
+            yield Finding(f"smallest change seen, sweep, {floor['rounds']} rounds", f"{change:.2%}", "")
+
+
+def _interval(floor: dict[str, Any]) -> str:
+    return f"{floor['ratio']:.4f} [{floor['low']:.4f}, {floor['high']:.4f}]"
+
+
+def _holds_one(floor: dict[str, Any]) -> bool:
+    return bool(floor["low"] <= 1 <= floor["high"])
 
 
 def _tested(found: Gathered) -> Iterator[Finding]:
