@@ -190,8 +190,6 @@ class Result:
     """Model FLOPs of the case's pass, from the closed form; of a plug-in, which has none, what the counter saw."""
     params: int | None
     match: Match | None
-    series: dict[str, list[float]]
-    """Numbers beside the metrics, by name, such as the load of each expert."""
     rounds_ended: RoundsEnded | None = None
     """Why its latency has no more rounds."""
 
@@ -388,7 +386,6 @@ def _result(planned: Planned, record: OkRecord | FailedRecord | None) -> Result:
         params=planned.params if planned.params is not None else _whole(metrics.get("params")),
         match=planned.match,
         rounds_ended=record.rounds_ended if isinstance(record, OkRecord) else None,
-        series=record.series if isinstance(record, OkRecord) else {},
     )
 
 
