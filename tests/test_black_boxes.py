@@ -140,10 +140,11 @@ def test_without_a_copy_the_cause_is_not_claimed(boxes: Run) -> None:
     run_, batch_size, _, composition = causes(record)
     assert (run_, batch_size, composition) == ("none", None, None)
     assert record.metrics["det_batch_size"].value == 0.0
-    copy, why = record.notes[:2]
+    copy, fake, why = record.notes[:3]
     assert copy == (
         "the output was compared with nothing: this layer has no copy in float64 (RuntimeError: there is one of me)"
     )
+    assert fake.startswith("memory_fake_bytes is not predicted: fake tensors do not go through the layer")
     assert why.startswith("why rows differ is not known: this layer has no copy in float64")
 
 
