@@ -14,6 +14,7 @@ nox.options.sessions = ["lint", "types", "tests"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 PINS = ("-c", "constraints.txt")
 RELIABILITY = "docs/reliability.md"
+METHOD = "docs/method.md"
 
 
 def _install(session: nox.Session, *groups: str) -> None:
@@ -77,6 +78,20 @@ def soak(session: nox.Session) -> None:
     """Make 2,000 visits in one run, twice, and see whether anything grows; for a quiet machine."""
     _install(session, "test")
     session.run("python", "-m", "tests.soak.session", f"--keep={RELIABILITY}", *session.posargs)
+
+
+FLOP_TOOLS = ("fvcore", "ptflops", "thop", "calflops", "deepspeed")
+"""Installed without what they ask for: some of them ask for another torch."""
+THEIR_NEEDS = ("accelerate", "einops", "hjson", "iopath", "msgpack", "ninja", "portalocker", "py-cpuinfo", "tabulate",
+               "termcolor", "tqdm", "yacs")  # fmt: skip
+
+
+@nox.session(name="flop-tools", default=False)
+def flop_tools(session: nox.Session) -> None:
+    """Ask other FLOP counters about five layers, and keep the table beside ours."""
+    _install(session, "test")
+    session.install(*PINS, "--no-deps", *FLOP_TOOLS, *THEIR_NEEDS)
+    session.run("python", "-m", "tests.flop_tools", f"--keep={METHOD}", *session.posargs)
 
 
 @nox.session(default=False)
