@@ -90,6 +90,7 @@ class RunFile(_Lenient):
     device: dict[str, Any]
     environment: dict[str, Any] = {}
     ceilings: dict[str, Any] | None = None
+    datasheet: dict[str, Any] | None = None
     harness: HarnessInfo = HarnessInfo()
     command: str = ""
     seed: int | None = None

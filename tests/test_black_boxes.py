@@ -75,7 +75,8 @@ def test_a_box_gets_every_number_that_needs_no_look_inside(boxes: Run) -> None:
     assert len(mine.metrics["latency_ms"].rounds) == 2
     assert causes(mine) == ["none"] * 4 or "rounding" in causes(mine)
     assert set(ours.metrics) - set(mine.metrics) == {
-        "params_active", "flops_model", "flops_executed", "memory_predicted_bytes",
+        "params_active", "flops_model", "flops_routed", "flops_executed", "padding_efficiency",
+        "memory_predicted_bytes",
         *(f"phase_{phase}_share" for phase in ("router", "dispatch", "experts", "combine", "other")),
     }  # fmt: skip
     assert set(mine.metrics) < set(ours.metrics)

@@ -30,8 +30,7 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
     A black box has no closed form, and an adapter may have kernels that no counter sees: nothing is said of those.
     """
     if not subject.layer.counted:
-        note = "flops_counted is not measured: torch's counter does not see this backend's kernels"
-        return Outcome(_served(subject), notes=[note])
+        return Outcome(notes=["flops_counted is not measured: torch's counter does not see this backend's kernels"])
     notes = [] if subject.compiled is None else ["FLOPs are counted on the eager layer"]
     subject, black_box = subject.eager, is_plugin(subject.case.layer)
     if unknown := uncounted(subject.run):
