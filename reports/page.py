@@ -43,6 +43,17 @@ VERDICT_CLASS = {
     "not batch-invariant": "nc",
 }
 """Verdict word: the class that gives it symbol and colour."""
+ROLE_CLASS = {
+    "weights": "fill",
+    "inputs": "ph-o",
+    "optimizer": "ph-c",
+    "saved": "fill dim",
+    "gradients": "ph-d",
+    "in flight": "ph-r",
+    "workspace": "ws",
+    "rest of the peak": "ph-r",
+}
+"""Role of bytes: the class that fills its part of a bar."""
 _HYPHENATED = re.compile(r"((?<![\w-])[\w.]{1,12}-[\w.]{1,12}(?![\w-]))")
 GAP = 0.6
 """Free marks' widths between two variants on the strip of cases."""
@@ -119,6 +130,7 @@ def environment() -> Environment:
         "keys": keys,
         "ms": lambda value: show("latency_ms", value).removesuffix(" ms"),
         "pct": lambda value: f"{round(value, 2):g}%",
+        "role_class": ROLE_CLASS.__getitem__,
         "spread": show_spread,
         "nb": unbroken,
         "place": _place,
@@ -168,10 +180,10 @@ def split(row: PhaseRow, top: float) -> Iterator[tuple[float, float, str]]:
 def stack(bar: Bar, top: float) -> Iterator[tuple[float, float, str]]:
     """Yield start and width in per cent and the class of each part of a memory bar."""
     x = 0.0
-    for part, cls in ((bar.weights, "fill"), (min(bar.saved, bar.peak), "fill dim"), (bar.rest, "ph-r")):
+    for role, part in bar.roles.items():
         width = 100 * part / top
         if width > 0:
-            yield x, width, cls
+            yield x, width, ROLE_CLASS[role]
         x += width
 
 

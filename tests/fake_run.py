@@ -188,14 +188,26 @@ def _latency(case: Case, price: Cost, draw: random.Random) -> dict[str, Value]:
 
 
 def _memory(case: Case, price: Cost, draw: random.Random) -> dict[str, Value]:
+    fake = int(price.memory_predicted * draw.gauss(1.01, 0.01))
+    saved = (price.memory_saved or 0) * 3 // 4
+    gradients = (fake - saved) // 2 if case.trains else 0
+    x = case.sequence_tokens * case.d_model * case.itemsize
     out = {
-        "memory_weights_bytes": Value(value=price.weight_bytes),
-        "memory_peak_bytes": Value(value=int(price.memory_predicted * draw.gauss(1.01, 0.01))),
-        "memory_predicted_bytes": Value(value=price.memory_predicted),
+        "memory_weights_bytes": price.weight_bytes,
+        "memory_inputs_bytes": 2 * x if case.trains else x,
+        "memory_peak_bytes": fake + 4096,
+        "memory_predicted_bytes": price.memory_predicted,
+        "memory_fake_bytes": fake,
+        "memory_saved_at_peak_bytes": saved,
+        "memory_gradients_bytes": gradients,
+        "memory_temporaries_bytes": fake - saved - gradients,
+        "memory_workspace_bytes": 4096,
     }
+    if case.pass_ == "train":
+        out["memory_optimizer_bytes"] = 2 * price.weight_bytes
     if price.memory_saved is not None:
-        out["memory_saved_bytes"] = Value(value=price.memory_saved)
-    return out
+        out["memory_saved_bytes"] = price.memory_saved
+    return {name: Value(value=number) for name, number in out.items()}
 
 
 def _determinism(case: Case, draw: random.Random) -> dict[str, Value]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,7 +66,7 @@ def test_a_measured_ceiling_above_the_datasheet_is_told() -> None:
 @pytest.mark.parametrize("device", ["AMD EPYC 7763, 2 cores", "NVIDIA H200 MIG 1g.18gb", "NVIDIA Scripted", ""])
 def test_what_is_not_known_by_its_whole_name_has_none(device: str) -> None:
     assert datasheet(device) is None
-    assert missing(device).startswith("no datasheet is kept for")
+    assert missing(device).startswith("none is kept for")
 
 
 def test_doctor_prints_both_or_says_that_there_is_none(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,10 +76,10 @@ def test_doctor_prints_both_or_says_that_there_is_none(capsys: pytest.CaptureFix
     assert "bfloat16   989.500 TFLOP/s, of which 80% measured" in printed
     assert "memory      4800.0 GB/s, of which 90% measured" in printed
     _print("cpu", ceilings("Some CPU, 2 cores", 1e12, 1e10), None)
-    assert "no datasheet is kept for Some CPU, 2 cores: only measured ceilings stand here" in capsys.readouterr().out
+    assert "datasheet none is kept for Some CPU, 2 cores: only measured ceilings stand here" in capsys.readouterr().out
 
 
-def facts(folder: Path, **top: object) -> dict[str, tuple[str, ...]]:
+def facts(folder: Path, **top: Any) -> dict[str, tuple[str, ...]]:
     run = read_run(write_run(folder, [make_case("dense", "dense")], **top))
     return {fact.name: fact.lines for fact in review(run).provenance.facts}
 

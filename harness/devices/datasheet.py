@@ -60,7 +60,7 @@ def datasheet(device: str) -> Datasheet | None:
 
 def missing(device: str) -> str:
     """Return in words that there is none."""
-    return f"no datasheet is kept for {device}: only measured ceilings stand here"
+    return f"none is kept for {device}: only measured ceilings stand here"
 
 
 def beyond(sheet: Datasheet, flops_per_s: Mapping[str, float], bytes_per_s: float) -> list[str]:

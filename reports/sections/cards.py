@@ -142,7 +142,7 @@ def _memory(memory: Memory) -> Card | None:
         big=show_ratio(value),
         interval="",
         title=(_name(heavy.subject), _name(light.subject)),
-        text=f"weights and peak of one pass: {', '.join(p for p in (heavy.subject.detail, memory.where) if p)}",
+        text=f"all bytes at the peak of one pass: {', '.join(p for p in (heavy.subject.detail, memory.where) if p)}",
         value=value,
     )
 

@@ -15,6 +15,19 @@ from reports.words import Sentence, Span, capital, count, sentence
 
 ROWS = 20
 """Bars shown; the table of all cases has the rest."""
+ROLES = {
+    "weights": "memory_weights_bytes",
+    "inputs": "memory_inputs_bytes",
+    "optimizer": "memory_optimizer_bytes",
+    "saved": "memory_saved_at_peak_bytes",
+    "gradients": "memory_gradients_bytes",
+    "in flight": "memory_temporaries_bytes",
+    "workspace": "memory_workspace_bytes",
+    "rest of the peak": "",
+}
+"""What a bar is made of, from the left, and the metric of each; the rest is a peak that was not told apart."""
+BEFORE = ("weights", "inputs", "optimizer")
+"""Roles that stand before the pass, and not in its peak."""
 CLOSE = 0.05
 """A closed form within 5 % of the measured peak is called close."""
 
@@ -24,24 +37,22 @@ class Bar:
     """One case's bytes."""
 
     subject: Subject
-    weights: float
-    saved: float
-    """Kept for the backward pass; 0 in a forward pass."""
+    roles: dict[str, float]
+    """Bytes by role, in the order of ROLES; those of the peak, which stands above the first three, add up to it."""
     peak: float
-    """Above weights and input, what is saved included."""
     predicted: float | None
     gap: float | None
     """Measured peak over predicted, less 1."""
 
     @property
-    def total(self) -> float:
-        """All bytes but the input's."""
-        return self.weights + self.peak
+    def weights(self) -> float:
+        """Bytes of the layer's weights."""
+        return self.roles.get("weights", 0.0)
 
     @property
-    def rest(self) -> float:
-        """Part of the peak that is not kept for the backward pass: gradients and buffers in flight."""
-        return max(0.0, self.peak - self.saved)
+    def total(self) -> float:
+        """All bytes."""
+        return sum(self.roles.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +88,10 @@ class Memory(Section):
     top: float = 0.0
     """End of the bars' scale in bytes."""
     ticks: tuple[Tick, ...] = ()
-    trains: bool = False
+    roles: tuple[str, ...] = ()
+    """Those that any bar has."""
+    columns: tuple[str, ...] = ()
+    """Those of them that the table has a column for."""
     pairs: tuple[Pair, ...] = ()
 
 
@@ -98,6 +112,7 @@ def build(context: Context) -> Memory:
     setting = max((setting_of(result.case) for result in measured), key=_weight)
     at = [result for result in measured if setting_of(result.case) == setting]
     bars = [_bar(context, result) for result in at][:ROWS]
+    roles = tuple(role for role in ROLES if any(bar.roles.get(role) for bar in bars))
     top, marks = linear_ticks(max(bar.total for bar in bars) / _unit(bars), steps=3)
     unit = show_bytes(_unit(bars)).split()[1]
     ticks = tuple(Tick(100 * mark / top, f"{mark:g} {unit}" if mark == marks[-1] else f"{mark:g}") for mark in marks)
@@ -105,7 +120,7 @@ def build(context: Context) -> Memory:
     return Memory(
         attention=attention,
         finding=_finding(bars, lost),
-        caption=_caption(bars, pairs, context.words(setting)),
+        caption=_caption(bars, pairs, fake_words(measured), context.words(setting)),
         where=context.words(setting),
         bars=tuple(bars),
         left_out=max(0, len(at) - ROWS),
@@ -113,7 +128,8 @@ def build(context: Context) -> Memory:
         frontier=frontier.build(context),
         top=top * _unit(bars),
         ticks=ticks,
-        trains=setting.pass_ != "forward",
+        roles=roles,
+        columns=tuple(role for role in roles if role not in ("inputs", "optimizer")),  # much alike in every row
         pairs=pairs,
     )
 
@@ -140,10 +156,14 @@ def _unit(bars: list[Bar]) -> float:
 def _bar(context: Context, result: Result) -> Bar:
     peak = result.number("memory_peak_bytes") or 0.0
     predicted = _predicted(result)
+    known = {role: number for role, metric in ROLES.items() if (number := result.number(metric)) is not None}
+    rest = peak - sum(number for role, number in known.items() if role not in BEFORE)
+    if "workspace" not in known:  # a peak that was not told apart, as that of fused kernels
+        known["saved"] = min(result.number("memory_saved_bytes") or 0.0, peak)
+        known["rest of the peak"] = rest - known["saved"]
     return Bar(
         subject=context.subject(result),
-        weights=result.number("memory_weights_bytes") or 0.0,
-        saved=result.number("memory_saved_bytes") or 0.0,
+        roles={role: known[role] for role in ROLES if role in known},
         peak=peak,
         predicted=predicted,
         gap=peak / predicted - 1 if predicted else None,
@@ -180,16 +200,49 @@ def _lost_only(lost: tuple[Lost, ...]) -> Sentence:
     return sentence(capital(text))
 
 
-def _caption(bars: list[Bar], pairs: tuple[Pair, ...], where: str) -> Sentence:
+def _caption(bars: list[Bar], pairs: tuple[Pair, ...], fake: str, where: str) -> Sentence:
     weights = statistics.median(bar.weights / bar.total for bar in bars if bar.total)
     first = Span(f"Weights are {show_percent(weights)} of what the median layer holds ({where}). ", "strong")
     return sentence(
         first,
+        workspace_words(bars),
         prediction(pairs),
-        " A bar is weights, then what is saved for the backward pass, then the rest of the allocator’s peak in one"
-        " pass: buffers in flight, gradients where there are any. The input is left out."
-        " MiB are powers of 1024; the last column is the measured peak over its closed form, which compiled cases do"
-        " not have.",
+        fake,
+        " A bar is what stands before the pass (weights, inputs, in training the optimizer’s state), then the"
+        " allocator’s peak above that. MiB are powers of 1024; the last column is the measured peak over its closed"
+        " form, which compiled cases do not have.",
+    )
+
+
+def workspace_words(bars: list[Bar]) -> str:
+    """Return how much of the peaks kernels take inside themselves; nothing where no peak was told apart."""
+    told = [bar for bar in bars if "workspace" in bar.roles and bar.peak]
+    if not told:
+        return ""
+    most = max(told, key=lambda bar: bar.roles["workspace"] / bar.peak)
+    inside = most.roles["workspace"]
+    if not inside:
+        return "No kernel takes memory of its own: the tensors that torch shows are the whole peak. "
+    return (
+        f"What kernels take inside themselves, and no tensor shows, is {show_percent(inside / most.peak)} of the peak"
+        f" of {most.subject.phrase} ({show_bytes(inside)}), the most of these. "
+    )
+
+
+def fake_words(results: list[Result]) -> str:
+    """Return in how many cases fake tensors give the peak less its workspace, to the byte."""
+    hits = [
+        fake == peak - workspace
+        for result in results
+        if (fake := result.number("memory_fake_bytes")) is not None
+        and (peak := result.number("memory_peak_bytes")) is not None
+        and (workspace := result.number("memory_workspace_bytes")) is not None
+    ]
+    if not hits:
+        return ""
+    whole = "all" if all(hits) else f"{sum(hits)} of"
+    return (
+        f" Fake tensors predict the peak without workspace to the byte in {whole} {count(len(hits), 'case')} they fit."
     )
 
 
