@@ -111,6 +111,9 @@ def ok_record(case: Case, draw: random.Random) -> dict[str, Any]:
     for name in ("params", "params_active", "flops_model", "flops_executed"):
         metrics[name] = Value(value=getattr(price, name))
     metrics["flops_counted"] = Value(value=price.flops_executed)
+    dropped = 0.03 if case.capacity_factor and case.layer == "token_choice" else 0.0
+    metrics["flops_routed"] = Value(value=round(price.flops_model * (1 - dropped)))
+    metrics["padding_efficiency"] = Value(value=price.flops_model * (1 - dropped) / price.flops_executed)
     metrics |= _routing(case, draw) | _phases(case, draw)
     return {
         "schema": 1,

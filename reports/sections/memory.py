@@ -111,7 +111,8 @@ def build(context: Context) -> Memory:
         return Memory(attention=attention, finding=_lost_only(lost), missing=why, lost=lost, frontier=edge)
     setting = max((setting_of(result.case) for result in measured), key=_weight)
     at = [result for result in measured if setting_of(result.case) == setting]
-    bars = [_bar(context, result) for result in at][:ROWS]
+    every = {result.id: _bar(context, result) for result in measured}
+    bars = [every[result.id] for result in at][:ROWS]
     roles = tuple(role for role in ROLES if any(bar.roles.get(role) for bar in bars))
     top, marks = linear_ticks(max(bar.total for bar in bars) / _unit(bars), steps=3)
     unit = show_bytes(_unit(bars)).split()[1]
@@ -120,7 +121,9 @@ def build(context: Context) -> Memory:
     return Memory(
         attention=attention,
         finding=_finding(bars, lost),
-        caption=_caption(bars, pairs, fake_words(measured), context.words(setting)),
+        caption=_caption(
+            bars, (workspace_words([*every.values()]), prediction(pairs), fake_words(measured)), context.words(setting)
+        ),
         where=context.words(setting),
         bars=tuple(bars),
         left_out=max(0, len(at) - ROWS),
@@ -200,32 +203,30 @@ def _lost_only(lost: tuple[Lost, ...]) -> Sentence:
     return sentence(capital(text))
 
 
-def _caption(bars: list[Bar], pairs: tuple[Pair, ...], fake: str, where: str) -> Sentence:
+def _caption(bars: list[Bar], of_all: tuple[str, ...], where: str) -> Sentence:
     weights = statistics.median(bar.weights / bar.total for bar in bars if bar.total)
     first = Span(f"Weights are {show_percent(weights)} of what the median layer holds ({where}). ", "strong")
     return sentence(
         first,
-        workspace_words(bars),
-        prediction(pairs),
-        fake,
-        " A bar is what stands before the pass (weights, inputs, in training the optimizer’s state), then the"
+        "".join(f"{words} " for words in of_all if words),
+        "A bar is what stands before the pass (weights, inputs, in training the optimizer’s state), then the"
         " allocator’s peak above that. MiB are powers of 1024; the last column is the measured peak over its closed"
         " form, which compiled cases do not have.",
     )
 
 
 def workspace_words(bars: list[Bar]) -> str:
-    """Return how much of the peaks kernels take inside themselves; nothing where no peak was told apart."""
+    """Return how much of its peak a case's kernels take inside themselves at most; nothing where none was told apart."""
     told = [bar for bar in bars if "workspace" in bar.roles and bar.peak]
     if not told:
         return ""
     most = max(told, key=lambda bar: bar.roles["workspace"] / bar.peak)
     inside = most.roles["workspace"]
     if not inside:
-        return "No kernel takes memory of its own: the tensors that torch shows are the whole peak. "
+        return "No kernel takes memory of its own: the tensors that torch shows are the whole peak, in every case."
     return (
-        f"What kernels take inside themselves, and no tensor shows, is {show_percent(inside / most.peak)} of the peak"
-        f" of {most.subject.phrase} ({show_bytes(inside)}), the most of these. "
+        f"Workspace, which kernels take inside themselves and no tensor shows, is {show_percent(inside / most.peak)} of"
+        f" the peak of {most.subject.id} ({show_bytes(inside)}), and less in all other cases."
     )
 
 
@@ -242,7 +243,7 @@ def fake_words(results: list[Result]) -> str:
         return ""
     whole = "all" if all(hits) else f"{sum(hits)} of"
     return (
-        f" Fake tensors predict the peak without workspace to the byte in {whole} {count(len(hits), 'case')} they fit."
+        f"Fake tensors predict the peak without workspace to the byte in {whole} {count(len(hits), 'case')} they fit."
     )
 
 
