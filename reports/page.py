@@ -22,10 +22,10 @@ from reports.figures import memory as memory_figure
 from reports.figures import scaling as scaling_figure
 from reports.glyph import Glyph, Scale, band, glyph
 from reports.review import Review
+from reports.sections.bars import Bar
 from reports.sections.cases import Filter
 from reports.sections.cases import Row as CaseRow
 from reports.sections.coverage import Coverage
-from reports.sections.memory import Bar
 from reports.sections.phases import Row as PhaseRow
 from reports.sections.ratios import Block, mean_text
 from reports.sections.scaling import Line

@@ -11,7 +11,8 @@ from harness.case import Case
 from reports.page import ROLE_CLASS, render_page, stack
 from reports.read import read_run
 from reports.review import review
-from reports.sections.memory import ROLES, Memory
+from reports.sections.bars import ROLES
+from reports.sections.memory import Memory
 from tests.fake_run import Edit, make_case, quick_cases, without, write_run
 
 

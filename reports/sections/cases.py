@@ -194,7 +194,8 @@ def _caption(compiled: bool) -> Sentence:
         "Median over rounds; ± is half its 95 % interval. FLOPs are"
         " the model’s, 2 a multiply-add, of the case’s pass (of a plug-in,"
         " those that torch’s counter saw); routed is the share of all FLOPs that run which serves assignments that were"
-        " kept, the rest being padding and one-hot products (padding efficiency); peak is the allocator’s, above weights and input.",
+        " kept, the rest being padding and one-hot products (padding efficiency); peak is the allocator’s, above"
+        " weights and input.",
         " What torch.compile takes stands under a compiled case’s name." if compiled else "",
         " The same rows as data: ",
         Span("records.jsonl", "code"),

@@ -10,49 +10,14 @@ from reports.context import Context, Setting, Subject, setting_of
 from reports.glyph import Tick, linear_ticks
 from reports.read import Result
 from reports.sections import frontier
+from reports.sections.bars import ROLES, Bar, bar_of, predicted_of
 from reports.sections.base import Section
 from reports.words import Sentence, Span, capital, count, sentence
 
 ROWS = 20
 """Bars shown; the table of all cases has the rest."""
-ROLES = {
-    "weights": "memory_weights_bytes",
-    "inputs": "memory_inputs_bytes",
-    "optimizer": "memory_optimizer_bytes",
-    "saved": "memory_saved_at_peak_bytes",
-    "gradients": "memory_gradients_bytes",
-    "in flight": "memory_temporaries_bytes",
-    "workspace": "memory_workspace_bytes",
-    "rest of the peak": "",
-}
-"""What a bar is made of, from the left, and the metric of each; the rest is a peak that was not told apart."""
-BEFORE = ("weights", "inputs", "optimizer")
-"""Roles that stand before the pass, and not in its peak."""
 CLOSE = 0.05
 """A closed form within 5 % of the measured peak is called close."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One case's bytes."""
-
-    subject: Subject
-    roles: dict[str, float]
-    """Bytes by role, in the order of ROLES; those of the peak, which stands above the first three, add up to it."""
-    peak: float
-    predicted: float | None
-    gap: float | None
-    """Measured peak over predicted, less 1."""
-
-    @property
-    def weights(self) -> float:
-        """Bytes of the layer's weights."""
-        return self.roles.get("weights", 0.0)
-
-    @property
-    def total(self) -> float:
-        """All bytes."""
-        return sum(self.roles.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +76,7 @@ def build(context: Context) -> Memory:
         return Memory(attention=attention, finding=_lost_only(lost), missing=why, lost=lost, frontier=edge)
     setting = max((setting_of(result.case) for result in measured), key=_weight)
     at = [result for result in measured if setting_of(result.case) == setting]
-    every = {result.id: _bar(context, result) for result in measured}
+    every = {result.id: bar_of(context, result) for result in measured}
     bars = [every[result.id] for result in at][:ROWS]
     roles = tuple(role for role in ROLES if any(bar.roles.get(role) for bar in bars))
     top, marks = linear_ticks(max(bar.total for bar in bars) / _unit(bars), steps=3)
@@ -156,31 +121,9 @@ def _unit(bars: list[Bar]) -> float:
     return unit
 
 
-def _bar(context: Context, result: Result) -> Bar:
-    peak = result.number("memory_peak_bytes") or 0.0
-    predicted = _predicted(result)
-    known = {role: number for role, metric in ROLES.items() if (number := result.number(metric)) is not None}
-    rest = peak - sum(number for role, number in known.items() if role not in BEFORE)
-    if "workspace" not in known:  # a peak that was not told apart, as that of fused kernels
-        known["saved"] = min(result.number("memory_saved_bytes") or 0.0, peak)
-        known["rest of the peak"] = rest - known["saved"]
-    return Bar(
-        subject=context.subject(result),
-        roles={role: known[role] for role in ROLES if role in known},
-        peak=peak,
-        predicted=predicted,
-        gap=peak / predicted - 1 if predicted else None,
-    )
-
-
 def _pair(context: Context, result: Result) -> Pair | None:
-    predicted, measured = _predicted(result), result.number("memory_peak_bytes")
+    predicted, measured = predicted_of(result), result.number("memory_peak_bytes")
     return Pair(context.subject(result), predicted, measured) if predicted and measured else None
-
-
-def _predicted(result: Result) -> float | None:
-    """Return the closed form of the peak; None for a compiled case, whose buffers the compiler chooses."""
-    return None if result.case.compile else result.number("memory_predicted_bytes")
 
 
 def _finding(bars: list[Bar], lost: tuple[Lost, ...]) -> Sentence:
@@ -216,7 +159,7 @@ def _caption(bars: list[Bar], of_all: tuple[str, ...], where: str) -> Sentence:
 
 
 def workspace_words(bars: list[Bar]) -> str:
-    """Return how much of its peak a case's kernels take inside themselves at most; nothing where none was told apart."""
+    """Return how much of a peak kernels take inside themselves at most; nothing where no peak was told apart."""
     told = [bar for bar in bars if "workspace" in bar.roles and bar.peak]
     if not told:
         return ""
