@@ -14,8 +14,8 @@ from harness.metrics import show_interval, show_ratio
 from reports.compare import Comparison, compare, distance
 from reports.context import Context, Subject
 from reports.glyph import Glyph, Scale, glyph, ratio_scale
-from reports.sections.determinism import Determinism, invariant
 from reports.sections.bars import Bar
+from reports.sections.determinism import Determinism, invariant
 from reports.sections.memory import Memory
 from reports.sections.ratios import Ratios, against_dense, asked
 from reports.words import join
