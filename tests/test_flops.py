@@ -185,6 +185,23 @@ def test_a_product_under_an_innocent_name_is_known_by_its_operands() -> None:
     assert uncounted(lambda: torch.ops.aten._cdist_forward(a, b, 2.0, 2)) == ["aten._cdist_forward"]
 
 
+def test_norms_of_inner_dimensions_are_free() -> None:
+    x = torch.randn(2, 6, 5, requires_grad=True)
+    for norm in (torch.nn.BatchNorm1d(6), torch.nn.GroupNorm(3, 6), torch.nn.LayerNorm(5), torch.nn.RMSNorm(5)):
+        assert uncounted(lambda norm=norm: norm(x).sum().backward()) == []  # type: ignore[misc]
+
+
+def test_a_weighted_sum_of_rows_is_free_as_a_product_and_a_sum_are() -> None:
+    rows, weights = torch.randn(7, 4, requires_grad=True), torch.rand(3, 2, requires_grad=True)
+    which = torch.randint(7, (3, 2))
+
+    def run() -> None:
+        total = F.embedding_bag(which, rows, per_sample_weights=weights, mode="sum").sum()
+        torch.autograd.backward(total)
+
+    assert uncounted(run) == []
+
+
 def test_rows_that_are_only_moved_are_free() -> None:
     y, rows = torch.zeros(8, 4), torch.ones(5, 4)
     where = torch.arange(5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,12 +12,19 @@ from torch import Tensor
 
 from harness.case import Case
 from harness.declare.costs import cost
+from harness.declare.plan import plan
+from harness.declare.suite import load_suite
 from harness.devices import open_device
 from harness.devices.cuda import CudaDevice
+from harness.engine.folder import read_run
+from harness.engine.runner import run
 from harness.layers import build
 from harness.probes import Outcome, Settings, make_subject, memory
 from harness.probes.fake_memory import NoFake, fake_attribution
 from harness.probes.memory import PARTS
+from harness.record import OkRecord
+from reports.read import read_run as read_for_report
+from reports.review import review
 from tests.cases import dense, dense_moe, encoder, families, soft, token_choice
 from tests.scripted_cuda import ScriptedCuda, ScriptedNvml
 
@@ -146,6 +154,36 @@ def test_a_layer_that_fake_tensors_cannot_enter_says_why() -> None:
         fake_attribution(subject)
 
 
+# through the worker, to the record and the report
+
+
+def test_a_run_keeps_parts_that_add_up_and_its_report_shows_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    suite = tmp_path / "memory.toml"
+    suite.write_text(
+        'title = "Memory"\n[base]\nd_model = 64\nd_ff = 128\ntokens = 32\nbatch = 2\npass = "train"\n'
+        '[measure]\nprobes = ["flops", "memory"]\n'
+        '[[variant]]\nname = "top-1"\nlayer = "token_choice"\nexperts = 4\ntop_k = 1\ncapacity_factor = 1.25\n'
+        '[[variant]]\nname = "dense"\nlayer = "dense"\n'
+    )
+    (tmp_path / "run").mkdir()
+    run(plan(load_suite(suite)), tmp_path / "run", device_kind="cpu")
+    for record in read_run(tmp_path / "run").records:
+        assert isinstance(record, OkRecord), record.reason
+        values = {name: float(value.value) for name, value in record.metrics.items()}
+        assert sum(values[part] for part in PARTS) == values["memory_peak_bytes"]
+        assert values["memory_optimizer_bytes"] > 2 * values["memory_weights_bytes"]
+        assert values["memory_fake_bytes"] == values["memory_peak_bytes"] - values["memory_workspace_bytes"]
+        assert values["flops_model"] >= values["flops_routed"]
+        share = values["flops_routed"] / values["flops_executed"]
+        assert values["padding_efficiency"] == pytest.approx(share)
+    shown = review(read_for_report(tmp_path / "run")).memory
+    assert "optimizer" in shown.roles
+    assert len(shown.bars) == 2
+
+
 # CUDA, scripted
 
 
@@ -190,11 +228,11 @@ def test_parts_that_do_not_add_up_are_left_out_and_told() -> None:
 def test_an_allocator_in_trouble_is_told() -> None:
     """Its cache given back once in the warm-up is not this pass's; twice in the pass is."""
     cuda = ScriptedCuda(retries=1, split=1 << 20, rounding=384)
-    run = cuda.kernel
+    sound = cuda.kernel
 
     def kernel(ms: float, temporary: int = 0) -> None:
         cuda.retries += 2 * (cuda.log[-1] == "reset_peak")
-        run(ms, temporary)
+        sound(ms, temporary)
 
     cuda.kernel = kernel  # type: ignore[method-assign]
     outcome = scripted(cuda, dense(**SIZE), (400_000, 0))

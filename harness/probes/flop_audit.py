@@ -21,12 +21,15 @@ from harness.probes.flop_formulas import FORMULAS
 _CONTRACTION = re.compile(r"(^|_)(\w*mm|b?mv|v?dot|conv\w*|attention|einsum|linear|matmul|bilinear|inner)(_|$)")
 OWN = frozenset(("aten", "prim", "prims", "profiler"))
 """The namespaces of torch's own operators."""
-MOVES = frozenset((
-    "_embedding_bag", "_embedding_bag_forward_only", "_index_put_impl", "diagonal_scatter", "index_add", "index_copy",
-    "index_put", "index_reduce", "masked_scatter", "scatter", "scatter_add", "scatter_reduce", "select_scatter",
+FREE = frozenset((
+    "_embedding_bag", "_embedding_bag_dense_backward", "_embedding_bag_forward_only", "_index_put_impl", "bucketize",
+    "_embedding_bag_per_sample_weights_backward", "diagonal_scatter", "index_add", "index_copy", "index_put",
+    "index_reduce", "masked_scatter", "scatter", "scatter_add", "scatter_reduce", "searchsorted", "select_scatter",
     "slice_scatter",
 ))  # fmt: skip
-"""Operators that move rows, or add them up, between operands of unlike shapes: free, as elementwise work is."""
+"""Operators that move rows, or add them up, between operands of unlike shapes: as free as elementwise work."""
+_NORM = re.compile(r"(batch|group|instance|layer|rms)_norm")
+"""Norms, whose weights lie along a dimension that need not be the last."""
 
 
 def uncounted(run: Callable[[], object]) -> list[str]:
@@ -52,7 +55,7 @@ class _Audit(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def _is_suspect(func: Any, name: str, operands: Iterable[object]) -> bool:
     if func.namespace not in OWN or looks_like_contraction(name):
         return True
-    return name.rstrip("_") not in MOVES and contracts(_shapes(operands))
+    return name.rstrip("_") not in FREE and not _NORM.search(name) and contracts(_shapes(operands))
 
 
 def looks_like_contraction(name: str) -> bool:
