@@ -197,15 +197,15 @@ def _ceilings(ceilings: Mapping[str, Any] | None) -> tuple[str, ...]:
 def _datasheet(file: RunFile) -> tuple[str, ...]:
     """Return the dense peaks that the device's datasheet promises, beside what was measured; or that none is kept."""
     sheet, ceilings = file.datasheet, file.ceilings or {}
-    if not sheet:
+    if sheet is None:
         device = file.device.get("name") or "this device"
         return (f"none is kept for {device}: only measured ceilings stand here",) if ceilings else ()
     rates: dict[str, Any] = ceilings.get("flops_per_s") or {}
-    peaks = sheet["flops_per_s"].items()
+    peaks = sheet.flops_per_s.items()
     out = [f"{show_scaled(peak, 'FLOP/s')} in {dtype}, dense{_share(rates.get(dtype), peak)}" for dtype, peak in peaks]
-    memory = sheet["bytes_per_s"]
+    memory = sheet.bytes_per_s
     out.append(f"{show_scaled(memory, 'B/s')} of memory{_share(ceilings.get('bytes_per_s'), memory)}")
-    return (*out, f"{sheet['source']}, read {sheet['read']}")
+    return (*out, f"{sheet.source}, read {sheet.read}")
 
 
 def _share(measured: float | None, peak: float) -> str:
