@@ -74,6 +74,7 @@ _ALL = [
     Metric("memory_weights_bytes", "B", "lower", "Bytes of the layer's weights.", True),
     Metric("memory_saved_bytes", "B", "lower", "Bytes saved for backward, weights and input left out.", True),
     Metric("memory_peak_bytes", "B", "lower", "Allocator peak of one pass above weights and input.", True),
+    Metric("memory_peak_moment", "", None, "Where the peak stands: a phase of the forward pass, backward, step.", True),
     Metric("memory_predicted_bytes", "B", None, "The closed form of the peak of one pass.", True),
     Metric("memory_fake_bytes", "B", None, "The peak of one pass under fake tensors, by torch's shape rules.", True),
     Metric("memory_inputs_bytes", "B", "lower", "Bytes of the input and of the gradient that comes from above.", True),

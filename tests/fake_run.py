@@ -210,7 +210,8 @@ def _memory(case: Case, price: Cost, draw: random.Random) -> dict[str, Value]:
         out["memory_optimizer_bytes"] = 2 * price.weight_bytes
     if price.memory_saved is not None:
         out["memory_saved_bytes"] = price.memory_saved
-    return {name: Value(value=number) for name, number in out.items()}
+    moment = Value(value="backward" if case.trains else "experts")
+    return {name: Value(value=number) for name, number in out.items()} | {"memory_peak_moment": moment}
 
 
 def _determinism(case: Case, draw: random.Random) -> dict[str, Value]:

@@ -105,6 +105,36 @@ def test_what_is_saved_is_what_the_hooks_of_saved_bytes_see() -> None:
     assert held == saved_bytes(subject)
 
 
+@pytest.mark.parametrize(
+    ("case", "moment"),
+    [
+        (token_choice(**SIZE), "experts"),
+        (token_choice(**SIZE | {"d_model": 8, "d_ff": 8, "experts": 64}), "router"),
+        (soft(**SIZE), "combine"),  # few slots: the output is the largest tensor
+        (soft(slots=64, **SIZE), "experts"),
+        (dense(**SIZE), "experts"),
+        (dense(pass_="forward_backward", **SIZE), "backward"),
+        (encoder(dense(d_ff=4)), "other"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.id,
+)
+def test_the_moment_of_the_peak_is_told(case: Case, moment: str) -> None:
+    assert attribute(warm(case)).moment == moment
+
+
+def test_the_optimizers_step_is_a_moment_of_its_own() -> None:
+    """Planted: an optimizer that takes more for its step than the whole pass before it."""
+
+    class Wasteful(torch.optim.SGD):
+        def step(self, closure: Any = None) -> Any:
+            torch.empty(2**22)
+            return super().step(closure)
+
+    subject = warm(dense(pass_="train", **SIZE))
+    subject.optimizer = Wasteful(subject.layer.parameters(), lr=0.0)
+    assert attribute(subject).moment == "step"
+
+
 def test_a_view_is_no_second_storage_and_a_freed_one_is_gone() -> None:
     with StorageTracker() as tracker:
         a = torch.ones(256)

@@ -87,6 +87,14 @@ def test_the_caption_names_the_most_workspace(tmp_path: Path) -> None:
     assert "is 50 % of the peak of soft-S-e8-s1-b8-f32-forward" in said(memory)
 
 
+def test_the_caption_says_where_the_peaks_stand(tmp_path: Path) -> None:
+    passes = ("forward", "forward_backward", "train")
+    cases = [make_case("dense", "dense", pass_=pass_) for pass_ in passes]
+    assert "The peak stands in the backward pass in 2 cases and in the experts in 1 case." in said(
+        section(tmp_path, cases)
+    )
+
+
 def test_no_workspace_at_all_is_said_as_such(tmp_path: Path) -> None:
     memory = section(tmp_path, [make_case("dense", "dense")], setting("memory_workspace_bytes", 0, "dense"))
     assert "No kernel takes memory of its own" in said(memory)

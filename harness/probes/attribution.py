@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from harness.layers.interface import Phase, observing
 from harness.probes.subject import Subject
 
 
@@ -34,6 +35,8 @@ class Attribution:
     """Of weights and input, as far as they are there at that moment."""
     temporaries: int
     """All else: rows in flight, gradients of intermediate results, the output."""
+    moment: str
+    """Where in the pass it stands: in a phase of the forward pass or its `other`, in `backward`, in the `step`."""
 
     @property
     def total(self) -> int:
@@ -47,9 +50,12 @@ class StorageTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
     What an operator is given and none has returned stood before, such as weights and input, and is not counted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, moment: Callable[[], str] = lambda: "other") -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.held = self.peak = 0
+        self.moment = moment()
+        """What `moment` said when the sum was highest."""
+        self._now = moment
         self.at_peak: dict[int, int] = {}
         """Bytes of each storage that stood at the highest sum, by its number."""
         self.live: dict[int, int] = {}
@@ -65,7 +71,7 @@ class StorageTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for tensor in _tensors(out):
             self._know(tensor, stood_before=False)
         if self.held > self.peak:
-            self.peak, self.at_peak = self.held, dict(self.live)
+            self.peak, self.at_peak, self.moment = self.held, dict(self.live), self._now()
         return out
 
     def number(self, tensor: Tensor) -> int | None:
@@ -90,8 +96,9 @@ class StorageTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def attribute(subject: Subject) -> Attribution:
     """Return whose bytes stand at the peak of one pass of the eager `subject`; its gradients are left there."""
-    tracker = StorageTracker()
-    with tracker, saving(tracker.number) as saved:
+    clock = _Moment()
+    tracker = StorageTracker(clock.now)
+    with observing(subject.layer, clock), tracker, saving(tracker.number) as saved:
         y = subject.run()
     del y
     leaves = (*subject.layer.parameters(), subject.x)
@@ -100,7 +107,36 @@ def attribute(subject: Subject) -> Attribution:
         saved=_sum(tracker.at_peak, saved - gradients),
         gradients=_sum(tracker.at_peak, gradients),
         temporaries=_sum(tracker.at_peak, tracker.at_peak.keys() - saved - gradients),
+        moment=tracker.moment,
     )
+
+
+class _Moment:
+    """An observer that knows where in the pass it is."""
+
+    looks = False
+
+    def __init__(self) -> None:
+        self._phases: list[Phase] = []
+        self._went_back = False
+
+    def enter(self, phase: Phase) -> None:
+        self._phases.append(phase)
+
+    def leave(self, phase: Phase) -> None:
+        self._phases.pop()
+
+    def tap(self, name: str, value: Tensor) -> None:
+        """Do nothing: nobody looks."""
+
+    def now(self) -> str:
+        """Return the phase, or what else the pass is at."""
+        if torch._C._current_graph_task_id() != -1:
+            self._went_back = True
+            return "backward"
+        if self._phases:
+            return self._phases[-1]
+        return "step" if self._went_back else "other"
 
 
 @contextmanager

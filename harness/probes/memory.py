@@ -26,7 +26,7 @@ from harness.probes.subject import Subject
 METRICS = (
     "memory_weights_bytes", "memory_inputs_bytes", "memory_optimizer_bytes", "memory_saved_bytes", "memory_peak_bytes",
     "memory_saved_at_peak_bytes", "memory_gradients_bytes", "memory_temporaries_bytes", "memory_workspace_bytes",
-    "memory_fake_bytes", "memory_reserved_bytes",
+    "memory_peak_moment", "memory_fake_bytes", "memory_reserved_bytes",
 )  # fmt: skip
 PARTS = ("memory_saved_at_peak_bytes", "memory_gradients_bytes", "memory_temporaries_bytes", "memory_workspace_bytes")
 """What the peak is made of: these add up to it."""
@@ -95,7 +95,8 @@ def _parts(subject: Subject, peak: Peak) -> tuple[dict[str, Measured], list[str]
     if workspace < 0:
         more = f"tensors of {show_bytes(seen.total)} were seen in a peak of {show_bytes(peak.peak_bytes)}"
         return {}, [f"the parts of the peak do not add up to it and are left out: {more}"]
-    return dict(zip(PARTS, (seen.saved, seen.gradients, seen.temporaries, workspace), strict=True)), []
+    parts = dict(zip(PARTS, (seen.saved, seen.gradients, seen.temporaries, workspace), strict=True))
+    return {**parts, "memory_peak_moment": seen.moment}, []
 
 
 def _fake(subject: Subject) -> tuple[dict[str, Measured], list[str]]:

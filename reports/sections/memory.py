@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from dataclasses import dataclass
 
 from harness.metrics import show_bytes, show_percent, show_ratio
@@ -12,10 +13,12 @@ from reports.read import Result
 from reports.sections import frontier
 from reports.sections.bars import ROLES, Bar, bar_of, predicted_of
 from reports.sections.base import Section
-from reports.words import Sentence, Span, capital, count, sentence
+from reports.words import Sentence, Span, capital, count, join, sentence
 
 ROWS = 20
 """Bars shown; the table of all cases has the rest."""
+MOMENTS = {"backward": "the backward pass", "step": "the optimizer’s step", "other": "no phase of the layer"}
+"""Moments of a pass in words, where they are not phases."""
 CLOSE = 0.05
 """A closed form within 5 % of the measured peak is called close."""
 
@@ -87,7 +90,9 @@ def build(context: Context) -> Memory:
         attention=attention,
         finding=_finding(bars, lost),
         caption=_caption(
-            bars, (workspace_words([*every.values()]), prediction(pairs), fake_words(measured)), context.words(setting)
+            bars,
+            (moment_words(measured), workspace_words([*every.values()]), prediction(pairs), fake_words(measured)),
+            context.words(setting),
         ),
         where=context.words(setting),
         bars=tuple(bars),
@@ -156,6 +161,17 @@ def _caption(bars: list[Bar], of_all: tuple[str, ...], where: str) -> Sentence:
         " allocator’s peak above that. MiB are powers of 1024; the last column is the measured peak over its closed"
         " form, which compiled cases do not have.",
     )
+
+
+def moment_words(results: list[Result]) -> str:
+    """Return where in the pass the peaks stand, the most frequent place first; nothing where none was told."""
+    told = Counter(
+        MOMENTS.get(str(value.value), f"the {value.value}")
+        for result in results
+        if (value := result.metrics.get("memory_peak_moment")) is not None
+    )
+    places = [f"in {where} in {count(cases, 'case')}" for where, cases in told.most_common()]
+    return f"The peak stands {join(places)}." if places else ""
 
 
 def workspace_words(bars: list[Bar]) -> str:
