@@ -14,7 +14,7 @@ from harness.case import Case
 from harness.declare.costs import cost
 from harness.devices.cpu import CpuDevice
 from harness.layers import build
-from harness.probes.attribution import StorageTracker, attribute, saving
+from harness.probes.attribution import StorageTracker, _Moment, attribute, saving
 from harness.probes.memory import saved_bytes
 from harness.probes.subject import Subject, make_subject
 from tests.cases import dense, encoder, expert_choice, families, soft, token_choice
@@ -120,6 +120,19 @@ def test_what_is_saved_is_what_the_hooks_of_saved_bytes_see() -> None:
 )
 def test_the_moment_of_the_peak_is_told(case: Case, moment: str) -> None:
     assert attribute(warm(case)).moment == moment
+
+
+def test_a_step_is_told_from_a_forward_pass_also_where_the_backward_pass_was_no_peak() -> None:
+    w = torch.ones(2**16, requires_grad=True)
+    clock = _Moment()
+    with StorageTracker(clock.now) as tracker:
+        large = torch.empty(2**20)
+        del large
+        assert tracker.moment == "other"
+        torch.autograd.backward(w.sum())
+        assert tracker.moment == "other"
+        torch.empty(2**21)
+    assert tracker.moment == "step"
 
 
 def test_the_optimizers_step_is_a_moment_of_its_own() -> None:

@@ -70,8 +70,9 @@ class StorageTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         out = func(*args, **(kwargs or {}))
         for tensor in _tensors(out):
             self._know(tensor, stood_before=False)
+        now = self._now()  # at each operator: a step is known by the backward pass that went before
         if self.held > self.peak:
-            self.peak, self.at_peak, self.moment = self.held, dict(self.live), self._now()
+            self.peak, self.at_peak, self.moment = self.held, dict(self.live), now
         return out
 
     def number(self, tensor: Tensor) -> int | None:
