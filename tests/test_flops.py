@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.flop_counter import flop_registry, register_flop_formula
 
 from harness.case import Case
 from harness.declare.costs import BACKENDS, cost, unsupported
@@ -138,6 +139,17 @@ def test_a_black_box_with_a_custom_operator_has_no_count_and_a_note(
     outcome = counted(running(subject, lambda x: custom_product(x.flatten(0, 1), torch.ones(32, 32)).view_as(x)))
     assert outcome.values == {}
     assert outcome.notes == ["flops_counted is not measured: torch's counter has no formula for somebodys.layer"]
+
+
+def test_a_custom_operator_that_registers_its_formula_is_counted(
+    custom_product: Callable[..., Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.utils.flop_counter.flop_registry", dict(flop_registry))
+    monkeypatch.setattr("harness.probes.flop_audit.flop_registry", torch.utils.flop_counter.flop_registry)
+    register_flop_formula(torch.ops.somebodys.layer)(lambda x, w, **_: 2 * x[0] * x[1] * w[1])
+    run = lambda: custom_product(torch.ones(5, 7), torch.ones(7, 3))  # noqa: E731
+    assert uncounted(run) == []
+    assert count_flops(run) == 2 * 5 * 7 * 3
 
 
 @pytest.mark.parametrize(
