@@ -99,6 +99,20 @@ def selfcheck(session: nox.Session) -> None:
     session.run("python", "-m", "tests.selfcheck.session", f"--keep={METHOD}", *session.posargs, success_codes=[0, 1])
 
 
+FLOP_TOOLS = ("fvcore", "ptflops", "thop", "calflops", "deepspeed")
+"""Installed without what they ask for: some of them ask for another torch."""
+THEIR_NEEDS = ("accelerate", "einops", "hjson", "iopath", "msgpack", "ninja", "portalocker", "py-cpuinfo", "tabulate",
+               "termcolor", "tqdm", "yacs")  # fmt: skip
+
+
+@nox.session(name="flop-tools", default=False)
+def flop_tools(session: nox.Session) -> None:
+    """Ask other FLOP counters about five layers, and keep the table beside ours."""
+    _install(session, "test")
+    session.install(*PINS, "--no-deps", *FLOP_TOOLS, *THEIR_NEEDS)
+    session.run("python", "-m", "tests.flop_tools", f"--keep={METHOD}", *session.posargs)
+
+
 @nox.session(default=False)
 def report(session: nox.Session) -> None:
     """Measure a suite (default: quick) and write its report; arguments go to `harness run`."""

@@ -25,10 +25,10 @@ from reports.figures import roofline as roofline_figure
 from reports.figures import scaling as scaling_figure
 from reports.glyph import Glyph, Scale, band, glyph
 from reports.review import Review
+from reports.sections.bars import Bar
 from reports.sections.cases import Filter
 from reports.sections.cases import Row as CaseRow
 from reports.sections.coverage import Coverage
-from reports.sections.memory import Bar
 from reports.sections.phases import Row as PhaseRow
 from reports.sections.ratios import Block, mean_text
 from reports.sections.scaling import Line
@@ -46,6 +46,17 @@ VERDICT_CLASS = {
     "not batch-invariant": "nc",
 }
 """Verdict word: the class that gives it symbol and colour."""
+ROLE_CLASS = {
+    "weights": "fill",
+    "inputs": "ph-o",
+    "optimizer": "ph-c",
+    "saved": "fill dim",
+    "gradients": "ph-d",
+    "in flight": "ph-r",
+    "workspace": "ws",
+    "rest of the peak": "ph-r",
+}
+"""Role of bytes: the class that fills its part of a bar."""
 _HYPHENATED = re.compile(r"((?<![\w-])[\w.]{1,12}-[\w.]{1,12}(?![\w-]))")
 GAP = 0.6
 """Free marks' widths between two variants on the strip of cases."""
@@ -129,6 +140,7 @@ def environment() -> Environment:
         "ms": lambda value: show("latency_ms", value).removesuffix(" ms"),
         "of_roof": lambda fraction: show_percent(round(fraction, 3 if fraction < 0.1 else 2)),
         "pct": lambda value: f"{round(value, 2):g}%",
+        "role_class": ROLE_CLASS.__getitem__,
         "spread": show_spread,
         "nb": unbroken,
         "place": _place,
@@ -182,10 +194,10 @@ def split(row: PhaseRow, top: float) -> Iterator[tuple[float, float, str]]:
 def stack(bar: Bar, top: float) -> Iterator[tuple[float, float, str]]:
     """Yield start and width in per cent and the class of each part of a memory bar."""
     x = 0.0
-    for part, cls in ((bar.weights, "fill"), (min(bar.saved, bar.peak), "fill dim"), (bar.rest, "ph-r")):
+    for role, part in bar.roles.items():
         width = 100 * part / top
         if width > 0:
-            yield x, width, cls
+            yield x, width, ROLE_CLASS[role]
         x += width
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError
 
 from harness.case import Case
 from harness.judge.stats import Interval
@@ -145,6 +145,15 @@ class NoiseFloor(NoiseRatio):
     broken: list[BrokenCell] = []
 
 
+class SheetInfo(_Lenient):
+    """What the device's datasheet promises, dense."""
+
+    flops_per_s: dict[str, PositiveFloat]
+    bytes_per_s: PositiveFloat
+    source: str
+    read: str
+
+
 class RunFile(_Lenient):
     """`run.json`."""
 
@@ -154,6 +163,7 @@ class RunFile(_Lenient):
     device: dict[str, Any]
     environment: dict[str, Any] = {}
     ceilings: dict[str, Any] | None = None
+    datasheet: SheetInfo | None = None
     harness: HarnessInfo = HarnessInfo()
     command: str = ""
     seed: int | None = None

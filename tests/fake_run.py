@@ -117,6 +117,9 @@ def ok_record(case: Case, draw: random.Random) -> dict[str, Any]:
     for name in ("params", "params_active", "flops_model", "flops_executed"):
         metrics[name] = Value(value=getattr(price, name))
     metrics["flops_counted"] = Value(value=price.flops_executed)
+    dropped = 0.03 if case.capacity_factor and case.layer == "token_choice" else 0.0
+    metrics["flops_routed"] = Value(value=round(price.flops_model * (1 - dropped)))
+    metrics["padding_efficiency"] = Value(value=price.flops_model * (1 - dropped) / price.flops_executed)
     metrics |= _routing(case, draw) | _phases(case, draw)
     roofs = rooflines(PlannedCase(case, price, None, None, None, None), metrics, CEILINGS, CACHE_BYTES)
     joules, series = _energy(case, metrics["latency_ms"], draw)
@@ -198,14 +201,27 @@ def _latency(case: Case, price: Cost, draw: random.Random) -> dict[str, Value]:
 
 
 def _memory(case: Case, price: Cost, draw: random.Random) -> dict[str, Value]:
+    fake = int(price.memory_predicted * draw.gauss(1.01, 0.01))
+    saved = (price.memory_saved or 0) * 3 // 4
+    gradients = (fake - saved) // 2 if case.trains else 0
+    x = case.sequence_tokens * case.d_model * case.itemsize
     out = {
-        "memory_weights_bytes": Value(value=price.weight_bytes),
-        "memory_peak_bytes": Value(value=int(price.memory_predicted * draw.gauss(1.01, 0.01))),
-        "memory_predicted_bytes": Value(value=price.memory_predicted),
+        "memory_weights_bytes": price.weight_bytes,
+        "memory_inputs_bytes": 2 * x if case.trains else x,
+        "memory_peak_bytes": fake + 4096,
+        "memory_predicted_bytes": price.memory_predicted,
+        "memory_fake_bytes": fake,
+        "memory_saved_at_peak_bytes": saved,
+        "memory_gradients_bytes": gradients,
+        "memory_temporaries_bytes": fake - saved - gradients,
+        "memory_workspace_bytes": 4096,
     }
+    if case.pass_ == "train":
+        out["memory_optimizer_bytes"] = 2 * price.weight_bytes
     if price.memory_saved is not None:
-        out["memory_saved_bytes"] = Value(value=price.memory_saved)
-    return out
+        out["memory_saved_bytes"] = price.memory_saved
+    moment = Value(value="backward" if case.trains else "experts")
+    return {name: Value(value=number) for name, number in out.items()} | {"memory_peak_moment": moment}
 
 
 def _determinism(case: Case, draw: random.Random) -> dict[str, Value]:

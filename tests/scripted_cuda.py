@@ -53,6 +53,12 @@ class ScriptedCuda(ScriptedGraphs):
     clock_ms: float = 0.0
     allocated: int = 1000
     peak: int = 0
+    retries: int = 0
+    """How often a full allocator gave its cache back and tried again."""
+    split: int = 0
+    """Bytes in split blocks that nobody uses."""
+    rounding: int = 0
+    """Bytes of the peak that nobody asked for."""
     pending: bool = False
     log: list[str] = field(default_factory=list)
     wall: ScriptedWall = field(default_factory=ScriptedWall)
@@ -88,6 +94,15 @@ class ScriptedCuda(ScriptedGraphs):
 
     def max_memory_allocated(self) -> int:
         return self.peak
+
+    def memory_stats(self) -> dict[str, int]:
+        return {
+            "num_alloc_retries": self.retries,
+            "num_ooms": 0,
+            "inactive_split_bytes.all.current": self.split,
+            "requested_bytes.all.current": self.allocated,
+            "requested_bytes.all.peak": self.peak - self.rounding,
+        }
 
     def memory_reserved(self) -> int:
         return 2 << 20

@@ -76,7 +76,8 @@ def test_a_box_gets_every_number_that_needs_no_look_inside(boxes: Run) -> None:
     assert len(mine.metrics["latency_ms"].rounds) == 2
     assert causes(mine) == ["none"] * 4 or "rounding" in causes(mine)
     assert set(ours.metrics) - set(mine.metrics) == {
-        "params_active", "flops_model", "flops_executed", "memory_predicted_bytes",
+        "params_active", "flops_model", "flops_routed", "flops_executed", "padding_efficiency",
+        "memory_predicted_bytes",
         *phases.METRICS,
     }  # fmt: skip
     assert set(mine.metrics) < set(ours.metrics)
@@ -141,10 +142,11 @@ def test_without_a_copy_the_cause_is_not_claimed(boxes: Run) -> None:
     run_, batch_size, _, composition = causes(record)
     assert (run_, batch_size, composition) == ("none", None, None)
     assert record.metrics["det_batch_size"].value == 0.0
-    copy, why = record.notes[:2]
+    copy, fake, why = record.notes[:3]
     assert copy == (
         "the output was compared with nothing: this layer has no copy in float64 (RuntimeError: there is one of me)"
     )
+    assert fake.startswith("memory_fake_bytes is not predicted: fake tensors do not go through the layer")
     assert why.startswith("why rows differ is not known: this layer has no copy in float64")
 
 

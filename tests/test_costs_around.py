@@ -14,8 +14,8 @@ from harness.declare.costs_around import architecture_of
 from harness.declare.counts import forward_flops, parameters
 from harness.devices.cpu import CpuDevice
 from harness.layers import build
+from harness.probes.flop_audit import uncounted
 from harness.probes.flop_formulas import count_flops
-from harness.probes.flops import uncounted
 from harness.probes.memory import saved_bytes
 from harness.probes.subject import Subject, make_subject
 from tests.cases import block, decoder, dense, encoder, expert_choice, families, scopes, soft, stack, token_choice

@@ -9,13 +9,11 @@ import torch
 from torch import Tensor
 
 from harness.case import Case
-from harness.declare.costs import cost
 from harness.devices import open_device
 from harness.layers import build
 from harness.layers.interface import Layer
 from harness.probes import PROBES, Outcome, Settings, make_subject
 from harness.probes.determinism import AXES
-from harness.probes.flops import looks_like_contraction, uncounted
 from harness.probes.rows import equal_rows, scaled_error
 from harness.probes.subject import Subject
 from tests.cases import dense, expert_choice, families, soft, token_choice
@@ -133,46 +131,6 @@ def test_noise_is_no_cause_of_its_own_in_determinism(noise: str) -> None:
     for axis in AXES:
         assert values[f"det_{axis}_cause"] in ("none", "rounding")
     assert subject.layer.training
-
-
-# flops
-
-
-def test_the_count_is_the_closed_form() -> None:
-    case = token_choice(pass_="forward_backward")
-    assert run("flops", subject_of(case)).values == {"flops_counted": cost(case).flops_executed}
-
-
-def test_one_matmul_too_many_is_incorrect() -> None:
-    subject = subject_of(dense())
-    twin = _twin(subject.layer)
-
-    class Wasteful(torch.nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            x @ torch.zeros(32, 1)
-            y: Tensor = twin(x)
-            return y
-
-    _patch(subject.layer, Wasteful())
-    assert "the closed form says" in str(run("flops", subject).incorrect)
-
-
-def test_an_operator_without_a_formula_is_named() -> None:
-    a = torch.ones(4, 4, dtype=torch.int8)
-    assert uncounted(lambda: torch._int_mm(a.repeat(8, 4), a.repeat(4, 8))) == ["aten._int_mm"]
-    assert uncounted(lambda: torch.ones(4, 4) @ torch.ones(4, 4)) == []
-
-
-@pytest.mark.parametrize(
-    ("name", "is_one"),
-    [
-        ("mm", True), ("_grouped_mm", True), ("addmm", True), ("mv", True), ("dot", True), ("convolution", True),
-        ("_scaled_dot_product_attention", True), ("linear", True), ("add", False), ("cummax", False),
-        ("sum", False), ("index_add", False), ("topk", False), ("remove", False), ("mkldnn_linear", True),
-    ],
-)  # fmt: skip
-def test_contractions_are_known_by_their_words(name: str, is_one: bool) -> None:
-    assert looks_like_contraction(name) is is_one
 
 
 # memory

@@ -14,8 +14,8 @@ from harness.declare.suite import load_suite
 from harness.declare.visits import build_key
 from harness.devices.names import memory_bytes
 from harness.layers import build
+from harness.probes.flop_audit import uncounted
 from harness.probes.flop_formulas import count_flops
-from harness.probes.flops import uncounted
 from harness.probes.subject import make_subject
 
 COUNTED_TOKENS = 256

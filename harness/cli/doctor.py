@@ -23,6 +23,9 @@ def doctor(
     json_: JsonOption = False,
 ) -> None:
     """Measure the device's ceilings and noise floor, and keep the ceilings for `plan` and `run`."""
+    from dataclasses import asdict
+
+    from harness.devices.datasheet import datasheet
     from harness.engine.environment import environment
 
     kind, name = detect_or_exit(device)
@@ -36,6 +39,7 @@ def doctor(
             "schema": SCHEMA,
             "device": {"kind": kind, "name": name, "memory_bytes": ceilings.memory_bytes},
             "ceilings": {"flops_per_s": ceilings.flops_per_s, "bytes_per_s": ceilings.bytes_per_s},
+            "datasheet": None if (sheet := datasheet(name)) is None else asdict(sheet),
             "noise": floor,
             "environment": environment(),
         }
@@ -49,9 +53,29 @@ def _print(kind: str, ceilings: Ceilings, floor: dict[str, float] | None) -> Non
     for dtype, rate in ceilings.flops_per_s.items():
         out(f"matmul    {dtype:9} {rate / 1e12:8.3f} TFLOP/s")
     out(f"copy      {ceilings.bytes_per_s / 1e9:18.1f} GB/s, read and written")
+    _print_datasheet(ceilings)
     if floor:
         interval = f"{floor['ratio']:.4f} [{floor['low']:.4f}, {floor['high']:.4f}]"
         out(f"noise     the same layer against itself, {floor['pairs']} interleaved pairs: {interval}")
         out(f"          a change under {floor['smallest_change']:.1%} cannot be seen by so many pairs")
     if load(ceilings.device) == ceilings:
         out(f"kept in   {path_of(ceilings.device)}")
+
+
+def _print_datasheet(ceilings: Ceilings) -> None:
+    """Print what the device's datasheet promises, and what share of it was measured."""
+    from harness.devices.datasheet import beyond, datasheet, missing
+
+    sheet = datasheet(ceilings.device)
+    if sheet is None:
+        out(f"datasheet {missing(ceilings.device)}")
+        return
+    out(f"datasheet {sheet.source}, dense peaks, read {sheet.read}")
+    for dtype, peak in sheet.flops_per_s.items():
+        measured = ceilings.flops_per_s.get(dtype)
+        share = "" if measured is None else f", of which {measured / peak:.0%} measured"
+        out(f"          {dtype:9} {peak / 1e12:8.3f} TFLOP/s{share}")
+    share = f"{ceilings.bytes_per_s / sheet.bytes_per_s:.0%}"
+    out(f"          memory    {sheet.bytes_per_s / 1e9:8.1f} GB/s, of which {share} measured")
+    for words in beyond(sheet, ceilings.flops_per_s, ceilings.bytes_per_s):
+        out(f"          {words}")

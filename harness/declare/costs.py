@@ -23,7 +23,7 @@ from harness.declare.letters import COMBINES, DISPATCHES, Letters, capacity, let
 from harness.declare.loads import touched
 from harness.declare.scopes import layers_of, unfit
 
-__all__ = ["BACKENDS", "BEST", "Cost", "capacity", "cost", "resolve_backend", "unsupported"]
+__all__ = ["BACKENDS", "BEST", "Cost", "capacity", "cost", "resolve_backend", "row_flops", "unsupported"]
 
 BACKENDS: dict[str, tuple[str, ...]] = {
     "dense": ("reference", "fused"),
@@ -205,14 +205,14 @@ def _params_active(case: Case, n: Letters) -> int:
     return _params(case, n)
 
 
-def _row_flops(n: Letters, F: int) -> int:
+def row_flops(n: Letters, F: int) -> int:
     """Return the forward FLOPs of one row through an FFN of hidden width F: 4 D F, or 6 D F where it is gated."""
     return 2 * n.D * (F // n.F * n.H) + 2 * n.D * F
 
 
 def _forward_flops(case: Case, n: Letters, backend: str) -> tuple[int, int, int, int]:
     """Return the executed FLOPs of one forward pass: router, dispatch, experts, combine."""
-    experts = n.R * _row_flops(n, n.F)
+    experts = n.R * row_flops(n, n.F)
     if case.layer == "dense":
         return 0, 0, experts, 0
     if case.layer == "soft":
@@ -223,7 +223,7 @@ def _forward_flops(case: Case, n: Letters, backend: str) -> tuple[int, int, int,
     if case.layer == "dense_moe":  # fused: the gates' product with the second biases
         return router, 0, experts, 2 * n.T * n.E * n.D if backend == "fused" and not case.gated else 0
     if n.Fs:
-        experts += n.T * _row_flops(n, n.Fs)
+        experts += n.T * row_flops(n, n.Fs)
     mix = 2 * n.T * n.E * n.C * n.D if backend == "onehot" else 0
     return router, mix, experts, mix
 
@@ -232,8 +232,8 @@ def _model_flops(case: Case, n: Letters) -> int:
     """Return the forward FLOPs of the mathematics: token choice asks for K rows a token, whatever the capacity."""
     if case.layer != "token_choice":
         return sum(_forward_flops(case, n, "reference"))
-    shared = n.T * _row_flops(n, n.Fs) if n.Fs else 0
-    return token_choice.router_flops(case, n) + n.K * n.T * _row_flops(n, n.F) + shared
+    shared = n.T * row_flops(n, n.Fs) if n.Fs else 0
+    return token_choice.router_flops(case, n) + n.K * n.T * row_flops(n, n.F) + shared
 
 
 def _used(case: Case, n: Letters, weights: int) -> int:

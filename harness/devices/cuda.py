@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from harness.devices.allocator import of_pass
 from harness.devices.clock import ClockState
 from harness.devices.cuda_clock import EventClock
 from harness.devices.cuda_graph import capture
@@ -106,12 +107,13 @@ class CudaDevice(Device):
         The first matmul of a process allocates cuBLAS's workspace, which stays: call `run` once before.
         """
         self.synchronize()
-        before = self._cuda.memory_allocated()
+        before, stats = self._cuda.memory_allocated(), self._cuda.memory_stats()
         self._cuda.reset_peak_memory_stats()
         run()
         self.synchronize()
-        peak = self._cuda.max_memory_allocated() - before
-        return Peak(peak_bytes=int(peak), reserved_bytes=int(self._cuda.memory_reserved()))
+        peak = int(self._cuda.max_memory_allocated() - before)
+        allocator = of_pass(peak, stats, self._cuda.memory_stats())
+        return Peak(peak_bytes=peak, reserved_bytes=int(self._cuda.memory_reserved()), allocator=allocator)
 
     def memory_bytes(self) -> int:
         """Return the device's memory."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.devices.clock import ClockError, ClockFault, ClockState
@@ -51,6 +51,9 @@ class Peak:
     peak_bytes: int
     reserved_bytes: int | None
     """What the caching allocator holds in all; None on CPU, where there is none."""
+    allocator: dict[str, int] = field(default_factory=dict)
+    """What else it says of the pass, by name: `num_alloc_retries` and `num_ooms` in it, `inactive_split_bytes` after
+    it, `rounding_bytes` of the peak that nobody asked for."""
 
 
 @dataclass(frozen=True, slots=True)

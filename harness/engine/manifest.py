@@ -10,6 +10,7 @@ from harness.declare.axes import AXES, axes_of
 from harness.declare.plan import plan_document
 from harness.declare.planned import Plan
 from harness.devices.ceilings import Ceilings
+from harness.devices.datasheet import datasheet
 from harness.devices.names import Detected, memory_bytes
 from harness.engine.environment import environment, harness_identity, measuring_variables, version
 from harness.engine.journal import RunFolderError, utc_now
@@ -38,6 +39,7 @@ def manifest(
         "device": {**device._asdict(), "memory_bytes": memory_bytes(device.kind)},
         "environment": environment(),
         "ceilings": None if ceilings is None else asdict(ceilings),
+        "datasheet": None if (sheet := datasheet(device.name)) is None else asdict(sheet),
         "harness": harness_identity(),
         "command": command,
         "threads": worker.threads,

@@ -33,12 +33,37 @@ def attention_backward_flops(upstream: Shape, query: Shape, key: Shape, value: S
     return int(sdpa_backward_flop_count(upstream, query, key, value))  # type: ignore[no-untyped-call]
 
 
+def mv_flops(matrix: Shape, *_: Any, **__: Any) -> int:
+    """Return the FLOPs of a matrix [m, k] times a vector, as a batch of one token takes it."""
+    return 2 * matrix[0] * matrix[1]
+
+
+def addmv_flops(added: Shape, matrix: Shape, *_: Any, **__: Any) -> int:
+    """Return those of one with something added."""
+    return mv_flops(matrix)
+
+
+def dot_flops(a: Shape, *_: Any, **__: Any) -> int:
+    """Return the FLOPs of two vectors' inner product."""
+    return 2 * a[0]
+
+
+def int_mm_flops(a: Shape, b: Shape, *_: Any, **__: Any) -> int:
+    """Return the FLOPs of a product of integers, [m, k] x [k, n]."""
+    return 2 * a[0] * a[1] * b[1]
+
+
 FORMULAS: dict[Any, Callable[..., int]] = {
     torch.ops.aten._grouped_mm: grouped_mm_flops,
+    torch.ops.aten._int_mm: int_mm_flops,
+    torch.ops.aten.mv: mv_flops,
+    torch.ops.aten.addmv: addmv_flops,
+    torch.ops.aten.dot: dot_flops,
+    torch.ops.aten.vdot: dot_flops,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: attention_flops,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: attention_backward_flops,
 }
-"""Formula by operator; torch up to 2.15 counts 0 for grouped_mm and for a CPU's fused attention."""
+"""Formula by operator; torch 2.13 counts 0 for each of them."""
 
 
 def count_flops(run: Callable[[], object]) -> int:

@@ -1,31 +1,27 @@
-"""FLOPs: torch's counter against the closed form, and an audit of what the counter cannot see.
+"""FLOPs: torch's counter against the closed form, and the share of them that serves.
 
-`FlopCounterMode` counts 0 for an operator that it has no formula for, silently; the missing ones are in
-`flop_formulas.py`. The audit lists every dispatched operator whose name says contraction and that has no formula: with
-one of those a count means nothing.
+The counter has formulas for what it would count as 0 (`flop_formulas.py`), and an audit (`flop_audit.py`) names every
+operator that may be a contraction and has none: with one of those a count means nothing. What capacity drops is seen
+at the taps of a forward pass; the rows of the rest are routed, and routed over executed is the padding efficiency.
 
 A compiled case is counted on its eager layer: the counter sees nothing of what a fused kernel multiplies.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from typing import Any
-
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+import torch
 
 from harness.declare.costs import cost
+from harness.declare.costs_routed import flops_routed
 from harness.declare.plugins import is_plugin
 from harness.devices.interface import Device
-from harness.probes.flop_formulas import FORMULAS, count_flops
-from harness.probes.outcome import Outcome, Settings
+from harness.probes.flop_audit import uncounted
+from harness.probes.flop_formulas import count_flops
+from harness.probes.outcome import Measured, Outcome, Settings
+from harness.probes.rows import tapping
 from harness.probes.subject import Subject
 
-METRICS = ("flops_counted",)
-
-_CONTRACTION = re.compile(r"(^|_)(\w*mm|b?mv|v?dot|conv\w*|attention|einsum|linear|matmul|bilinear|inner)(_|$)")
+METRICS = ("flops_counted", "flops_routed", "padding_efficiency")
 
 
 def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
@@ -50,28 +46,18 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
     expected = cost(subject.case).flops_executed
     if counted != expected:
         return Outcome(incorrect=f"the counter saw {counted:,} FLOPs, the closed form says {expected:,}")
-    return Outcome({"flops_counted": counted}, notes=notes)
+    return Outcome({"flops_counted": counted, **_served(subject)}, notes=notes)
 
 
-def uncounted(run: Callable[[], object]) -> list[str]:
-    """Return the operators in `run` that look like contractions and that the counter has no formula for, by name."""
-    with _Audit() as audit:
-        run()
-    return sorted(audit.unknown)
+def _served(subject: Subject) -> dict[str, Measured]:
+    """Return the FLOPs of assignments that were kept, and their share of all that are run."""
+    routed = flops_routed(subject.case, _dropped(subject))
+    return {"flops_routed": routed, "padding_efficiency": routed / cost(subject.case).flops_executed}
 
 
-class _Audit(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.unknown: set[str] = set()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        packet = getattr(func, "overloadpacket", func)
-        if packet not in flop_registry and packet not in FORMULAS and looks_like_contraction(packet.__name__):
-            self.unknown.add(str(packet))
-        return func(*args, **(kwargs or {}))
-
-
-def looks_like_contraction(name: str) -> bool:
-    """Return whether an operator of this name multiplies and adds along a shared dimension, by the words in it."""
-    return _CONTRACTION.search(name.strip("_")) is not None
+def _dropped(subject: Subject) -> int:
+    """Return how many assignments all layers together drop on the timed input; none where nothing limits them."""
+    with torch.no_grad(), tapping(subject.layer) as taps:
+        subject.forward(subject.x)
+    subject.drop_gradients()
+    return sum(int((~seen["kept"]).sum()) for seen in taps if "kept" in seen)

@@ -15,8 +15,9 @@ from harness.metrics import show_interval, show_ratio
 from reports.compare import Comparison, compare, counted_together, distance
 from reports.context import Context, Subject
 from reports.glyph import Glyph, Scale, glyph, ratio_scale
+from reports.sections.bars import Bar
 from reports.sections.determinism import Determinism, invariant
-from reports.sections.memory import Bar, Memory
+from reports.sections.memory import Memory
 from reports.sections.ratios import Ratios, against_dense, asked
 from reports.words import join
 
@@ -143,7 +144,7 @@ def _memory(memory: Memory) -> Card | None:
         big=show_ratio(value),
         interval="",
         title=(_name(heavy.subject), _name(light.subject)),
-        text=f"weights and peak of one pass: {', '.join(p for p in (heavy.subject.detail, memory.where) if p)}",
+        text=f"all bytes at the peak of one pass: {', '.join(p for p in (heavy.subject.detail, memory.where) if p)}",
         value=value,
     )
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from harness.metrics import show, show_bytes, show_scaled, show_spread
+from harness.metrics import show, show_bytes, show_percent, show_scaled, show_spread
 from harness.record import TRACE_NOTE
 from reports.context import Context, Subject
 from reports.read import Result, Run
 from reports.sections.base import Section
 from reports.sections.coverage import KINDS
-from reports.words import Sentence, Span, count, sentence
+from reports.words import Sentence, Span, count, join, sentence
 
 LIMIT = 3000
 """Rows on the page; a browser filters this many at once, and records.jsonl has them all."""
-COLUMNS = ("Case", "Experts", "k, slots", "Batch", "Pass", "Median, ms", "±", "FLOP", "Tokens/s", "Peak", "Status")
+COLUMNS = ("Case", "Experts", "k, slots", "Batch", "Pass", "Median, ms", "±", "FLOP", "Routed",
+           "Tokens/s", "Peak", "Status")  # fmt: skip
 PASS_SHORT = {"forward": "forward", "forward_backward": "fwd + bwd", "train": "train"}
 
 
@@ -48,6 +49,8 @@ class Row:
     latency: Cell
     spread: Cell
     flops: Cell
+    routed: Cell
+    """Share of the FLOPs that run which serves assignments that were kept."""
     rate: Cell
     peak: Cell
     compiling: Cell
@@ -131,12 +134,20 @@ def _compile_notes(compiling: Cell) -> tuple[str, ...]:
     return () if compiling.value is None else (f"torch.compile takes {compiling.text}, caches cold",)
 
 
+def _flop_notes(result: Result) -> tuple[str, ...]:
+    """Return the three counts of FLOPs, where they are not one."""
+    counts = {name: result.number(f"flops_{name}") for name in ("model", "routed", "executed")}
+    known = {name: show_scaled(number, "FLOP") for name, number in counts.items() if number is not None}
+    return (f"FLOPs: {join(f'{text} {name}' for name, text in known.items())}",) if len({*counts.values()}) > 1 else ()
+
+
 def _row(context: Context, result: Result) -> Row:
     case = result.case
     interval = result.interval("latency_ms")
     half = (interval.high - interval.low) / 2 / interval.value if interval and interval.value else None
     milliseconds = result.number("compile_ms")
     compiling = Cell(show("compile_ms", milliseconds), milliseconds)
+    routed = result.number("padding_efficiency")
     peak, rate = result.number("memory_peak_bytes"), result.number("tokens_per_s")
     width = case.top_k if case.top_k is not None else case.slots
     letter = "k" if case.top_k is not None else "s"
@@ -147,7 +158,11 @@ def _row(context: Context, result: Result) -> Row:
         status=result.status,
         word=KINDS.get(result.status, result.status),
         reason=result.reason,
-        notes=(*(note for note in result.notes if not note.startswith(TRACE_NOTE)), *_compile_notes(compiling)),
+        notes=(
+            *_flop_notes(result),
+            *(note for note in result.notes if not note.startswith(TRACE_NOTE)),
+            *_compile_notes(compiling),
+        ),
         trace=_trace(result),
         filters={
             "variant": case.variant,
@@ -165,6 +180,7 @@ def _row(context: Context, result: Result) -> Row:
         latency=Cell(show("latency_ms", result.ms, low, high).removesuffix(" ms"), result.ms),
         spread=Cell("–" if half is None else f"±{show_spread(half)}", half),
         flops=Cell("–" if result.flops is None else show_scaled(result.flops, ""), result.flops),
+        routed=Cell("–" if routed is None else show_percent(routed), routed),
         rate=Cell("–" if rate is None else show_scaled(rate, ""), rate),
         peak=Cell("–" if peak is None else show_bytes(peak), peak),
         compiling=compiling,
@@ -190,7 +206,9 @@ def _caption(compiled: bool) -> Sentence:
     return sentence(
         "Median over rounds; ± is half its 95 % interval. FLOPs are"
         " the model’s, 2 a multiply-add, of the case’s pass (of a plug-in,"
-        " those that torch’s counter saw); peak is the allocator’s, above weights and input.",
+        " those that torch’s counter saw); routed is the share of all FLOPs that run which serves assignments that were"
+        " kept, the rest being padding and one-hot products (padding efficiency); peak is the allocator’s, above"
+        " weights and input.",
         " What torch.compile takes stands under a compiled case’s name." if compiled else "",
         " The same rows as data: ",
         Span("records.jsonl", "code"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from dataclasses import dataclass
 
 from harness.metrics import show_bytes, show_percent, show_ratio
@@ -10,38 +11,16 @@ from reports.context import Context, Setting, Subject, setting_of
 from reports.glyph import Tick, linear_ticks
 from reports.read import Result
 from reports.sections import frontier
+from reports.sections.bars import ROLES, Bar, bar_of, predicted_of
 from reports.sections.base import Section
-from reports.words import Sentence, Span, capital, count, sentence
+from reports.words import Sentence, Span, capital, count, join, sentence
 
 ROWS = 20
 """Bars shown; the table of all cases has the rest."""
+MOMENTS = {"backward": "the backward pass", "step": "the optimizer’s step", "other": "no phase of the layer"}
+"""Moments of a pass in words, where they are not phases."""
 CLOSE = 0.05
 """A closed form within 5 % of the measured peak is called close."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One case's bytes."""
-
-    subject: Subject
-    weights: float
-    saved: float
-    """Kept for the backward pass; 0 in a forward pass."""
-    peak: float
-    """Above weights and input, what is saved included."""
-    predicted: float | None
-    gap: float | None
-    """Measured peak over predicted, less 1."""
-
-    @property
-    def total(self) -> float:
-        """All bytes but the input's."""
-        return self.weights + self.peak
-
-    @property
-    def rest(self) -> float:
-        """Part of the peak that is not kept for the backward pass: gradients and buffers in flight."""
-        return max(0.0, self.peak - self.saved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +56,10 @@ class Memory(Section):
     top: float = 0.0
     """End of the bars' scale in bytes."""
     ticks: tuple[Tick, ...] = ()
-    trains: bool = False
+    roles: tuple[str, ...] = ()
+    """Those that any bar has."""
+    columns: tuple[str, ...] = ()
+    """Those of them that the table has a column for."""
     pairs: tuple[Pair, ...] = ()
 
 
@@ -97,7 +79,9 @@ def build(context: Context) -> Memory:
         return Memory(attention=attention, finding=_lost_only(lost), missing=why, lost=lost, frontier=edge)
     setting = max((setting_of(result.case) for result in measured), key=_weight)
     at = [result for result in measured if setting_of(result.case) == setting]
-    bars = [_bar(context, result) for result in at][:ROWS]
+    every = {result.id: bar_of(context, result) for result in measured}
+    bars = [every[result.id] for result in at][:ROWS]
+    roles = tuple(role for role in ROLES if any(bar.roles.get(role) for bar in bars))
     top, marks = linear_ticks(max(bar.total for bar in bars) / _unit(bars), steps=3)
     unit = show_bytes(_unit(bars)).split()[1]
     ticks = tuple(Tick(100 * mark / top, f"{mark:g} {unit}" if mark == marks[-1] else f"{mark:g}") for mark in marks)
@@ -105,7 +89,11 @@ def build(context: Context) -> Memory:
     return Memory(
         attention=attention,
         finding=_finding(bars, lost),
-        caption=_caption(bars, pairs, context.words(setting)),
+        caption=_caption(
+            bars,
+            (moment_words(measured), workspace_words([*every.values()]), prediction(pairs), fake_words(measured)),
+            context.words(setting),
+        ),
         where=context.words(setting),
         bars=tuple(bars),
         left_out=max(0, len(at) - ROWS),
@@ -113,7 +101,8 @@ def build(context: Context) -> Memory:
         frontier=frontier.build(context),
         top=top * _unit(bars),
         ticks=ticks,
-        trains=setting.pass_ != "forward",
+        roles=roles,
+        columns=tuple(role for role in roles if role not in ("inputs", "optimizer")),  # much alike in every row
         pairs=pairs,
     )
 
@@ -137,27 +126,9 @@ def _unit(bars: list[Bar]) -> float:
     return unit
 
 
-def _bar(context: Context, result: Result) -> Bar:
-    peak = result.number("memory_peak_bytes") or 0.0
-    predicted = _predicted(result)
-    return Bar(
-        subject=context.subject(result),
-        weights=result.number("memory_weights_bytes") or 0.0,
-        saved=result.number("memory_saved_bytes") or 0.0,
-        peak=peak,
-        predicted=predicted,
-        gap=peak / predicted - 1 if predicted else None,
-    )
-
-
 def _pair(context: Context, result: Result) -> Pair | None:
-    predicted, measured = _predicted(result), result.number("memory_peak_bytes")
+    predicted, measured = predicted_of(result), result.number("memory_peak_bytes")
     return Pair(context.subject(result), predicted, measured) if predicted and measured else None
-
-
-def _predicted(result: Result) -> float | None:
-    """Return the closed form of the peak; None for a compiled case, whose buffers the compiler chooses."""
-    return None if result.case.compile else result.number("memory_predicted_bytes")
 
 
 def _finding(bars: list[Bar], lost: tuple[Lost, ...]) -> Sentence:
@@ -180,16 +151,58 @@ def _lost_only(lost: tuple[Lost, ...]) -> Sentence:
     return sentence(capital(text))
 
 
-def _caption(bars: list[Bar], pairs: tuple[Pair, ...], where: str) -> Sentence:
+def _caption(bars: list[Bar], of_all: tuple[str, ...], where: str) -> Sentence:
     weights = statistics.median(bar.weights / bar.total for bar in bars if bar.total)
     first = Span(f"Weights are {show_percent(weights)} of what the median layer holds ({where}). ", "strong")
     return sentence(
         first,
-        prediction(pairs),
-        " A bar is weights, then what is saved for the backward pass, then the rest of the allocator’s peak in one"
-        " pass: buffers in flight, gradients where there are any. The input is left out."
-        " MiB are powers of 1024; the last column is the measured peak over its closed form, which compiled cases do"
-        " not have.",
+        "".join(f"{words} " for words in of_all if words),
+        "A bar is what stands before the pass (weights, inputs, in training the optimizer’s state), then the"
+        " allocator’s peak above that. MiB are powers of 1024; the last column is the measured peak over its closed"
+        " form, which compiled cases do not have.",
+    )
+
+
+def moment_words(results: list[Result]) -> str:
+    """Return where in the pass the peaks stand, the most frequent place first; nothing where none was told."""
+    told = Counter(
+        MOMENTS.get(str(value.value), f"the {value.value}")
+        for result in results
+        if (value := result.metrics.get("memory_peak_moment")) is not None
+    )
+    places = [f"in {where} in {count(cases, 'case')}" for where, cases in told.most_common()]
+    return f"The peak stands {join(places)}." if places else ""
+
+
+def workspace_words(bars: list[Bar]) -> str:
+    """Return how much of a peak kernels take inside themselves at most; nothing where no peak was told apart."""
+    told = [bar for bar in bars if "workspace" in bar.roles and bar.peak]
+    if not told:
+        return ""
+    most = max(told, key=lambda bar: bar.roles["workspace"] / bar.peak)
+    inside = most.roles["workspace"]
+    if not inside:
+        return "No kernel takes memory of its own: the tensors that torch shows are the whole peak, in every case."
+    return (
+        f"Workspace, which kernels take inside themselves and no tensor shows, is {show_percent(inside / most.peak)} of"
+        f" the peak of {most.subject.id} ({show_bytes(inside)}), and less in all other cases."
+    )
+
+
+def fake_words(results: list[Result]) -> str:
+    """Return in how many cases fake tensors give the peak less its workspace, to the byte."""
+    hits = [
+        fake == peak - workspace
+        for result in results
+        if (fake := result.number("memory_fake_bytes")) is not None
+        and (peak := result.number("memory_peak_bytes")) is not None
+        and (workspace := result.number("memory_workspace_bytes")) is not None
+    ]
+    if not hits:
+        return ""
+    whole = "all" if all(hits) else f"{sum(hits)} of"
+    return (
+        f"Fake tensors predict the peak without workspace to the byte in {whole} {count(len(hits), 'case')} they fit."
     )
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from harness.metrics import show_bytes, show_scaled
+from harness.metrics import show_bytes, show_percent, show_scaled
 from reports.context import Context
-from reports.read import Run
+from reports.read import Run, RunFile
 from reports.sections.base import Section
 from reports.words import capital, count, join, sentence
 
@@ -155,6 +155,7 @@ def _facts(run: Run) -> tuple[Fact, ...]:
         Fact("Started, ended", _lines(file.started, file.finished or "not finished")),
         Fact("Measured", _lines(join(f"{k} {v}" for k, v in flatten(file.suite.measure).items()))),
         Fact("Ceilings", _ceilings(file.ceilings)),
+        Fact("Datasheet", _datasheet(file)),
     ]
     facts += _group("Device", flatten(_with_short_build(file.device)))
     environment = flatten(file.environment)
@@ -197,3 +198,24 @@ def _ceilings(ceilings: Mapping[str, Any] | None) -> tuple[str, ...]:
     out = [f"{show_scaled(float(rate), 'FLOP/s')} in {dtype}" for dtype, rate in rates if rate]
     copy = ceilings.get("bytes_per_s")
     return tuple([*out, f"{show_scaled(float(copy), 'B/s')} copied"] if copy else out)
+
+
+def _datasheet(file: RunFile) -> tuple[str, ...]:
+    """Return the dense peaks that the device's datasheet promises, beside what was measured; or that none is kept."""
+    sheet, ceilings = file.datasheet, file.ceilings or {}
+    if sheet is None:
+        device = file.device.get("name") or "this device"
+        return (f"none is kept for {device}: only measured ceilings stand here",) if ceilings else ()
+    rates: dict[str, Any] = ceilings.get("flops_per_s") or {}
+    peaks = sheet.flops_per_s.items()
+    out = [f"{show_scaled(peak, 'FLOP/s')} in {dtype}, dense{_share(rates.get(dtype), peak)}" for dtype, peak in peaks]
+    memory = sheet.bytes_per_s
+    out.append(f"{show_scaled(memory, 'B/s')} of memory{_share(ceilings.get('bytes_per_s'), memory)}")
+    return (*out, f"{sheet.source}, read {sheet.read}")
+
+
+def _share(measured: float | None, peak: float) -> str:
+    if not measured:
+        return ""
+    above = "; above the datasheet: a clock that errs, a wrong entry, or another device" if measured > peak else ""
+    return f", {show_percent(measured / peak)} of it measured{above}"

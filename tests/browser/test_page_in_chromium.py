@@ -189,8 +189,8 @@ def test_filters_sort_and_a_link_bring_the_same_view(browser: Browser, report: P
 
 def test_sizes_are_sorted_by_bytes_not_by_their_text(browser: Browser, report: Path) -> None:
     opened = visit(browser, report)
-    opened.page.click(".cases th:nth-child(10) button")
-    texts = opened.page.locator(".cases tbody tr td:nth-child(10)").all_inner_texts()
+    opened.page.click(".cases th:nth-child(11) button")
+    texts = opened.page.locator(".cases tbody tr td:nth-child(11)").all_inner_texts()
     unit = {"KiB": 2**10, "MiB": 2**20}
     sizes = [float(number) * unit[name] for number, name in (text.split() for text in texts)]
     assert sizes == sorted(sizes)

@@ -28,6 +28,22 @@ def good(case: Case) -> nn.Module:
     return Ffn(case)
 
 
+class HiddenCopy(nn.Module):
+    """Sums all tokens by a product whose first operand is one column seen T times; its kernel makes a copy of that."""
+
+    def __init__(self, case: Case) -> None:
+        super().__init__()
+        self.column = nn.Parameter(torch.ones(case.batch * case.tokens, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.flatten(0, 1)
+        return (self.column.expand(-1, len(rows)) @ rows).view_as(x)
+
+
+def hidden_copy(case: Case) -> nn.Module:
+    return HiddenCopy(case)
+
+
 def without_weights(case: Case) -> nn.Module:
     return nn.Identity()
 
