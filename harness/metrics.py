@@ -37,6 +37,13 @@ def _determinism(axis: str, varied: str) -> list[Metric]:
             f"Largest error over eps times the row's largest value when {varied} changes.",
             True,
         ),
+        Metric(
+            f"det_{axis}_changed",
+            "",
+            "lower",
+            f"Share of rows that change by more than rounding when {varied} changes.",
+            True,
+        ),
         Metric(f"det_{axis}_cause", "", None, f"Why rows differ when {varied} changes.", True),
         Metric(f"det_{axis}_detail", "", None, f"Where rows begin to differ when {varied} changes.", True),
         Metric(f"det_{axis}_proof", "", None, f"What confirmed the cause when {varied} changes.", True),
