@@ -122,6 +122,8 @@ _ALL = [
     *_determinism("causal", "a later token"),
     Metric("flip_rate", "", "lower", "Share of tokens whose set of experts changes with the batch size.", True),
     Metric("flip_rate_predicted", "", None, "Share of tokens whose margin is below twice the logits' change.", True),
+    Metric("tie_flip_rate", "", "lower", "Share of near-tie tokens whose experts change with the batch size.", True),
+    Metric("tie_flips_left", "", "lower", "Share of them that change beyond rounding, the routing replayed.", True),
     Metric("order_flip_rate", "", "lower", "Share of tokens whose experts stay and change places.", True),
 ]  # fmt: skip
 

@@ -21,9 +21,7 @@ the routing. `docs/method.md` has the table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 
 import torch
 from scipy.special import betaincinv
@@ -32,7 +30,8 @@ from torch import Tensor
 from harness.declare.plugins import is_plugin
 from harness.devices.interface import Device
 from harness.layers.interface import evaluating
-from harness.probes.determinism.axes import AXES, Change
+from harness.probes.determinism import ties
+from harness.probes.determinism.axes import AXES
 from harness.probes.determinism.causes import CAUSE_OF, DETAILS, EQUAL, LABELS, UNKNOWN, tell
 from harness.probes.determinism.differences import Difference
 from harness.probes.determinism.margins import METRICS as FLIPS
@@ -47,6 +46,7 @@ METRICS = (
     *(f"det_{axis}{end}" for axis in AXES
       for end in ("", "_max_rel", "_changed", "_cause", "_detail", "_proof", "_bound")),
     *FLIPS,
+    *ties.METRICS,
 )  # fmt: skip
 
 CONFIDENCE = 0.95
@@ -63,18 +63,28 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
         repeats = True
         for axis in AXES:
             seen = _axis(scene, axis, flips, told=repeats)
-            if seen.vacuous:
-                outcome.notes.append(f"{seen.vacuous}; this axis has no number")
-            elif seen.rows:
-                outcome.values.update(seen.values())
-                outcome.n[f"det_{axis}"] = seen.rows
-                outcome.series.update(seen.series())
-                repeats &= axis != "run" or seen.equal == seen.rows
-        values, series = flips.values(scene)
-    outcome.values.update(values)
-    outcome.series.update(series)
+            _add(outcome, seen)
+            repeats &= axis != "run" or seen.equal == seen.rows
+        _add_flips(outcome, scene, flips, settings.seed)
     outcome.notes.extend(_notes(scene, outcome.values, repeats=repeats))
     return outcome
+
+
+def _add(outcome: Outcome, seen: _Seen) -> None:
+    if seen.vacuous:
+        outcome.notes.append(f"{seen.vacuous}; this axis has no number")
+    elif seen.rows:
+        outcome.values.update(seen.values())
+        outcome.n[f"det_{seen.axis}"] = seen.rows
+        outcome.series.update(seen.series())
+
+
+def _add_flips(outcome: Outcome, scene: Scene, flips: Flips, seed: int) -> None:
+    values, series = flips.values(scene)
+    tied, rows = ties.measure(scene, seed + 4)
+    outcome.values.update(values | tied)
+    outcome.series.update(series)
+    outcome.n.update(dict.fromkeys(tied, rows))
 
 
 @dataclass(slots=True)
@@ -133,7 +143,7 @@ class _Seen:
 def _axis(scene: Scene, axis: str, flips: Flips, *, told: bool) -> _Seen:
     """Vary one thing; stop at a change that says nothing about it."""
     seen = _Seen(axis, told, scene.limit)
-    for index, change in enumerate(AXES[axis](scene)):
+    for change in AXES[axis](scene):
         play = change.play(scene)
         if why := change.vacuous(scene, play):
             seen.vacuous = why
@@ -147,7 +157,7 @@ def _axis(scene: Scene, axis: str, flips: Flips, *, told: bool) -> _Seen:
         if seen.told and not bool(found.equal.all()):
             seen.told = axis != "run" or not _is_serious(scene, found.size) or not scene.is_random
         if seen.told:
-            result = tell(scene, change, play, found, partial(_wide, scene, axis, index), axis)
+            result = tell(scene, change, play, found, axis)
             seen.labels.append(result.labels)
             seen.proof = _weaker(seen.proof, result.proof)
     return seen
@@ -161,16 +171,6 @@ def _weaker(one: dict[str, str], other: dict[str, str]) -> dict[str, str]:
 
 def _is_serious(scene: Scene, size: Tensor) -> bool:
     return bool((size > scene.limit).any())
-
-
-def _wide(scene: Scene, axis: str, index: int) -> Change:
-    """Return the same change for the scene in float64."""
-    assert scene.in_float64 is not None
-    return _nth(AXES[axis](scene.in_float64), index)
-
-
-def _nth(changes: Iterator[Change], index: int) -> Change:
-    return next(change for i, change in enumerate(changes) if i == index)
 
 
 def bound(rows: int, confidence: float = CONFIDENCE) -> float:

@@ -8,7 +8,7 @@ reordering did nothing).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -42,6 +42,10 @@ class Change:
     setting: settings.Setting = settings.as_it_is
     vacuous: Callable[[Scene, Play], str | None] = lambda _, __: None
     """Why the pass says nothing about the axis, in words for the record; None: it does."""
+
+    def in_float64(self) -> Change:
+        """Return the same change for the scene in float64."""
+        return replace(self, x=self.x.double()) if self.x.is_floating_point() else self
 
     def play(self, scene: Scene) -> Play:
         """Return the pass."""

@@ -8,7 +8,6 @@ differs: `router_rounding`, `gemm_tiling`, `combine_order`, or no tap to tell by
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -47,8 +46,8 @@ class Told:
     """What confirmed a label: replay, float64 or taps."""
 
 
-def tell(scene: Scene, change: Change, play: Play, found: Difference, wide: Callable[[], Change], axis: str) -> Told:
-    """Return why the rows of `change` differ; `wide` gives the same change for the scene in float64."""
+def tell(scene: Scene, change: Change, play: Play, found: Difference, axis: str) -> Told:
+    """Return why the rows of `change` differ."""
     if bool(found.equal.all()):
         return Told(torch.zeros_like(found.equal, dtype=torch.long), {})
     labels = _roundings(scene, found)
@@ -60,7 +59,7 @@ def tell(scene: Scene, change: Change, play: Play, found: Difference, wide: Call
         return Told(labels, proof)
     if scene.in_float64 is None:
         return Told(torch.where(serious, LABELS.index(UNKNOWN), labels), proof)
-    design = _sizes(scene.in_float64, wide()).to(serious.device) > DESIGN_EPS
+    design = _sizes(scene.in_float64, change.in_float64()) > DESIGN_EPS
     flips = serious & ~design & (found.anywhere("sets") | found.anywhere("kept"))
     again = replayed(scene, change, play) if bool(flips.any()) else None
     healed = torch.zeros_like(serious) if again is None else serious & ~design & (again <= scene.limit)
@@ -84,6 +83,8 @@ def _name(found: Difference, left: Tensor, design: Tensor, scene: Scene, axis: s
         design = design | (sets & (design & left).any())
     drop, coupled = left & kept, left & ~kept & design
     flip = left & ~kept & ~design & sets
+    if axis == "padding":  # no decision and no design: what pads hold has reached the row all the same
+        coupled = coupled | (left & ~kept & ~sets & (found.size > scene.limit))
     return {"routing_flip": flip, "drop": drop, "padding" if axis == "padding" else "coupling": coupled}
 
 

@@ -41,8 +41,6 @@ class Scene:
     ) -> None:
         self.layer, self.forward, self.compiled = layer, forward, compiled
         self.x, self.others, self.pad = x, others, pad
-        self.takes_mask = "mask" in inspect.signature(layer.forward).parameters
-        """Whether the layer can be told which tokens are padding."""
         self.full = self.play(x)
 
     @classmethod
@@ -78,9 +76,7 @@ class Scene:
         except NoReference:
             return None
         inputs = (x.double() if x.is_floating_point() else x for x in (self.x, self.others, self.pad))
-        scene = Scene(reference, reference, *inputs, compiled=False)
-        scene.takes_mask = self.takes_mask  # what the layer is not told, its reference is not told either
-        return scene
+        return Scene(reference, reference, *inputs, compiled=False)
 
     @cached_property
     def is_random(self) -> bool:
@@ -97,6 +93,11 @@ class Scene:
     def rows_are_tokens(self) -> bool:
         """Whether a row of the output is a token; an encoder's is an image."""
         return self.full.y.shape[:-1] == self.x.shape[:2]
+
+    @property
+    def takes_mask(self) -> bool:
+        """Whether the layer can be told which tokens are padding."""
+        return "mask" in inspect.signature(self.layer.forward).parameters
 
     @property
     def experts_choose(self) -> bool:
