@@ -1,8 +1,9 @@
 """Whose output depends on its companions: the harness against a transcription of the rules, on 20 random batches.
 
-The table of `facts`: 32 wide, 8 experts, top-2. Companions change capacity-limited token choice and expert choice, and
-never dropless token choice or Soft MoE. The transcription is NumPy and knows who goes where alone; a token's output
-changes exactly if its experts do, or those that have room for it.
+32 wide, 8 experts, top-2. Companions change capacity-limited token choice and expert choice, and never dropless token
+choice or Soft MoE (Puigcerver et al. 2023, section 2.2). How many rows change depends on how unlike the companions are,
+so the shares are held to no published table, but to a transcription on the same batches. It is NumPy, and knows who
+goes where alone: a token's output changes exactly if its experts do, or those that have room for it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import pytest
 from harness.case import Case
 from harness.devices import open_device
 from harness.layers import build
+from harness.layers.expert_choice import ExpertChoice
+from harness.layers.token_choice import TokenChoice
 from harness.probes import PROBES, Settings, make_subject
 from harness.probes.determinism.axes import AXES
 from harness.probes.determinism.scene import Scene
@@ -66,8 +69,9 @@ def transcribed(case: Case, seed: int) -> float:
     """Return the share of rows that other companions change, for the harness's own batch and companions."""
     layer = build(case, seed=seed)
     scene = Scene.of(make_subject(case, layer), seed)
-    if not hasattr(layer, "router"):
+    if case.layer == "soft":
         return 0.0
+    assert isinstance(layer, TokenChoice | ExpertChoice)
     router = layer.router.detach().double().numpy()
     changed = []
     for change in AXES["composition"](scene):
@@ -99,12 +103,11 @@ def test_the_rows_that_change_are_those_of_the_transcription(name: str) -> None:
 
 
 def test_only_capacity_and_experts_that_choose_make_companions_matter() -> None:
-    """The pattern of the published table, with the margins that 20 batches allow."""
+    """The less room, the more rows; experts that choose couple most. With the margins that 20 batches allow."""
     means = {name: measured(name, 8).mean() for name in LAYERS}
     error = {name: measured(name, 8).std(ddof=1) / BATCHES**0.5 for name in LAYERS}
     assert means["dropless"] == means["soft"] == 0
     for less, more in (("c = 2", "c = 1.25"), ("c = 1.25", "c = 1"), ("c = 1", "ec 1"), ("ec 1", "ec 2")):
         assert means[less] + 2 * np.hypot(error[less], error[more]) < means[more], (less, more)
     assert means["c = 2"] > 0
-    assert abs(means["c = 1"] - 0.317) < 3 * error["c = 1"]  # the table: 31.7 %
-    assert abs(means["priority"] - 0.394) < 3 * error["priority"]  # 39.4 %
+    assert means["priority"] > means["c = 1.25"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from harness.metrics import show, show_percent
@@ -94,12 +95,18 @@ def _detail(result: Result, axis: str, kind: str) -> str:
         return ""
     if kind == "eq":
         bound = result.number(f"det_{axis}_bound")
-        return "" if bound is None else f"< {show_percent(bound)} of rows differ"
+        return "" if not bound else f"< {_rounded_up(100 * bound)} % of rows differ"
     if kind == "rd":
         max_rel = result.number(f"det_{axis}_max_rel")
         error = f", {show('det_run_max_rel', max_rel)}" if max_rel is not None else ""
         return f"{show_percent(share)} equal{error}" if share else f"no row equal{error}"
     return f"{show_percent(1 - share if changed is None else changed)} of rows change"
+
+
+def _rounded_up(per_cent: float) -> str:
+    """Return two significant digits, never less than the bound itself."""
+    step = 10.0 ** (math.floor(math.log10(per_cent)) - 1)
+    return f"{math.ceil(per_cent / step - 1e-9) * step:.2g}"
 
 
 def _why(result: Result, axis: str) -> str:
