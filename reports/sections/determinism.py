@@ -151,12 +151,12 @@ def _caption(cells: list[Cell]) -> Sentence:
 
 
 def invariant(section: Determinism) -> tuple[list[str], list[str]]:
-    """Return the variants whose rows keep every bit when the batch size changes, and those whose rows do not."""
+    """Return who keeps every bit of its rows when the batch size changes, and who does not, by the rows' names."""
     yes: list[str] = []
     no: list[str] = []
     for row in section.rows:
         if cell := row.cell("batch_size"):
-            (yes if cell.kind == "eq" else no).append(row.variant)
+            (yes if cell.kind == "eq" else no).append(row.name)
     return [name for name in dict.fromkeys(yes) if name not in no], list(dict.fromkeys(no))
 
 
