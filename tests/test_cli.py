@@ -69,7 +69,8 @@ def test_help_names_every_command_and_exit_code() -> None:
 def test_suites_lists_what_is_shipped() -> None:
     names = {row["name"] for row in json.loads(harness("suites", "--json").stdout)["suites"]}
     assert names == {
-        "quick", "smoke", "model-size", "experts", "top-k", "slots", "batch-size", "recipes", "models", "peers"
+        "quick", "smoke", "model-size", "experts", "top-k", "slots", "batch-size", "recipes", "models", "peers",
+            "determinism",
     }  # fmt: skip
 
 
