@@ -210,7 +210,7 @@ def test_a_layer_that_follows_the_threads_is_found() -> None:
 
 
 def test_one_core_has_no_other_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.probes.determinism.settings.os.sched_getaffinity", lambda _: {0})
+    monkeypatch.setattr(settings, "affinity", lambda: [0])
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     assert settings.other_threads() is None
     assert "det_environment" not in measured(dense()).values

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -11,6 +10,7 @@ from dataclasses import replace
 import torch
 
 from harness.case import Case
+from harness.devices.cpu import affinity
 from harness.layers.interface import Layer, serving
 
 Setting = Callable[[Layer], AbstractContextManager[None]]
@@ -25,7 +25,7 @@ def other_threads() -> int | None:
     """Return the number of threads to compare with: 1, or 2 where there is one now; None on a single core."""
     if torch.get_num_threads() > 1:
         return 1
-    return 2 if len(os.sched_getaffinity(0)) > 1 else None
+    return 2 if len(affinity()) > 1 else None
 
 
 @contextmanager
