@@ -37,6 +37,13 @@ def _determinism(axis: str, varied: str) -> list[Metric]:
             f"Largest error over eps times the row's largest value when {varied} changes.",
             True,
         ),
+        Metric(
+            f"det_{axis}_changed",
+            "",
+            "lower",
+            f"Share of rows that change by more than rounding when {varied} changes.",
+            True,
+        ),
         Metric(f"det_{axis}_cause", "", None, f"Why rows differ when {varied} changes.", True),
         Metric(f"det_{axis}_detail", "", None, f"Where rows begin to differ when {varied} changes.", True),
         Metric(f"det_{axis}_proof", "", None, f"What confirmed the cause when {varied} changes.", True),
@@ -121,6 +128,8 @@ _ALL = [
     *_determinism("causal", "a later token"),
     Metric("flip_rate", "", "lower", "Share of tokens whose set of experts changes with the batch size.", True),
     Metric("flip_rate_predicted", "", None, "Share of tokens whose margin is below twice the logits' change.", True),
+    Metric("tie_flip_rate", "", "lower", "Share of near-tie tokens whose experts change with the batch size.", True),
+    Metric("tie_flips_left", "", "lower", "Share of them that change beyond rounding, the routing replayed.", True),
     Metric("order_flip_rate", "", "lower", "Share of tokens whose experts stay and change places.", True),
 ]  # fmt: skip
 

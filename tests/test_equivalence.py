@@ -32,7 +32,7 @@ DTYPES = ("float64", "float32", "bfloat16")
 @st.composite
 def any_token_choice(draw: st.DrawFn) -> Case:
     """Any gate, noise, room and order by any backend, in shapes that grouped_mm takes in every dtype."""
-    backend = draw(st.sampled_from(BACKENDS["token_choice"]))
+    backend = draw(st.sampled_from([name for name in BACKENDS["token_choice"] if name != "fixed_tile"]))
     rooms: dict[str, list[float | None]] = {"loop": [None], "batched": [None], "onehot": [0.5, 1.0]}
     usual: list[float | None] = [None, 0.5, 1.0]
     factor = draw(st.sampled_from(rooms.get(backend, usual)))

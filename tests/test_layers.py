@@ -87,7 +87,7 @@ def any_case(draw: st.DrawFn) -> Case:
     act, gated = draw(st.sampled_from(ACTIVATIONS))
     shape: dict[str, Any] = {"activation": act, "gated": gated, "d_model": draw(st.sampled_from([8, 16])), "d_ff": 24}
     shape |= {"batch": draw(st.integers(1, 4)), "tokens": draw(st.integers(1, 12))}
-    backend = draw(st.sampled_from(BACKENDS[kind]))
+    backend = draw(st.sampled_from([name for name in BACKENDS[kind] if name != "fixed_tile"]))  # it does not train
     experts, group = draw(st.integers(1, 6)), draw(st.sampled_from(["batch", "sequence"]))
     if kind == "dense":
         return dense(backend=backend, **shape)

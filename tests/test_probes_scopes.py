@@ -12,12 +12,11 @@ from harness.case import Case
 from harness.declare.costs import cost
 from harness.devices import open_device
 from harness.layers import build
-from harness.layers.interface import Layer
 from harness.layers.token_choice import TokenChoice
 from harness.metrics import METRICS
 from harness.probes import PROBES, Outcome, Settings, make_subject
 from harness.probes.subject import Subject
-from tests.cases import block, decoder, dense, encoder, expert_choice, families, scopes, soft, stack, token_choice
+from tests.cases import block, decoder, dense, encoder, families, scopes, soft, stack, token_choice
 
 DEVICE = open_device("cpu")
 SETTINGS = Settings(seconds_per_visit=0.002, min_samples=2)
@@ -121,28 +120,3 @@ def test_phases_are_those_of_the_layers_and_attention_is_other() -> None:
     assert all(share > 0 for share in shares.values())  # type: ignore[operator]
     alone = run("phases", subject_of(token_choice())).values
     assert shares["phase_other_share"] > alone["phase_other_share"]  # type: ignore[operator]
-
-
-def test_companions_change_a_model_as_they_change_its_layers() -> None:
-    dropping = token_choice(batch=8, top_k=1, capacity_factor=1.0)
-    causes = {decoder(dropping): "drop", stack(expert_choice(batch=8)): "coupling"}
-    for case, cause in causes.items():
-        values = run("determinism", subject_of(case)).values
-        assert values["det_run"] == 1.0
-        assert values["det_composition_cause"] == cause
-    sound = run("determinism", subject_of(encoder(soft(batch=8)))).values
-    assert {sound[f"det_{axis}_cause"] for axis in ("batch_size", "position", "composition")} <= {"none", "rounding"}
-
-
-def test_the_rows_of_an_encoder_are_its_images() -> None:
-    assert run("determinism", subject_of(encoder(dense(batch=8)))).n["det_position"] == 8
-    assert run("determinism", subject_of(decoder(dense(batch=8)))).n["det_position"] == 8 * 16
-
-
-def test_companions_of_ids_are_another_text() -> None:
-    """Other tokens load other experts: companions are of an eighth of the vocabulary."""
-    layer: Layer = build(decoder(dense(batch=8)))
-    seen: list[Tensor] = []
-    layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    run("determinism", make_subject(layer.case, layer))
-    assert {int(x[1:7].max()) for x in seen if len(x) == 8} == {2, 23}  # companions: ids 0 to 2 of 24

@@ -26,9 +26,9 @@ from harness.declare.scopes import layers_of, unfit
 __all__ = ["BACKENDS", "BEST", "Cost", "capacity", "cost", "resolve_backend", "row_flops", "unsupported"]
 
 BACKENDS: dict[str, tuple[str, ...]] = {
-    "dense": ("reference", "fused"),
+    "dense": ("reference", "fused", "fixed_tile"),
     "dense_moe": ("reference", "fused"),
-    "token_choice": ("reference", "loop", "onehot", "batched", "grouped"),
+    "token_choice": ("reference", "loop", "onehot", "batched", "grouped", "fixed_tile"),
     "expert_choice": ("reference", "batched"),
     "soft": ("reference", "batched"),
 }
@@ -164,6 +164,8 @@ def unsupported(case: Case, device: str = "cpu") -> str | None:
 
 
 def _backend_cannot(case: Case, backend: str) -> str | None:
+    if backend == "fixed_tile" and (case.trains or case.compile):
+        return 'fixed_tile is a control of determinism: it has pass = "forward" alone, and is not compiled'
     if case.experts is not None and (case.top_k or 0) > case.experts:
         return f"top_k = {case.top_k} is above experts = {case.experts}"
     return token_choice.unsupported(case, backend) if case.layer == "token_choice" else None
@@ -219,21 +221,23 @@ def _forward_flops(case: Case, n: Letters, backend: str) -> tuple[int, int, int,
         mix = 2 * n.T * n.S * n.D
         dispatch, combine = (mix if case.mixing in learned else 0 for learned in (DISPATCHES, COMBINES))
         return max(dispatch, combine), dispatch, experts, combine
-    router = token_choice.router_flops(case, n)
+    router = token_choice.router_flops(case, n, token_choice.rows(case, n))
     if case.layer == "dense_moe":  # fused: the gates' product with the second biases
         return router, 0, experts, 2 * n.T * n.E * n.D if backend == "fused" and not case.gated else 0
     if n.Fs:
-        experts += n.T * row_flops(n, n.Fs)
+        experts += token_choice.rows(case, n) * row_flops(n, n.Fs)
     mix = 2 * n.T * n.E * n.C * n.D if backend == "onehot" else 0
     return router, mix, experts, mix
 
 
 def _model_flops(case: Case, n: Letters) -> int:
     """Return the forward FLOPs of the mathematics: token choice asks for K rows a token, whatever the capacity."""
+    if case.layer == "dense":
+        return n.T * row_flops(n, n.F)
     if case.layer != "token_choice":
         return sum(_forward_flops(case, n, "reference"))
     shared = n.T * row_flops(n, n.Fs) if n.Fs else 0
-    return token_choice.router_flops(case, n) + n.K * n.T * row_flops(n, n.F) + shared
+    return token_choice.router_flops(case, n, n.T) + n.K * n.T * row_flops(n, n.F) + shared
 
 
 def _used(case: Case, n: Letters, weights: int) -> int:

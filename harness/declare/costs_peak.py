@@ -9,7 +9,7 @@ from __future__ import annotations
 from harness.case import Case
 from harness.declare.assignments import is_assigned
 from harness.declare.costs_saved import INDEX, entering, hidden_kept, saved, wide
-from harness.declare.letters import AVERAGES, COMBINES, DISPATCHES, Letters
+from harness.declare.letters import AVERAGES, COMBINES, DISPATCHES, TILE_ROWS, Letters, filled
 from harness.declare.loads import busiest
 
 FEW_ROWS = 64
@@ -24,6 +24,8 @@ def peak(case: Case, n: Letters, backend: str, weights: int, device: str = "cpu"
 def _forward(case: Case, n: Letters, backend: str, device: str) -> int:
     """Return the fullest of: the router, a dense FFN, the experts, and the sum of what they return."""
     item, rows = case.itemsize, n.R * n.D * case.itemsize
+    if backend == "fixed_tile":
+        return _tiled_forward(case, n)
     if case.layer == "dense":
         return n.T * _ffn(case, n, n.F, backend) * item
     y = n.T * n.D * item
@@ -46,6 +48,19 @@ def _forward(case: Case, n: Letters, backend: str, device: str) -> int:
     if n.Fs:
         combine = max(combine, y + n.T * (_ffn(case, n, n.Fs, backend)) * item, 3 * y)
     return live + max(experts, combine)
+
+
+def _tiled_forward(case: Case, n: Letters) -> int:
+    """Return the fullest moment of `fixed_tile`: the rows, what each tile returns, and those put together."""
+    if case.layer == "dense":
+        return _tiles(case, n, n.R, n.F)
+    taken = n.E * n.G * n.C if n.C else n.R
+    shared = n.T * n.D * case.itemsize + _tiles(case, n, filled(n.T), n.Fs) if n.Fs else 0
+    return _router(case, n, "fixed_tile") + max(_tiles(case, n, taken, n.F), shared)
+
+
+def _tiles(case: Case, n: Letters, rows: int, F: int) -> int:
+    return (max(3 * rows * n.D, 2 * rows * n.D + TILE_ROWS * _ffn(case, n, F, "reference"))) * case.itemsize
 
 
 def _soft_forward(case: Case, n: Letters, backend: str) -> int:

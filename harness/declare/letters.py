@@ -9,6 +9,8 @@ from harness.case import Case
 
 DISPATCHES, COMBINES = frozenset(("soft", "soft_dispatch")), frozenset(("soft", "soft_combine"))
 """Mixings of Soft MoE whose dispatch weights, or combine weights, are learned; the others are uniform or identity."""
+TILE_ROWS = 64
+"""Rows of one tile of the backend `fixed_tile`."""
 AVERAGES = frozenset(("uniform", "soft_combine"))
 """Mixings where every slot is the mean of the tokens."""
 
@@ -46,6 +48,11 @@ class Letters(NamedTuple):
 
 def letters(case: Case) -> Letters:
     """Return the letters of `case`."""
+    n = _letters(case)
+    return n if case.backend != "fixed_tile" else n._replace(R=_tiled_rows(n))
+
+
+def _letters(case: Case) -> Letters:
     B, m, D, F = case.batch, case.tokens, case.d_model, case.d_ff
     E, K, T = case.experts or 0, case.top_k or 0, B * m
     H = 2 * F if case.gated else F
@@ -60,6 +67,23 @@ def letters(case: Case) -> Letters:
         return Letters(B, m, T, D, F, H, E, E, 0, 1, 0, E * T, 0)
     S = E * (case.slots or 0)
     return Letters(B, m, T, D, F, H, E, K, S, G, 0, B * S if S else T, Fs)
+
+
+def filled(rows: int) -> int:
+    """Return `rows` with what fills up their last tile."""
+    return rows + -rows % TILE_ROWS
+
+
+def expert_tiles(rows: int, experts: int) -> int:
+    """Return the tiles that `rows` need at the most, however they fall on `experts`, none of which share a tile."""
+    return (rows + experts * (TILE_ROWS - 1)) // TILE_ROWS
+
+
+def _tiled_rows(n: Letters) -> int:
+    """Return the rows that `fixed_tile` runs: dropless, the same number for every load."""
+    if not n.E:
+        return filled(n.T)
+    return n.E * filled(n.G * n.C) if n.C else TILE_ROWS * expert_tiles(n.R, n.E)
 
 
 def capacity(case: Case) -> int:

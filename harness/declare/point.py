@@ -17,7 +17,7 @@ SizeName = Literal["Ti", "S", "B", "L", "H"]
 DtypeName = Literal["float64", "float32", "bfloat16", "float16"]
 PassName = Literal["forward", "forward_backward", "train"]
 BackendName = Literal[
-    "best", "reference", "fused", "loop", "onehot", "batched", "grouped",
+    "best", "reference", "fused", "loop", "onehot", "batched", "grouped", "fixed_tile",
     "transformers-eager", "transformers-batched", "transformers-grouped",
     "megablocks", "sonicmoe", "scattermoe", "tutel",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.case import Case
-from harness.declare.letters import Letters
+from harness.declare.letters import Letters, filled
 
 GROUPED_ALIGNMENT = 16
 """Bytes that every row of an operand of torch's grouped_mm must be a multiple of."""
@@ -73,6 +73,11 @@ def router_params(case: Case, n: Letters) -> int:
     return n.D * n.E * (2 if case.noise == "shazeer" else 1)
 
 
-def router_flops(case: Case, n: Letters) -> int:
-    """Return the forward FLOPs of the router: 2 T D E, and as many again for the width of learned noise in training."""
-    return 2 * n.T * n.D * n.E * (2 if case.noise == "shazeer" and case.trains else 1)
+def rows(case: Case, n: Letters) -> int:
+    """Return the rows that the router and the shared experts run: the tokens, in `fixed_tile` filled up to tiles."""
+    return filled(n.T) if case.backend == "fixed_tile" else n.T
+
+
+def router_flops(case: Case, n: Letters, rows: int) -> int:
+    """Return the forward FLOPs of a router of `rows`: 2 R D E, and again for the width of learned noise in training."""
+    return 2 * rows * n.D * n.E * (2 if case.noise == "shazeer" and case.trains else 1)

@@ -13,10 +13,15 @@ from torch import Tensor
 from harness.case import Case
 from harness.layers.experts import Ffn
 from harness.layers.interface import Layer
+from harness.layers.tiles import tiled
 
 
 class Dense(Layer):
-    """The dense FFN; backends `reference` and `fused` (biases inside the products, the gated pair as one product)."""
+    """The dense FFN. Tap: expert_output [T, D], all there is.
+
+    Backends: `reference`, `fused` (biases inside the products, the gated pair as one product), `fixed_tile` (a control:
+    batch-invariant, see `tiles.py`).
+    """
 
     def __init__(self, case: Case, backend: str, device: str = "cpu") -> None:
         super().__init__(case, backend)
@@ -30,5 +35,12 @@ class Dense(Layer):
         """Return [B, m, D] for `x` [B, m, D]."""
         tokens = x.flatten(0, -2)  # [T, D]
         with self.phase("experts"):
-            y = self.ffn.plain(tokens) if self.backend == "reference" else self.ffn.fused(tokens)
+            y = self._ffn(tokens)
+        self.tap("expert_output", y)
         return y.view_as(x)
+
+    def _ffn(self, tokens: Tensor) -> Tensor:
+        """Return [T, D] for `tokens` [T, D]."""
+        if self.backend == "fixed_tile":
+            return tiled(self.ffn.plain, tokens)
+        return self.ffn.plain(tokens) if self.backend == "reference" else self.ffn.fused(tokens)

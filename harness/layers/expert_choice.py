@@ -26,15 +26,15 @@ from harness.layers.interface import Layer, torch_dtype
 class ExpertChoice(Layer):
     """Expert-choice routing.
 
-    Taps: logits [T, E], scores [G, E, n], choice [G, E, C] (tokens of the group), load [E], expert_output
-    [G, E, C, D]. No assignment is ever dropped, so there is no `kept`.
+    Taps: logits [T, E], scores [G, E, n], choice [G, E, C] (tokens of the group), gates [G, E, C], load [E],
+    expert_output [G, E, C, D]. No assignment is ever dropped, so there is no `kept`.
     """
 
     def __init__(self, case: Case, backend: str, device: str = "cpu") -> None:
         super().__init__(case, backend)
         assert case.experts is not None
         assert case.capacity_factor is not None
-        self.experts, self.factor = case.experts, case.capacity_factor
+        self.experts = case.experts
         self.router = nn.Parameter(torch.empty(case.d_model, case.experts, dtype=torch_dtype(case), device=device))
         self.ffn = Ffn(case, case.d_ff, case.experts, device)
 
@@ -58,12 +58,14 @@ class ExpertChoice(Layer):
     def _choose(self, logits: Tensor, groups: int) -> tuple[Tensor, Tensor]:
         """Return gates and tokens [G, E, C] that the experts take for `logits` [T, E]."""
         scores = routing.softmax(logits, -1).view(groups, -1, self.experts).transpose(1, 2)  # [G, E, n]
-        C = room(scores.shape[-1], 1, self.experts, self.factor)
+        C = room(scores.shape[-1], 1, self.experts, self.case.capacity_factor or 1.0)
         choice = routing.top_k(scores, C) if self.replay is None else self.replay
         self.tap("logits", logits)
         self.tap("scores", scores)
         self.tap("choice", choice)
-        return scores.gather(-1, choice).to(logits.dtype), choice
+        gates = scores.gather(-1, choice).to(logits.dtype)
+        self.tap("gates", gates)
+        return gates, choice
 
     def _looped(self, tokens: Tensor, gates: Tensor, choice: Tensor) -> Tensor:
         """Reference: expert by expert and group by group."""

@@ -68,7 +68,8 @@ class Layer(nn.Module):
 
     Taps, where a kind has the thing: `logits` [.., E or S], `choice` (integer routing decisions), `scores` (what
     `choice` is the top-k of, along its last dimension), `kept` (bool, like choice: not dropped by capacity), `load`
-    [E] assignments that each expert was given before any drop, `expert_output`. Where tokens are served by priority,
+    [E] assignments that each expert was given before any drop, `gates` (what weighs each decision, shaped like choice),
+    `expert_output` (before the gates), `shared_output` [T, D]. Where tokens are served by priority,
     `priority` [T] and `order` [T], the tokens in order of service.
 
     A layer in training mode does what belongs to training alone, such as noise; in eval mode it does not.
@@ -175,6 +176,17 @@ def replaying(layer: Layer, choice: Tensor, order: Tensor | None = None) -> Iter
         yield
     finally:
         layer.replay, layer.replay_order = before
+
+
+@contextmanager
+def serving(part: Layer, case: Case) -> Iterator[None]:
+    """Let `part` serve `case`, which differs from its own in capacity_factor and drop alone, for the block."""
+    before = part.case
+    part.case = case
+    try:
+        yield
+    finally:
+        part.case = before
 
 
 @contextmanager

@@ -4,8 +4,9 @@
 (transformers' eager experts): expert by expert over those that were hit, and `index_add_`; it asks the device which
 those are, and waits. `onehot` moves tokens by products with 0-1 matrices (GShard). `batched` gives every assignment a
 copy of its expert's weights, for a few tokens. `grouped` sorts the tokens: dropless, one grouped product over rows in
-the order of experts; with a capacity, one batched product over a buffer of C rows an expert. `onehot`, `batched` and
-`grouped` never wait for the device.
+the order of experts; with a capacity, one batched product over a buffer of C rows an expert. `fixed_tile` runs every
+row in a tile of one size, so that no row depends on its company (`tiles.py`). `onehot`, `batched` and `grouped` never
+wait for the device.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.layers import moves, routing
+from harness.declare.letters import TILE_ROWS
+from harness.layers import moves, routing, tiles
 from harness.layers.experts import Ffn
 from harness.layers.interface import Layer
 
@@ -149,12 +151,45 @@ def slotted(layer: Layer, ffn: Ffn, tokens: Tensor, routed: Routed) -> Tensor:
         return moves.combine(rows, to.token, back, routed.gates * to.kept)
 
 
+def fixed_tile(layer: Layer, ffn: Ffn, tokens: Tensor, routed: Routed) -> Tensor:
+    """Each expert's rows start a tile of their own, and the tiles go one by one; waits for the device if dropless."""
+    if routed.room is not None:
+        return _fixed_slots(layer, ffn, tokens, routed)
+    alone, load = ffn.alone(), routing.load(routed.choice, len(ffn.w1))
+    with layer.phase("dispatch"):
+        to = routing.sort(routed.choice, len(alone))
+        shift = tiles.starts(load) - (load.cumsum(0) - load)  # [E]
+        place = torch.arange(len(to.token), device=to.token.device) + shift[to.expert]  # [K T]
+        of_tile = tiles.owners(load)
+        rows = tokens.new_zeros(len(of_tile) * TILE_ROWS, tokens.shape[1]).index_copy_(0, place, tokens[to.token])
+    with layer.phase("experts"):
+        rows = torch.cat([alone[own](tile) for own, tile in zip(of_tile, torch.split(rows, TILE_ROWS), strict=True)])
+    with layer.phase("combine"):
+        row = place[to.row]  # [T, K]
+        _show_outputs(layer, lambda: rows[row], None)
+        return moves.combine(rows, to.token, moves.Back(row), routed.gates)
+
+
+def _fixed_slots(layer: Layer, ffn: Ffn, tokens: Tensor, routed: Routed) -> Tensor:
+    assert routed.room is not None
+    E = len(ffn.w1)
+    with layer.phase("dispatch"):
+        to = routing.slot(routed.choice, E, routed.groups, routed.room, routed.order)
+        by_expert = tokens[to.token].view(E, routed.groups * routed.room, -1)  # [E, G C, D]
+    with layer.phase("experts"):
+        rows = torch.cat([tiles.tiled(alone, own) for alone, own in zip(ffn.alone(), by_expert, strict=True)])
+    with layer.phase("combine"):
+        _show_outputs(layer, lambda: rows[to.row], to.kept)
+        return moves.combine(rows, to.token, moves.Back(to.row), routed.gates * to.kept)
+
+
 MIXES: dict[str, Mix] = {
     "reference": reference,
     "loop": loop,
     "onehot": onehot,
     "batched": batched,
     "grouped": grouped,
+    "fixed_tile": fixed_tile,
 }
 """Every backend of token choice by its name."""
 

@@ -24,14 +24,16 @@ from harness.layers.gates import GATES, Scored, wide, wide_type
 from harness.layers.interface import Layer, torch_dtype
 from harness.layers.kernels import LOOP_REMARK, grouped_remark
 from harness.layers.mixing import MIXES, Routed
+from harness.layers.tiles import WAITS_REMARK, tiled
 
 
 class TokenChoice(Layer):
-    """Top-k routing. Taps: logits and scores [T, E], choice [T, K], kept [T, K], load [E], expert_output [T, K, D].
+    """Top-k routing.
 
-    `load` is what the tokens ask for, before capacity; `expert_output` is ungated, and 0 where it was dropped. `logits`
-    have the noise in them, and `scores` the selection bias. Each balance loss is a tap too, without its coefficient;
-    `balance_load` only where there is noise.
+    Taps: logits and scores [T, E], choice, gates and kept [T, K], load [E], expert_output [T, K, D], shared_output
+    [T, D] if experts are shared. `load` is what the tokens ask for, before capacity; `expert_output` is ungated, and 0
+    where it was dropped. `logits` have the noise in them, and `scores` the selection bias. Each balance loss is a tap
+    too, without its coefficient; `balance_load` only where there is noise.
     """
 
     def __init__(self, case: Case, backend: str, device: str = "cpu") -> None:
@@ -70,6 +72,8 @@ class TokenChoice(Layer):
         remark = LOOP_REMARK if backend == "loop" else None
         if backend == "grouped" and case.capacity_factor is None:
             remark = grouped_remark(torch_dtype(case), self.router.device)
+        if backend == "fixed_tile" and case.capacity_factor is None:
+            remark = WAITS_REMARK
         self.remarks = [remark] if remark else []
 
     def forward(self, x: Tensor) -> Tensor:
@@ -81,8 +85,16 @@ class TokenChoice(Layer):
         y = MIXES[self.backend](self, self.ffn, tokens, routed)
         if self.shared is not None:
             with self.phase("experts"):
-                y = y + (self.shared.plain(tokens) if self.backend == "reference" else self.shared.fused(tokens))
+                shared = self._ffn(self.shared, tokens)
+                self.tap("shared_output", shared)
+                y = y + shared
         return y.view_as(x)
+
+    def _ffn(self, ffn: Ffn, tokens: Tensor) -> Tensor:
+        """Return `ffn` of all `tokens` [T, D]."""
+        if self.backend == "fixed_tile":
+            return tiled(ffn.plain, tokens)
+        return ffn.plain(tokens) if self.backend == "reference" else ffn.fused(tokens)
 
     def after_step(self, rate: float = losses.BIAS_RATE) -> None:
         """Move the selection bias against the load of the last pass, where `balance` is the loss-free bias."""
@@ -98,7 +110,7 @@ class TokenChoice(Layer):
         if self.training:
             self._balance(scored, choice)
         if self.watched:
-            self._show(scored, ranked, choice)
+            self._show(scored, ranked, choice, gates)
         factor = self.case.capacity_factor
         if factor is None:
             return Routed(choice, gates, groups, None, None)
@@ -114,12 +126,18 @@ class TokenChoice(Layer):
 
     def _score(self, tokens: Tensor) -> Scored:
         """Return what the router makes of `tokens` [T, D]: with noise where the layer trains."""
-        clean = logits = tokens @ self.router  # [T, E]
+        clean = logits = self._logits(tokens)
         width: Tensor | None = None
         if self.training and self.case.noise in noise.WIDTHS:
             width = noise.WIDTHS[self.case.noise](tokens, clean, self.noise_weight)
             logits = wide(clean) + noise.standard_normal(clean) * width
         return Scored(self.gate, clean, logits, width, self.gate.rank(logits))
+
+    def _logits(self, tokens: Tensor) -> Tensor:
+        """Return the router's product [T, E]."""
+        if self.backend == "fixed_tile":
+            return tiled(lambda tile: tile @ self.router, tokens)
+        return tokens @ self.router
 
     def _order(self, scored: Scored, groups: int) -> Tensor | None:
         """Return the tokens in order of service: by how probable the best expert of each is; None: by position."""
@@ -139,10 +157,11 @@ class TokenChoice(Layer):
         elif balance in losses.LOSSES:
             self.auxiliary = losses.COEFFICIENTS[balance] * losses.LOSSES[balance](scored, choice)
 
-    def _show(self, scored: Scored, ranked: Tensor, choice: Tensor) -> None:
+    def _show(self, scored: Scored, ranked: Tensor, choice: Tensor, gates: Tensor) -> None:
         self.tap("logits", scored.logits)
         self.tap("scores", ranked)
         self.tap("choice", choice)
+        self.tap("gates", gates)
         self.tap("load", routing.load(choice, self.experts))
         for name, loss in losses.LOSSES.items():
             if name != "load" or scored.width is not None:

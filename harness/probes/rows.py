@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -32,12 +33,22 @@ class Taps:
 
 @contextmanager
 def tapping(layer: Layer) -> Iterator[list[dict[str, Tensor]]]:
-    """Yield what each part of `layer` shows at its taps in the block, by name: one dictionary a part."""
+    """Yield what each part of `layer` shows at its taps in the block, by name: one dictionary a part.
+
+    Beside the taps, `input` and `output`: what goes into the part, and what comes out of it.
+    """
     taps = [Taps() for _ in layer.parts]
     with ExitStack() as stack:
         for part, own in zip(layer.parts, taps, strict=True):
             stack.enter_context(observing(part, own))
+            stack.callback(part.register_forward_hook(partial(_show_ends, own)).remove)
         yield [own.seen for own in taps]
+
+
+def _show_ends(taps: Taps, part: object, inputs: tuple[Tensor, ...], output: object) -> None:
+    taps.tap("input", inputs[0])
+    if isinstance(output, Tensor):
+        taps.tap("output", output)
 
 
 def equal_rows(a: Tensor, b: Tensor) -> Tensor:

@@ -76,8 +76,11 @@ class Subject:
             for part in self.layer.parts:
                 part.after_step(LEARNING_RATE)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the layer's output for `x`, a batch of any size."""
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the layer's output for `x`, a batch of any size; with `mask` where the layer takes one, eagerly."""
+        if mask is not None:
+            masked: Tensor = self.layer(x, mask=mask)
+            return masked
         looked_at = any(part.observer is not None or part.replay is not None for part in self.layer.parts)
         y = self.layer(x) if self.compiled is None or looked_at else self.compiled(x)
         assert isinstance(y, Tensor)

@@ -6,49 +6,13 @@ from collections import Counter
 from dataclasses import dataclass
 
 from harness.case import DTYPES
-from harness.metrics import METRICS, show, show_percent
+from harness.metrics import METRICS, show_percent
 from reports.context import Context, axes_words
 from reports.read import Result
 from reports.sections.base import Section
+from reports.sections.determinism_cells import COLUMNS, Cell, cell_of
+from reports.sections.determinism_ties import Tie, tie_of
 from reports.words import Sentence, Span, count, join, sentence
-
-COLUMNS = {
-    "run": ("Run", "the same input twice"),
-    "batch_size": ("Batch size", "alone, or among others"),
-    "position": ("Position", "elsewhere in the batch"),
-    "composition": ("Composition", "beside other sequences"),
-    "padding": ("Padding", "padding beside it"),
-    "causal": ("Causal", "later tokens changed"),
-}
-"""Axes in the page's order: heading, and what varies."""
-
-CAUSES = {
-    "none": ("eq", "bit-equal"),
-    "rounding": ("rd", "rounding"),
-    "routing_flip": ("fl", "routing flips"),
-    "drop": ("dr", "drops"),
-    "coupling": ("cp", "coupled"),
-    "unknown": ("un", "cause unknown"),
-}
-"""Cause: the cell's class, and its word; from the mildest to what changes the result most."""
-_SEVERITY = list(CAUSES)
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One variant on one axis: the worst of its cases."""
-
-    axis: str
-    kind: str
-    """eq, rd, fl, dr, cp; un where rows differ and nobody knows why; no where the axis was not measured."""
-    word: str
-    detail: str
-    """Share of rows that stayed bit-equal and the largest error; empty where all are."""
-    share: float | None
-    max_rel: float | None
-    cause: str | None
-    worst: str | None
-    """Id of the case that the cell speaks of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +47,7 @@ class Determinism(Section):
     name: str = "Determinism"
     question: str = "Does a row’s result depend on anything but the row?"
 
+    ties: tuple[Tie, ...] = ()
     columns: tuple[tuple[str, str, str], ...] = ()
     """(axis, heading, what varies)."""
     rows: tuple[Row, ...] = ()
@@ -105,6 +70,7 @@ def build(context: Context) -> Determinism:
         caption=_caption(cells),
         columns=tuple((axis, *COLUMNS[axis]) for axis in axes),
         rows=tuple(rows),
+        ties=_ties(rows, context),
     )
 
 
@@ -123,7 +89,7 @@ def _rows(context: Context, axes: list[str]) -> list[Row]:
         identity = context.identity[variant]
         backends = sorted({result.backend for result in results if result.backend} - set(own.split(", ")))
         detail = ", ".join(part for part in (own, *backends, DTYPES.get(dtype, (dtype,))[0]) if part)
-        cells = tuple(_cell(axis, results) for axis in axes)
+        cells = tuple(cell_of(axis, results) for axis in axes)
         ids = tuple(result.id for result in results)
         rows.append(Row(variant, identity.family, identity.step, own, detail, ids, cells))
     return rows
@@ -134,52 +100,36 @@ def _row_key(context: Context, result: Result) -> tuple[str, str, str]:
     return result.case.variant, axes_words(result.case, own), result.case.dtype
 
 
-def _cell(axis: str, results: list[Result]) -> Cell:
-    known = [result for result in results if result.number(f"det_{axis}") is not None]
-    if not known:
-        return Cell(axis, "no", "not measured", "", None, None, None, None)
-    worst = max(known, key=lambda result: _badness(result, axis))
-    share, max_rel = worst.number(f"det_{axis}"), worst.number(f"det_{axis}_max_rel")
-    cause = _cause(worst, axis)
-    kind, word = CAUSES.get(cause, ("fl", cause.replace("_", " ")))
-    return Cell(axis, kind, word, _detail(kind, share, max_rel), share, max_rel, cause, worst.id)
-
-
-def _badness(result: Result, axis: str) -> tuple[int, float, float]:
-    cause = _cause(result, axis)
-    rank = _SEVERITY.index(cause) if cause in _SEVERITY else len(_SEVERITY)
-    return rank, -(result.number(f"det_{axis}") or 0.0), result.number(f"det_{axis}_max_rel") or 0.0
-
-
-def _cause(result: Result, axis: str) -> str:
-    value = result.metrics.get(f"det_{axis}_cause")
-    if value is not None and isinstance(value.value, str):
-        return value.value
-    return "none" if result.number(f"det_{axis}") == 1 else "unknown"
-
-
-def _detail(kind: str, share: float | None, max_rel: float | None) -> str:
-    if kind == "eq" or share is None:
-        return ""
-    if kind == "rd":
-        error = f", {show('det_run_max_rel', max_rel)}" if max_rel is not None else ""
-        return f"{show_percent(share)} equal{error}" if share else f"no row equal{error}"
-    return f"{show_percent(1 - share)} of rows change"
+def _ties(rows: list[Row], context: Context) -> tuple[Tie, ...]:
+    found = (tie_of(f"{row.variant}, {row.detail}", [context.by_id[case] for case in row.cases]) for row in rows)
+    return tuple(tie for tie in found if tie)
 
 
 def _finding(rows: list[Row]) -> Sentence:
     """Say who depends on its neighbours beyond rounding, or that nobody does."""
-    beside = ("batch_size", "composition", "position")
+    beside = ("batch_size", "composition", "position", "padding")
     bound = [row.name for row in rows
              if any(cell.axis in beside and cell.kind in ("cp", "dr", "fl", "un") for cell in row.cells)]  # fmt: skip
     bound = list(dict.fromkeys(bound))
     cells = [cell for row in rows for cell in row.cells if cell.kind != "no"]
+    kept = _invariant_rows(rows)
     if not bound:
         free = all(cell.kind == "eq" for cell in cells)
-        return sentence("Every row stayed bit-equal." if free else "Beyond rounding, no row depends on its neighbours.")
+        return sentence("Every row stayed bit-equal." if free else
+                        f"Beyond rounding, no row depends on its neighbours{kept}.")  # fmt: skip
     if len(bound) > 3:
-        return sentence(f"Beyond rounding, neighbours matter in {len(bound)} of {len(rows)} rows.")
-    return sentence(f"Beyond rounding, a row’s neighbours matter only to {join(bound)}.")
+        return sentence(f"Beyond rounding, neighbours matter in {len(bound)} of {len(rows)} rows{kept}.")
+    return sentence(f"Beyond rounding, a row’s neighbours matter only to {join(bound)}{kept}.")
+
+
+def _invariant_rows(rows: list[Row]) -> str:
+    """Return `; A and B keep every bit when the batch size changes` where that tells them from others, else nothing."""
+    cells = [(row, cell) for row in rows if (cell := row.cell("batch_size"))]
+    names = list(dict.fromkeys(row.name for row, cell in cells if cell.kind == "eq"))
+    names = [name for name in names if all(cell.kind == "eq" for row, cell in cells if row.name == name)]
+    if not names or len(names) > 3 or len(names) == len({row.name for row, _ in cells}):
+        return ""
+    return f"; {join(names)} {'keeps' if len(names) == 1 else 'keep'} every bit when the batch size changes"
 
 
 def _caption(cells: list[Cell]) -> Sentence:
@@ -194,17 +144,19 @@ def _caption(cells: list[Cell]) -> Sentence:
         "✓ every bit is the same; ≈ another order of sums, errors in ",
         Span(unit, "code"),
         ", the number format’s step at the row’s largest value; ✗ capacity drops or a routing decision turns with the"
-        " neighbours; ◇ the layer’s mathematics couples the rows. A cell tells of the variant’s worst case.",
+        " neighbours; ◇ the layer’s mathematics couples the rows. A cell tells of the variant’s worst case: where"
+        " its rows begin to differ, and what confirmed it (rounding goes away in float64 and design stays; a flip goes"
+        " away when the routing is replayed). Where no row differed, the share that might is bounded at 95 %.",
     )
 
 
 def invariant(section: Determinism) -> tuple[list[str], list[str]]:
-    """Return the variants whose rows keep every bit when the batch size changes, and those whose rows do not."""
+    """Return who keeps every bit of its rows when the batch size changes, and who does not, by the rows' names."""
     yes: list[str] = []
     no: list[str] = []
     for row in section.rows:
         if cell := row.cell("batch_size"):
-            (yes if cell.kind == "eq" else no).append(row.variant)
+            (yes if cell.kind == "eq" else no).append(row.name)
     return [name for name in dict.fromkeys(yes) if name not in no], list(dict.fromkeys(no))
 
 
