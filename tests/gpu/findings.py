@@ -114,13 +114,17 @@ def _noise(found: Gathered) -> Iterator[Finding]:
         yield Finding(f"A/A, doctor, {floor['pairs']} pairs", _interval(floor), "1 inside", _holds_one(floor))
         change = floor["smallest_change"]
         expected = f"at most {NOISE:.1%}" if found.device.kind == "cuda" else ""
-        yield Finding("smallest change seen, doctor", f"{change:.2%}", expected, change <= NOISE if expected else None)
+        yield Finding("smallest change seen, doctor", _share(change), expected, change <= NOISE if expected else None)
     sweep = found.runs.get("sweep")
     if sweep is not None and (floor := sweep.document.get("noise")):
         what = f"A/A, sweep, {floor['cells']} cells, {floor['pairs']} pairs"
         yield Finding(what, _interval(floor), "the cells do not differ", not floor["differ"])
         if (change := floor["smallest_change"]) is not None:
-            yield Finding(f"smallest change seen, sweep, {floor['rounds']} rounds", f"{change:.2%}", "")
+            yield Finding(f"smallest change seen, sweep, {floor['rounds']} rounds", _share(change), "")
+
+
+def _share(change: float) -> str:
+    return f"{change:.2%}" if change < 1 else "> 100%"
 
 
 def _interval(floor: dict[str, Any]) -> str:
