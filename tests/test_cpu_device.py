@@ -10,7 +10,7 @@ import torch
 
 from harness.devices import open_device
 from harness.devices.cpu import CpuDevice
-from harness.devices.interface import NoSuchDevice
+from harness.devices.interface import CaptureFailed, NoSuchDevice
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +92,10 @@ def test_open_device_knows_two_kinds() -> None:
     assert open_device("cpu").kind == "cpu"
     with pytest.raises(NoSuchDevice, match="no kind of device named 'tpu'; expected cpu or cuda"):
         open_device("tpu")
+
+
+def test_the_hosts_clock_tells_microseconds_apart_and_has_no_graphs(cpu: CpuDevice) -> None:
+    assert 0 < cpu.resolution_s() < 1e-5
+    assert cpu.clock_state() is None
+    with pytest.raises(CaptureFailed, match="this device has no graphs"):
+        cpu.capture(lambda: None)

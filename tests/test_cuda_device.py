@@ -6,9 +6,13 @@ from typing import Any
 import pytest
 import torch
 
+from harness.devices import cuda_clock
+from harness.devices.clock import LOOKS, ClockState
 from harness.devices.cuda import FALLBACK_L2_BYTES, CudaDevice
-from harness.devices.interface import NoSuchDevice
-from tests.scripted_cuda import ScriptedCuda, ScriptedNvml, ScriptedOutOfMemoryError
+from harness.devices.cuda_clock import EVENT_RESOLUTION_S
+from harness.devices.cuda_graph import WARM_UP_CALLS
+from harness.devices.interface import CaptureFailed, NoSuchDevice
+from tests.scripted_cuda import ScriptedCuda, ScriptedEvent, ScriptedNvml, ScriptedOutOfMemoryError
 
 
 def device(cuda: ScriptedCuda, nvml: Any = None) -> CudaDevice:
@@ -72,6 +76,74 @@ def test_host_time_is_the_launches_alone(cold: bool, monkeypatch: pytest.MonkeyP
     block = gpu.time(lambda: cuda.kernel(9.0), 2, cold=cold)
     assert block.host_s == pytest.approx(1e-3 if cold else 0.5e-3)
     assert block.device_s == pytest.approx(9e-3)
+
+
+def test_the_resolution_is_the_least_step_of_a_row_of_events_and_found_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cuda = ScriptedCuda()
+    gpu = device(cuda)
+    assert gpu.resolution_s() == EVENT_RESOLUTION_S, "a clock that stands shows none"
+    assert cuda.log.count("record") == LOOKS
+    gpu.resolution_s()
+    assert cuda.log.count("record") == LOOKS
+
+    ticks = ScriptedCuda()
+    sound = ScriptedEvent.record
+
+    def record(event: ScriptedEvent) -> None:
+        ticks.clock_ms += 0.002
+        sound(event)
+
+    monkeypatch.setattr(ScriptedEvent, "record", record)
+    assert device(ticks).resolution_s() == pytest.approx(2e-6)
+
+
+def test_a_wait_for_another_stream_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = ScriptedCuda()
+    gpu = device(cuda)
+    monkeypatch.setattr(cuda_clock, "time", cuda.wall)
+
+    def launches() -> None:
+        cuda.kernel(1.0)
+        cuda.kernel(4.0, stream="side")
+
+    block = gpu.time(launches, 1, cold=False)
+    assert block.device_s == pytest.approx(1e-3)
+    assert block.late_s == pytest.approx(3e-3, rel=0.01)
+    assert gpu.time(lambda: cuda.kernel(1.0), 3, cold=True).late_s == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("reasons", "words", "throttled"), [(0, "none", False), (0x8, "hardware slowdown", True)])
+def test_between_blocks_only_the_clock_and_what_holds_it_back_are_read(
+    reasons: int, words: str, throttled: bool
+) -> None:
+    nvml = ScriptedNvml(reasons=reasons)
+    gpu = device(ScriptedCuda(), nvml)
+    nvml.asked.clear()
+    assert gpu.clock_state() == ClockState(1755, words, throttled)
+    assert len(nvml.asked) == 2, "a reading between blocks is to be light"
+
+
+def test_a_gpu_without_those_sensors_tells_no_clock() -> None:
+    for missing in ("nvmlDeviceGetClockInfo", "nvmlDeviceGetCurrentClocksEventReasons"):
+        assert device(ScriptedCuda(), ScriptedNvml(missing=frozenset({missing}))).clock_state() is None
+    assert device(ScriptedCuda(), ScriptedNvml(starts=False)).clock_state() is None
+
+
+def test_a_captured_call_runs_at_each_replay_and_not_in_the_capture() -> None:
+    cuda = ScriptedCuda()
+    captured = device(cuda).capture(lambda: cuda.kernel(2.0))
+    assert cuda.clock_ms == 2.0 * WARM_UP_CALLS, "the capture itself runs nothing"
+    captured.replay()
+    assert cuda.clock_ms == 2.0 * (WARM_UP_CALLS + 1)
+
+
+def test_a_call_that_waits_cannot_be_captured_and_the_first_error_says_why() -> None:
+    cuda = ScriptedCuda()
+    with pytest.raises(CaptureFailed, match=r"^CUDA error: operation not permitted when stream is capturing$"):
+        device(cuda).capture(cuda.synchronize)
+    assert cuda.capturing is None
 
 
 def test_peak_is_above_what_stood_before_and_read_after_a_wait() -> None:
