@@ -35,17 +35,20 @@ def measure(scene: Scene, seed: int) -> tuple[dict[str, Measured], int]:
     ties = near_ties(scene.layer, here, there)
     if not len(ties):
         return {}, 0
-    together = scene.play(ties)
-    alone = [scene.play(ties[i : i + 1]) for i in range(len(ties))]
-    choice = torch.cat([play.seen[0]["choice"] for play in alone])
-    flipped = _differ(together.seen[0]["choice"], choice)
+    alone = torch.cat([chosen(scene.layer, tie[None]) for tie in ties])
+    flipped = _differ(chosen(scene.layer, ties), alone)
     values: dict[str, Measured] = {"tie_flip_rate": float(flipped.double().mean())}
     if bool(flipped.any()):
-        with replaying(scene.layer, choice):
-            again = scene.forward(ties)
-        left = changes(torch.cat([play.y for play in alone]), again) > scene.limit
-        values["tie_flips_left"] = float(left.double().mean())
+        values["tie_flips_left"] = _left(scene, ties, alone, flipped) / len(ties)
     return values, len(ties)
+
+
+def _left(scene: Scene, ties: Tensor, alone: Tensor, flipped: Tensor) -> int:
+    """Return how many of the `flipped` change beyond rounding though all go where they went `alone` [n, K]."""
+    with replaying(scene.layer, alone):
+        together = scene.forward(ties)[flipped]
+    apart = torch.cat([scene.forward(tie[None]) for tie in ties[flipped]])
+    return int((changes(apart, together) > scene.limit).sum())
 
 
 def near_ties(layer: Layer, here: Tensor, there: Tensor) -> Tensor:
