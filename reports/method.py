@@ -23,12 +23,12 @@ METHODS = {
     "latency": ("latency_", "host_ms", "tokens_per_s", "graph_"),
     "torch-compile": ("compile_ms",),
     "flops": ("params", "flops_", "tflops", "mfu", "hfu", "padding_"),
-    "roofline": ("roofline_",),
+    "roofline-of-a-phase": ("roofline_", "experts_floor_"),
     "memory": ("memory_",),
     "routing": ("load_", "drop_rate", "fully_", "distinct_", "router_", "balance_"),
     "energy": ("energy_", "power_"),
-    "phases": ("phase_",),
-    "batch-determinism": ("det_", "flip_", "order_flip_"),
+    "phases": ("phase_", "pass_"),
+    "batch-determinism": ("det_", "flip_", "order_flip_", "tie_"),
 }
 """Heading of `docs/method.md`, as its anchor: how the names of the metrics begin that it is about."""
 

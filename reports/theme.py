@@ -65,10 +65,24 @@ def marker(family: Family, step: int, size: float = 8) -> dict[str, Any]:
     }
 
 
+AT_THE_END = {"x": 1, "xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "middle", "xshift": 4,
+              "showarrow": False, "align": "left", "font": {"size": 11.5}}  # fmt: skip
+"""How a line's own label stands right of its last point; said once, for all labels of a figure."""
+
+
+QUIET = {"tickmode": "array", "gridcolor": HAIR, "zeroline": False, "linecolor": AXIS, "ticklen": 4, "tickcolor": AXIS,
+         "fixedrange": True, "ticklabeloverflow": "allow"}  # fmt: skip
+"""What all axes share."""
+
+
 def base_layout(height: int, hover: str, **more: Any) -> dict[str, Any]:
     """Return the layout that all figures share; `hover` is every trace's hover text. Nothing global is changed."""
+    scatter = {"hovertemplate": hover, "cliponaxis": False, "error_y": {"thickness": 1, "width": 0}}
     return {
-        "template": {"data": {"scatter": [{"hovertemplate": hover, "cliponaxis": False}]}},
+        "template": {
+            "data": {"scatter": [scatter]},
+            "layout": {"annotationdefaults": AT_THE_END, "xaxis": QUIET, "yaxis": QUIET},
+        },
         "height": height,
         "autosize": True,
         "paper_bgcolor": "rgba(0,0,0,0)",
@@ -88,18 +102,10 @@ def log_axis(
     return {
         "type": "log",
         "range": [round(end, 4) for end in span],
-        "tickmode": "array",
         "tickvals": [value for value, _ in ticks],
         "ticktext": [text for _, text in ticks],
         "showgrid": grid,
-        "gridcolor": HAIR,
-        "zeroline": False,
         "showline": not grid,
-        "linecolor": AXIS,
         "ticks": "" if grid else "outside",
-        "ticklen": 4,
-        "tickcolor": AXIS,
-        "fixedrange": True,
         "ticklabelstandoff": 5 if grid else 0,
-        "ticklabeloverflow": "allow",
     } | ({"title": {"text": title, "font": {"size": 11.5}, "standoff": 8}} if title else {})

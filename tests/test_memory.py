@@ -121,8 +121,10 @@ def test_closed_form_fake_tensors_and_allocator_agree_exactly(case: Case) -> Non
     ids=lambda case: str(case.id),
 )
 def test_fake_tensors_find_the_allocators_peak_in_every_pass(case: Case, pass_: str) -> None:
+    """With threads, a reduction's kernel takes some hundred bytes for what each has summed; that is its workspace."""
     outcome = measured(replace(case, pass_=pass_))
-    assert number(outcome, "fake") == number(outcome, "peak")
+    assert number(outcome, "fake") == number(outcome, "peak") - number(outcome, "workspace")
+    assert number(outcome, "workspace") <= 512 * (torch.get_num_threads() - 1)
     assert number(outcome, "fake") == pytest.approx(cost(replace(case, pass_=pass_)).memory_predicted, rel=0.25)
 
 

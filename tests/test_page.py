@@ -11,7 +11,7 @@ import pytest
 
 from harness.case import Case
 from reports import render
-from reports.page import STYLES, asset, environment, plotly_js, render_page, styles, unbroken
+from reports.page import STYLES, asset, environment, plotly_js, render_page, styles, thin, unbroken
 from reports.read import read_run
 from reports.review import review
 from reports.words import plain
@@ -64,7 +64,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_the_page_asks_for_nothing(source: str) -> None:
     links = Page(source).links
     assert links
-    beside = [link for link in links if link.startswith("method.html")]  # a link is followed by a reader, not fetched
+    # A link is followed by a reader, not fetched.
+    beside = [link for link in links if link.startswith("method.html") or link in ("records.jsonl", "journal.jsonl")]
     assert all(link.startswith("#") or link == "data:," for link in links if link not in beside)
     own = source.replace(plotly_js(), "")
     assert "http://" not in own
@@ -97,9 +98,9 @@ def test_headings_are_in_order(source: str) -> None:
 
 
 def test_means_have_a_heading_of_their_own(source: str) -> None:
-    heading = '<tr class="grp"><td colspan="6">Over all settings, geometric means</td></tr>'
+    heading = "<tr class=grp><td colspan=6>Over all settings, geometric means"
     assert source.count(heading) == 1
-    assert source[source.index(heading) + len(heading) :].lstrip().startswith('<tr class="mean">')
+    assert source[source.index(heading) + len(heading) :].startswith("<tr class=mean>")
 
 
 def test_style_sheets_lose_only_what_is_idle() -> None:
@@ -123,6 +124,13 @@ def test_a_second_render_has_the_same_bytes(tmp_path: Path) -> None:
     before = [path.read_bytes() for path in (first.html, first.summary, first.data)]
     second = render(folder, html=tmp_path / "report.html")
     assert before == [path.read_bytes() for path in (second.html, second.summary, second.data)]
+
+
+def test_the_body_loses_only_what_html_implies() -> None:
+    row = '<tr class="a b"><td class="n">1</td>\n<td x="5%"/>a="b" > c</td></tr>\n <tr>'
+    page = f'<i class="a"><main>{row}<footer><i class="a">'
+    thinner = '<i class="a"><main><tr class="a b"><td class=n>1<td x="5%"/>a="b" > c<tr><footer><i class="a">'
+    assert thin(page) == thinner
 
 
 def test_the_page_stays_small(source: str) -> None:

@@ -49,7 +49,7 @@ def test_every_probe_measures_every_scope(case: Case, pass_: str, dtype: str) ->
 @pytest.mark.parametrize("pass_", ["forward", "train"])
 def test_the_count_is_the_closed_form(case: Case, pass_: str) -> None:
     subject = subject_of(replace(case, pass_=pass_))
-    assert run("flops", subject).values == {"flops_counted": cost(subject.case).flops_executed}
+    assert run("flops", subject).values["flops_counted"] == cost(subject.case).flops_executed
 
 
 def test_ids_need_no_gradient_and_patches_do() -> None:

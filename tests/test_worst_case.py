@@ -109,4 +109,4 @@ def test_somebody_elses_router_is_left_out_in_words() -> None:
     pytest.importorskip("transformers")
     outcome = run(subject_of(token_choice(backend="transformers-eager", activation="silu", gated=True)))
     assert "memory_worst_bytes" not in outcome.values
-    assert "nobody can say for transformers-eager who goes where" in outcome.notes[0]
+    assert any("nobody can say for transformers-eager who goes where" in note for note in outcome.notes)

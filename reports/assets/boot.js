@@ -7,9 +7,13 @@
   };
   const paper = { 3: 270, 2: 410, 1: 410 };
   const plots = [];
+  const names = [...document.querySelectorAll(".cases summary")].map((row) => row.textContent);
+  const named = (data) => Array.isArray(data) ? data.map(named)
+    : /^#\d+$/.test(data) ? names[data.slice(1)].replace(/&/g, "&amp;").replace(/</g, "&lt;") : data;
   const draw = (source) => {
     const target = document.getElementById(source.dataset.fig);
     const figure = JSON.parse(source.textContent);
+    for (const trace of figure.data) if (trace.customdata) trace.customdata = named(trace.customdata);
     plots.push(target);
     return Plotly.newPlot(target, figure.data, figure.layout, config);
   };

@@ -118,8 +118,6 @@ def _bars(line: Line) -> dict[str, object] | None:
     return {
         "array": [tidy((point.high or 0.0) - point.ms) for point in line.points],
         "arrayminus": [tidy(point.ms - (point.low or 0.0)) for point in line.points],
-        "thickness": 1,
-        "width": 0,
         "color": HUE[line.family],
     }
 
@@ -137,18 +135,6 @@ def _labels(panel: Panel, low: float, high: float) -> list[dict[str, object]]:
     wanted = [(math.log10(point.ms) - low) / (high - low) * inner for point in ends]
     placed = spread(wanted, LABEL_HEIGHT, 0.0, float(inner))
     return [
-        {
-            "x": 1,
-            "xref": "paper",
-            "y": tidy(at / inner),
-            "yref": "paper",
-            "text": escape(label(line)),
-            "xanchor": "left",
-            "yanchor": "middle",
-            "xshift": 4,
-            "showarrow": False,
-            "align": "left",
-            "font": {"size": 11.5, "color": INK[line.family]},
-        }
+        {"y": tidy(at / inner), "text": escape(label(line)), "font": {"color": INK[line.family]}}
         for line, at in zip(panel.lines, placed, strict=True)
     ]

@@ -10,13 +10,13 @@ METHODS = {
     "ratios": "latency",
     "scaling": "latency",
     "phases": "phases",
-    "roofline": "roofline",
+    "roofline": "roofline-of-a-phase",
     "memory": "memory",
     "frontier": "memory",
     "determinism": "batch-determinism",
     "routing": "routing",
     "energy": "energy",
-    "noise": "latency",
+    "noise": "noise-floor",
 }
 """Section: the heading of the method page that says how its numbers were taken."""
 
