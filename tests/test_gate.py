@@ -110,7 +110,7 @@ name = "dense"
 layer = "dense"
 [measure]
 probes = ["latency"]
-rounds = 6
+rounds = 3
 seconds_per_visit = 0.02
 """
 

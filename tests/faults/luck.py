@@ -49,6 +49,8 @@ class UnluckyClock:
         """Return `layer` with the bad luck that its variant is named after, if it is named after some."""
         sound, variant = layer.forward, layer.case.variant
         cpu.time = self  # type: ignore[assignment, attr-defined]
+        if variant not in (*CLOCKS, INFINITY):
+            return layer  # with a forward of its own, which takes a mask and can be copied
 
         def forward(x: Tensor) -> Tensor:
             if moment.probe == "latency" and variant in CLOCKS:
