@@ -228,7 +228,7 @@ def stack(bar: Bar, top: float) -> Iterator[tuple[float, float, str]]:
     x = 0.0
     for role, part in bar.roles.items():
         width = 100 * part / top
-        if width >= 0.05:  # less is not seen
+        if width > 0:
             yield x, width, ROLE_CLASS[role]
         x += width
 

@@ -181,7 +181,7 @@ def test_paths_are_one_bar_a_value() -> None:
 
 def test_the_page_has_a_picture_for_each_row(tmp_path: Path) -> None:
     page = render_page(reviewed(tmp_path, {"learned": Seen(), "balanced": Seen(), "hot": Seen()}))
-    part = page[page.index('<section id="routing"') :]
+    part = page[page.index("<section id=routing") :]
     part = part[: part.index("</section>")]
     assert part.count("<svg viewBox") == 3
     assert "random 1.40 to 1.90" in part
