@@ -127,7 +127,7 @@ time.sleep(600)
 
 def test_a_step_that_hangs_may_write_down_what_it_has_first(tmp_path: Path) -> None:
     program = "import time\ntry: time.sleep(600)\nexcept KeyboardInterrupt: print('kept', flush=True)"
-    ended = run_step(step(program, output="kept.txt"), tmp_path, "cpu", 2.0, print)
+    ended = run_step(step(program, output="kept.txt"), tmp_path, "cpu", 6.0, print)
     assert ended.code is None
     assert (tmp_path / "kept.txt").read_text() == "kept\n"
 

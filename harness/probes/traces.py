@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import re
-import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -45,15 +45,21 @@ def _write(profiler: profile, path: Path) -> None:
     try:
         plain.touch()
         profiler.export_chrome_trace(str(plain))
-        with plain.open("rb") as source:
-            source.seek(max(0, plain.stat().st_size - 16))
-            if not source.read().rstrip().endswith(b"}"):
-                raise OSError("the profiler could not write all of it; is the disk full?")
-            source.seek(0)
-            with gzip.open(packed, "wb") as target:
-                shutil.copyfileobj(source, target)
+        content = plain.read_bytes()
+        if not _is_whole(content):
+            raise OSError("the profiler could not write all of it; is the disk full?")
+        packed.write_bytes(gzip.compress(content))
         packed.replace(path)
     finally:
         for part in (plain, packed):
             with suppress(OSError):
                 part.unlink(missing_ok=True)
+
+
+def _is_whole(content: bytes) -> bool:
+    """Return whether this is a document: one that breaks off may well end in a brace."""
+    try:
+        json.loads(content)
+    except ValueError:
+        return False
+    return True
