@@ -566,6 +566,21 @@ def full_from(batch: int) -> fake_run.Edit:
     return edit
 
 
+def test_remarks_that_differ_in_their_numbers_alone_are_one(tmp_path: Path) -> None:
+    took = iter(range(100, 1000))
+
+    def mark(case: Case, record: dict[str, Any]) -> dict[str, Any]:
+        return record | {"notes": [f"had not settled: took 1.{next(took)}x", "this layer marks no phase"]}
+
+    noise = review_of(tmp_path / "run", fake_run.sweep_cases(), mark).noise
+    cases = len(fake_run.sweep_cases())
+    told = [(note.text, note.cases) for note in noise.notes]
+    assert told == [
+        ("had not settled: took 1.100x; others with other numbers", cases),
+        ("this layer marks no phase", cases),
+    ]
+
+
 def test_the_frontier_of_memory_is_drawn_along_its_axis(tmp_path: Path) -> None:
     some = [fake_run.make_case("soft", "soft", experts=8, batch=batch) for batch in (64, 1, 8, 512)]
     some += [fake_run.make_case("dense", "dense", batch=batch) for batch in (1, 8)]

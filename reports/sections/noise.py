@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from reports.sections import noise_floor
 from reports.sections.base import Section
 from reports.words import Sentence, Span, count, sentence
 
+_NUMBER = re.compile(r"\d[\d.,]*")
 NOTES = 40
 """Remarks listed on the page; the others stand in records.jsonl."""
 
@@ -148,14 +150,21 @@ def _marked(results: Sequence[Result]) -> tuple[Marked, ...]:
 
 
 def _notes(results: list[Result]) -> tuple[Note, ...]:
-    found: dict[str, list[str]] = {}
+    """Return the remarks, those that differ in their numbers alone as one."""
+    found: dict[str, dict[str, list[str]]] = {}
     for result in results:
         for text in result.notes:
             if text.endswith(tuple(MARKS.values())):  # they have a table of their own
                 continue
-            found.setdefault(text, []).append(result.id)
-    ordered = sorted(found.items(), key=lambda item: -len(item[1]))
-    return tuple(Note(text, len(ids), ids[0]) for text, ids in ordered)
+            found.setdefault(_NUMBER.sub("#", text), {}).setdefault(text, []).append(result.id)
+    notes = [_note(texts) for texts in found.values()]
+    return tuple(sorted(notes, key=lambda note: -note.cases))
+
+
+def _note(texts: dict[str, list[str]]) -> Note:
+    text, ids = next(iter(texts.items()))
+    others = "; others with other numbers" if len(texts) > 1 else ""
+    return Note(text + others, sum(map(len, texts.values())), ids[0])
 
 
 def _caption(found: Sequence[tuple[Result, float]]) -> Sentence:
