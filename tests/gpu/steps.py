@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def run_step(
     log.parent.mkdir(parents=True, exist_ok=True)
     output = folder / step.output if step.output else log
     start = time.monotonic()
-    with log.open("ab") as errors, output.open("ab") as answers:
+    with log.open("ab") as errors, output.open("ab") as answers, _heard():
         command = _command(step, folder, device, limit_s)
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=answers, stderr=errors, cwd=ROOT, env=_environment(folder),
@@ -80,6 +80,18 @@ def _command(step: Step, folder: Path, device: str, limit_s: float) -> list[str]
     budget = max(1, round(limit_s - WRITES_S))
     words = step.words + (step.narrow if device == "cpu" else ())
     return [sys.executable, *(word.format(device=device, folder=folder, budget=budget) for word in words)]
+
+
+@contextmanager
+def _heard() -> Iterator[None]:
+    """Let processes that are started here hear SIGINT: a shell starts what runs behind it deaf to it, as CI may."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _environment(folder: Path) -> dict[str, str]:
