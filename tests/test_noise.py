@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from harness.judge.noise import Cell, Floor, errors_to_find, noise_floor, standard_error
-from harness.judge.stats import paired_ratio
+from harness.judge.noise import Cell, Floor, errors_to_find, noise_floor
+from harness.judge.stats import paired_ratio, standard_error
 
 SPREAD = 0.02
 

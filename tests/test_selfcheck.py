@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from harness.case import Case
 from harness.declare.plan import plan
 from harness.declare.suite import parse_suite
-from harness.engine import selfcheck
+from harness.engine import selfcheck, slowed
 from harness.engine.selfcheck import QUICK, SLOWED, Size, suite
 from harness.engine.slowed import Slowed
+from harness.judge.noise import promised_power
 from harness.judge.selfcheck import (
     POWER_80,
     Floor,
@@ -25,9 +24,9 @@ from harness.judge.selfcheck import (
     false_positives,
     found_slow_downs,
     pooled_change,
-    promised_power,
     smallest_change,
     smallest_changes,
+    stated_change,
     sweeps_with_a_win,
 )
 from tests.cases import dense
@@ -62,10 +61,16 @@ def test_five_of_a_hundred_is_bounded_as_clopper_and_pearson_do() -> None:
 
 def test_the_smallest_change_is_found_four_times_out_of_five() -> None:
     assert pytest.approx(2.80, abs=0.002) == POWER_80
-    change = smallest_change(0.01)
-    assert change == pytest.approx(math.expm1(0.028), abs=1e-4)
-    assert promised_power(change, 0.01) == pytest.approx(0.80, abs=0.001)
-    assert promised_power(0.0, 0.01) == pytest.approx(0.05)
+    assert smallest_change(0.01) == pytest.approx(math.expm1(0.028), abs=1e-4)
+    for rounds in (6, 10, 1000):
+        assert promised_power(0.03, 0.03, rounds) == pytest.approx(0.80, abs=0.001)
+        assert promised_power(0.0, 0.03, rounds) == pytest.approx(0.025), "of a change that is none, one end of 5 %"
+    assert promised_power(0.02, 0.03, 10_000) == pytest.approx(0.46, abs=0.01), "with many rounds it is the normal one"
+
+
+def test_what_a_run_states_of_equals_is_what_their_estimates_show() -> None:
+    pairs = pairs_of(1.0, n=200, rounds=100)
+    assert stated_change(pairs) == pytest.approx(smallest_change(estimate_spread(pairs)), rel=0.15)
 
 
 def test_pooled_comparisons_know_more() -> None:
@@ -85,10 +90,10 @@ def test_what_processes_state_is_held_against_what_they_show() -> None:
 
 
 def test_slow_downs_are_found_as_promised_or_told_not_to_be() -> None:
-    spread = estimate_spread(pairs_of(1.0))
-    kept = list(found_slow_downs({0.05: pairs_of(1.05)}, spread))
+    stated = stated_change(pairs_of(1.0))
+    kept = list(found_slow_downs({0.05: pairs_of(1.05)}, stated))
     assert [figure.met for figure in kept] == [True, None]
-    lost = list(found_slow_downs({0.05: pairs_of(1.0)}, spread))  # planted, and not there: a timer that sees nothing
+    lost = list(found_slow_downs({0.05: pairs_of(1.0)}, stated))  # planted, and not there: a timer that sees nothing
     assert lost[0].met is False
 
 
@@ -106,23 +111,31 @@ def test_the_suite_has_every_comparison() -> None:
     assert len(plan(parse_suite(suite(QUICK))).cases) == 2 * QUICK.equals + len(SLOWED) * QUICK.planted
 
 
-@pytest.mark.parametrize("share", [0.0, 1.0])
-def test_the_planted_slow_down_is_there(share: float) -> None:
-    """Of many calls the quickest is taken: nothing but the wait can make that one slow."""
-    case: Case = dense(d_model=128, d_ff=512)
-    x = torch.randn(4, 64, 128)
+class Clock:
+    """Processor time that passes while somebody reads it, and while the FFN works."""
 
-    def quickest(layer: torch.nn.Module) -> float:
-        times = []
-        with torch.no_grad():
-            for _ in range(30):
-                start = time.perf_counter()
-                layer(x)
-                times.append(time.perf_counter() - start)
-        return min(times)
+    def __init__(self) -> None:
+        self.seconds = 0.0
 
-    ratio = quickest(Slowed(case, share)) / quickest(Slowed(case, 0.0))
-    assert ratio == pytest.approx(1 + share, rel=0.3)
+    def thread_time(self) -> float:
+        self.seconds += 1e-5
+        return self.seconds
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 1.0])
+def test_the_planted_slow_down_is_there(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, layer = Clock(), Slowed(dense(d_model=16, d_ff=32), share)
+    monkeypatch.setattr(slowed, "time", clock)
+    sound = layer.ffn.forward
+
+    def works(x: torch.Tensor) -> torch.Tensor:
+        clock.seconds += 0.1
+        y: torch.Tensor = sound(x)  # type: ignore[no-untyped-call]
+        return y
+
+    monkeypatch.setattr(layer.ffn, "forward", works)
+    layer(torch.randn(1, 4, 16))
+    assert clock.seconds == pytest.approx(0.1 * (1 + share), abs=1e-4)
 
 
 def test_the_quick_form_runs_from_end_to_end_and_keeps_its_page(
@@ -144,8 +157,8 @@ def test_a_case_without_times_ends_it_with_words(
     """The planted fault: a slowed layer that there is not."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(selfcheck, "SLOWED", {0.0: "by_nothing"})
-    monkeypatch.setattr(selfcheck, "QUICK", replace(QUICK, equals=1, planted=1))
-    assert selfcheck.main(["--quick"]) == 3
+    monkeypatch.setattr(session, "QUICK", replace(QUICK, equals=1, planted=1))
+    assert session.main(["--quick"]) == 3
     assert "harness: by_nothing-0-" in (said := capsys.readouterr().err)
     assert "has no times in all rounds" in said
 

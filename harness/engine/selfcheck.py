@@ -9,7 +9,6 @@ report judges them. Then the same judgements on simulated series. `nox -s selfch
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -25,7 +24,6 @@ from harness.declare.plan import plan
 from harness.declare.suite import parse_suite
 from harness.engine.conditions import measuring_environment
 from harness.engine.fold import AnyRecord
-from harness.engine.locks import Busy
 from harness.engine.progress import Console
 from harness.engine.runner import run
 from harness.judge.selfcheck import (
@@ -40,6 +38,7 @@ from harness.judge.selfcheck import (
     simulated_coverage,
     smallest_change,
     smallest_changes,
+    stated_change,
     sweeps_with_a_win,
 )
 from harness.record import OkRecord
@@ -110,21 +109,6 @@ class Measured:
 
 class Failed(Exception):
     """Something could not be measured; the message says what and why."""
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Check and print; return 1 where a target was missed."""
-    parser = argparse.ArgumentParser(description="Check what the harness promises of its numbers, on this machine.")
-    parser.add_argument("--quick", action="store_true", help="a few seconds; the figures mean nothing")
-    options = parser.parse_args(arguments)
-    try:
-        figures = check(QUICK if options.quick else Size())
-    except (Busy, Failed) as error:
-        print(f"harness: {error}", file=sys.stderr)
-        return 3
-    for row in rows(figures):
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, (52, 32, 28, 6), strict=True)).rstrip())
-    return int(any(figure.met is False for figure in figures))
 
 
 def rows(figures: Sequence[Figure]) -> list[tuple[str, ...]]:
@@ -220,10 +204,11 @@ def _load() -> Figure:
 
 def _figures(measured: Measured, size: Size) -> Iterator[Figure]:
     yield from false_positives(measured.equals)
-    spread = estimate_spread(measured.equals)
-    change = f"{100 * smallest_change(spread):.1f} %"
-    yield Figure(f"smallest detectable change with {size.rounds} rounds", change, "what the powers stand on", None)
-    yield from found_slow_downs(measured.planted, spread)
+    stated, shown = stated_change(measured.equals), smallest_change(estimate_spread(measured.equals))
+    what = f"smallest detectable change that a run of {size.rounds} rounds states"
+    yield Figure(what, f"{100 * stated:.1f} %", "what the powers stand on", None)
+    yield Figure("2.8 standard deviations of the estimates", f"{100 * shown:.1f} %", "a cross-check", None)
+    yield from found_slow_downs(measured.planted, stated)
     yield from smallest_changes(measured.doctor)
     yield pooled_change(measured.equals, size.pairs)
     yield from sweeps_with_a_win(measured.cases, size.cells, size.sweeps, Steps("sweeps"))
@@ -244,7 +229,3 @@ class Steps:
             left = (now - self._begun) / done * (of - done)
             print(f"[{done}/{of}] {self._what}, {left:.0f} s left", file=sys.stderr, flush=True)
             self._last = now
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from harness.judge.stats import Interval, mean_interval, paired_ratio
+from harness.judge.stats import CONFIDENCE, Floats, Interval, log_ratios, loglog_slopes, mean_interval
 
 Verdict = Literal["confirmed", "refuted", "undecided"]
 Rounds = Sequence[float | None]
@@ -84,37 +84,19 @@ def ratio_along(xs: Sequence[float], groups: Sequence[Sequence[Rounds]]) -> Inte
 
 def exponent_along(xs: Sequence[float], groups: Sequence[Sequence[Rounds]]) -> Interval | None:
     """Return s of metric ~ x ** s, a fit a round and group, pooled over groups; None with fewer than two rounds."""
-    logs = np.log(np.asarray(xs, dtype=np.float64))
-    fits = [_slopes(logs, group) for group in groups]
-    common = min((len(fit) for fit in fits), default=0)
-    if common < 2:
-        return None
-    return mean_interval(np.mean([fit[:common] for fit in fits], axis=0))
-
-
-def _slopes(logs: np.typing.NDArray[np.float64], group: Sequence[Rounds]) -> np.typing.NDArray[np.float64]:
-    rows = [row for row in zip(*group, strict=False) if all(value is not None and value > 0 for value in row)]
-    if not rows:
-        return np.empty(0)
-    return np.asarray(np.polynomial.polynomial.polyfit(logs, np.log(np.array(rows, dtype=np.float64)).T, 1)[1])
+    return _pooled([loglog_slopes(xs, group) for group in groups])
 
 
 def ratio_between(pairs: Sequence[tuple[Rounds, Rounds]]) -> Interval | None:
     """Return cases over those that they are compared with, judged round by round and pooled over the pairs."""
-    logs = [
-        [
-            math.log(a / b) if a and b else None
-            for a, b in zip(case, other, strict=False)
-        ]
-        for case, other in pairs
-    ]  # fmt: skip
-    rows = [row for row in zip(*logs, strict=False) if all(value is not None for value in row)]
-    if len(pairs) == 1:
-        return paired_ratio(*pairs[0])
-    if len(rows) < 2:
-        return None
-    pooled = mean_interval(np.mean(np.array(rows, dtype=np.float64), axis=1))
+    pooled = _pooled([log_ratios(case, other) for case, other in pairs])
     return None if pooled is None else pooled.map(math.exp)
+
+
+def _pooled(groups: Sequence[Floats]) -> Interval | None:
+    """Return the mean over groups of what each gives in a round, with its interval over as many rounds as all have."""
+    common = min((len(group) for group in groups), default=0)
+    return mean_interval(np.mean([group[:common] for group in groups], axis=0)) if common > 1 else None
 
 
 def exact(value: float) -> Interval:
@@ -129,7 +111,7 @@ def correlation(xs: Sequence[float], ys: Sequence[float]) -> Interval | None:
     rho = float(stats.spearmanr(xs, ys).statistic)
     if abs(rho) > 1 - 1e-12:
         return exact(math.copysign(1.0, rho))
-    half = float(stats.norm.ppf(0.975)) * math.sqrt((1 + rho**2 / 2) / (len(xs) - 3))
+    half = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt((1 + rho**2 / 2) / (len(xs) - 3))
     return Interval(rho, math.tanh(math.atanh(rho) - half), math.tanh(math.atanh(rho) + half))
 
 

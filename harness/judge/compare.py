@@ -16,15 +16,13 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from harness.judge.stats import CONFIDENCE, MIN_RESAMPLED, TRIM, Interval
+from harness.judge.stats import CONFIDENCE, MIN_RESAMPLED, NO_SPREAD, TRIM, Interval
 from harness.judge.verdict import MARGIN
 
 Word = Literal[
     "faster", "slower", "better", "worse", "changed", "same", "cannot tell", "failed", "missing", "not comparable"
 ]
 """What became of one metric of one case; `changed` is for one of which neither direction is better."""
-NO_SPREAD = 1e-12
-"""Log-times that differ by no more are one value, and its rounding."""
 WORSE: tuple[Word, ...] = ("slower", "worse", "failed", "missing")
 
 

@@ -12,16 +12,22 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy import stats
-from scipy.stats import mstats
 
-from harness.judge.stats import CONFIDENCE, MIN_RESAMPLED, TRIM, Floats, Interval, log_ratios, trimmed_mean
+from harness.judge.stats import (
+    CONFIDENCE,
+    MIN_RESAMPLED,
+    NO_SPREAD,
+    Floats,
+    Interval,
+    freedom,
+    log_ratios,
+    standard_error,
+    trimmed_mean,
+)
 from harness.judge.verdict import Verdict
 
 ALPHA = round(1 - CONFIDENCE, 6)
 """Chance of a false alarm that is accepted: over a list the share of false ones, over headlines that of any."""
-
-NO_SPREAD = 1e-12
-"""Log-ratios that differ by no more are one value, and its rounding."""
 
 Correction = Callable[[Sequence[float]], list[float]]
 """Takes p-values, returns them adjusted, in the same order."""
@@ -46,10 +52,10 @@ def p_value(numerator: Sequence[float | None], denominator: Sequence[float | Non
 
 def _trimmed_t(logs: Floats) -> float:
     """Return the p-value of the trimmed mean over the error that the Winsorised sample gives it."""
-    middle, error = float(trimmed_mean(logs)), float(mstats.trimmed_stde(logs, limits=(TRIM, TRIM)))
+    middle, error = float(trimmed_mean(logs)), standard_error(logs)
     if error <= NO_SPREAD:  # what is left between the trimmed ends is one value, and the whole sample is to say
         return 1.0
-    return float(2 * stats.t.sf(abs(middle) / error, len(logs) - 2 * int(TRIM * len(logs)) - 1))
+    return float(2 * stats.t.sf(abs(middle) / error, freedom(len(logs))))
 
 
 def wilcoxon(numerator: Sequence[float | None], denominator: Sequence[float | None]) -> float | None:

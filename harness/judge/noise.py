@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from harness.judge.stats import CONFIDENCE, TRIM, Interval, paired_ratio
+from harness.judge.stats import CONFIDENCE, Floats, Interval, freedom, log_ratios, paired_ratio, standard_error
 from harness.judge.verdict import MARGIN
 
 POWER = 0.8
@@ -64,8 +64,8 @@ def noise_floor(cells: Sequence[Cell], rounds: int) -> Floor | None:
     if ratio is None:
         return None
     order = _pooled([(cell.later, cell.earlier) for cell in cells])
-    by_label = [_log_ratios(cell.second, cell.first) for cell in cells]
-    by_order = [_log_ratios(cell.later, cell.earlier) for cell in cells]
+    by_label = [log_ratios(cell.second, cell.first) for cell in cells]
+    by_order = [log_ratios(cell.later, cell.earlier) for cell in cells]
     return Floor(
         cells=sum(len(logs) > 0 for logs in by_label),
         pairs=sum(map(len, by_label)),
@@ -77,23 +77,26 @@ def noise_floor(cells: Sequence[Cell], rounds: int) -> Floor | None:
     )
 
 
-def standard_error(logs: Sequence[float]) -> float:
-    """Return that of the trimmed mean which `paired_ratio` estimates (Tukey and McLaughlin 1963, as SciPy has it)."""
-    if int(TRIM * len(logs)) == 0:  # of so few nothing is cut
-        return float(stats.sem(logs))
-    return float(stats.mstats.trimmed_stde(np.array(logs), limits=(TRIM, TRIM)))
-
-
 def errors_to_find(rounds: int) -> float:
     """Return how many standard errors a change must measure to be found in POWER of all comparisons of `rounds` rounds.
 
     With many rounds it is 2.8, z(0.975) + z(0.8); with six 4.2, since their spread is itself only guessed.
     """
-    freedom = _freedom(rounds)
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom) + stats.t.ppf(POWER, freedom))
+    free = freedom(rounds)
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, free) + stats.t.ppf(POWER, free))
 
 
-def _smallest_change(by_cell: Sequence[Sequence[float]], rounds: int) -> float | None:
+def promised_power(effect: float, smallest_change: float, rounds: int) -> float:
+    """Return the share of comparisons of `rounds` rounds that find `effect`, where POWER find `smallest_change`.
+
+    Both changes are shares: 0.02 is 2 %.
+    """
+    free = freedom(rounds)
+    shift = math.log1p(effect) / math.log1p(smallest_change) * errors_to_find(rounds)
+    return float(stats.t.sf(stats.t.ppf((1 + CONFIDENCE) / 2, free) - shift, free))
+
+
+def _smallest_change(by_cell: Sequence[Floats], rounds: int) -> float | None:
     """Return the smallest change, from the root mean square over cells of one round's standard error."""
     of_a_round = [standard_error(logs) * math.sqrt(len(logs)) for logs in by_cell if len(logs) > 1]
     if not of_a_round:
@@ -102,26 +105,17 @@ def _smallest_change(by_cell: Sequence[Sequence[float]], rounds: int) -> float |
     return math.expm1(errors_to_find(rounds) * error)
 
 
-def _differ(ratio: Interval, by_cell: Sequence[Sequence[float]]) -> bool:
+def _differ(ratio: Interval, by_cell: Sequence[Floats]) -> bool:
     """Return whether a pooled ratio is beyond MARGIN, and beyond what chance gives in 1 - FALSE_ALARM of sound runs.
 
     Two ratios are looked at, so each may err half as often.
     """
-    logs = [log for cell in by_cell for log in cell]
-    limit = float(stats.t.ppf(1 - FALSE_ALARM / 4, _freedom(len(logs)))) * standard_error(logs)
+    logs = np.concatenate(by_cell)
+    limit = float(stats.t.ppf(1 - FALSE_ALARM / 4, freedom(len(logs)))) * standard_error(logs)
     return abs(math.log(ratio.value)) > max(limit, math.log1p(MARGIN))
-
-
-def _freedom(count: int) -> int:
-    """Return the degrees of freedom of a trimmed mean of so many: what is cut gives none."""
-    return max(1, count - 2 * int(TRIM * count) - 1)
 
 
 def _pooled(pairs: Sequence[tuple[Times, Times]]) -> Interval | None:
     """Return the ratio over all cells' rounds; their order is random, so one pair says nothing of another's error."""
     both = [(a, b) for over, under in pairs for a, b in zip(over, under, strict=False)]
     return paired_ratio([a for a, _ in both], [b for _, b in both])
-
-
-def _log_ratios(over: Times, under: Times) -> list[float]:
-    return [math.log(a / b) for a, b in zip(over, under, strict=False) if a is not None and b is not None]

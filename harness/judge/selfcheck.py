@@ -14,6 +14,7 @@ import numpy as np
 from scipy import stats
 
 from harness.judge.multiple import ALPHA, benjamini_hochberg, p_value, survives, wilcoxon
+from harness.judge.noise import Cell, noise_floor, promised_power
 from harness.judge.simulate import MACHINES, coverage
 from harness.judge.stats import CONFIDENCE, log_ratios, paired_ratio, trimmed_mean
 from harness.judge.verdict import verdict
@@ -82,18 +83,20 @@ def smallest_change(spread: float) -> float:
     return math.expm1(POWER_80 * spread)
 
 
-def promised_power(effect: float, spread: float) -> float:
-    """Return how often a slow-down by `effect` is to be found by estimates with this standard deviation."""
-    shift, bound = math.log1p(effect) / spread, float(stats.norm.ppf(1 - ALPHA / 2))
-    return float(stats.norm.sf(bound - shift) + stats.norm.cdf(-bound - shift))
+def stated_change(pairs: Sequence[Pair]) -> float:
+    """Return the smallest change that a run states whose A/A cells are these comparisons of equals."""
+    floor = noise_floor([Cell(*pair) for pair in pairs], len(pairs[0][0]))
+    assert floor is not None
+    assert floor.smallest_change is not None
+    return floor.smallest_change
 
 
-def found_slow_downs(planted: Mapping[float, Sequence[Pair]], spread: float) -> Iterator[Figure]:
-    """Yield, for each planted slow-down, how often the interval found it and held it, and what was promised."""
+def found_slow_downs(planted: Mapping[float, Sequence[Pair]], stated: float) -> Iterator[Figure]:
+    """Yield, for each planted slow-down, how often it was found and held, and what the stated change promised."""
     for effect, pairs in planted.items():
         ratios = [ratio for pair in pairs if (ratio := paired_ratio(*pair)) is not None]
         found = sum(ratio.low > 1 for ratio in ratios)
-        promise = promised_power(effect, spread)
+        promise = promised_power(effect, stated, len(pairs[0][0]))
         most = stats.binomtest(found, len(ratios), alternative="less").proportion_ci(CONFIDENCE).high
         estimates = f"{np.median([ratio.value for ratio in ratios]):.3f}×"
         name = f"planted slow-down of {effect:.0%}".replace("%", " %")

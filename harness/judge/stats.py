@@ -22,6 +22,8 @@ MIN_RESAMPLED = 6
 side of the median one time in sixteen: too often for 95 %."""
 TRIM = 0.2
 """Share cut from each end before paired log-ratios are averaged: one hiccup in five rounds has no say."""
+NO_SPREAD = 1e-12
+"""Logarithms that differ by no more are one value, and its rounding."""
 SEED = 0
 """Resampling is seeded: the same samples always give the same interval."""
 
@@ -86,23 +88,39 @@ def log_ratios(numerator: Sequence[float | None], denominator: Sequence[float | 
 
 
 def loglog_slope(xs: Sequence[float], rounds: Sequence[Sequence[float | None]]) -> Interval | None:
-    """Return the exponent s of time ~ x ** s, one least-squares fit a round, and its interval over the rounds.
+    """Return the exponent s of time ~ x ** s with its interval over the rounds; None with fewer than two of them."""
+    return mean_interval(loglog_slopes(xs, rounds))
+
+
+def loglog_slopes(xs: Sequence[float], rounds: Sequence[Sequence[float | None]]) -> Floats:
+    """Return the exponent s of time ~ x ** s by a least-squares fit in each round; none where there is no line to fit.
 
     Args:
         xs: The swept axis, positive, at least two different values.
         rounds: For each x the estimates of all rounds; a round in which any x is missing does not count.
     """
     complete = [row for row in zip(*rounds, strict=False) if all(value is not None and value > 0 for value in row)]
-    if len(set(xs)) < 2 or min(xs) <= 0 or len(complete) < 2:
-        return None
+    if len(set(xs)) < 2 or min(xs) <= 0 or not complete:
+        return np.empty(0)
     logs = np.log(np.array(complete, dtype=np.float64))
-    slopes = np.polynomial.polynomial.polyfit(np.log(np.array(xs, dtype=np.float64)), logs.T, 1)[1]
-    return _interval(np.asarray(slopes), trimmed_mean)
+    return np.asarray(np.polynomial.polynomial.polyfit(np.log(np.array(xs, dtype=np.float64)), logs.T, 1)[1])
 
 
-def mean_interval(rounds: Sequence[float]) -> Interval | None:
+def mean_interval(rounds: Sequence[float] | Floats) -> Interval | None:
     """Return the trimmed mean of one value a round with its interval; None with fewer than two."""
     return _interval(np.asarray(rounds, dtype=np.float64), trimmed_mean)
+
+
+def standard_error(logs: Sequence[float] | Floats) -> float:
+    """Return that of the trimmed mean which `paired_ratio` estimates (Tukey and McLaughlin 1963, as SciPy has it)."""
+    if int(TRIM * len(logs)) == 0:  # of so few nothing is cut
+        return float(stats.sem(logs))
+    return float(stats.mstats.trimmed_stde(np.asarray(logs), limits=(TRIM, TRIM)))
+
+
+def freedom(count: int) -> int:
+    """Return the degrees of freedom of a trimmed mean of so many: what is cut gives none."""
+    return max(1, count - 2 * int(TRIM * count) - 1)
 
 
 def geometric_mean(ratios: Sequence[float]) -> float:
