@@ -15,7 +15,8 @@ from harness.judge.stats import Interval
 from harness.metrics import METRICS
 from reports.compare import nearest
 from reports.context import Context, setting_of
-from reports.read import ClaimInfo, Result
+from reports.results import Result
+from reports.run_file import ClaimInfo
 from reports.words import count
 
 

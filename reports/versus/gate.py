@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.declare.policy import Alert, Policy
 from harness.judge.compare import WORSE
-from reports.read import Result, Run
+from reports.results import Result, Run
 from reports.versus.text import line
 from reports.versus.versus import TIMED, Row, Versus, compare
 from reports.words import count
