@@ -53,11 +53,14 @@ def region(expect: str, value: float | None, within: float) -> Region:
 
     The estimate of flat, rises and falls is the last time over the first one; of equal and faster_than, the case's over
     the one it is compared with, or over `value`; of exponent, correlates, at_most and at_least it is the number itself.
+    With `value`, a ratio is expected to equal that instead of 1.
     """
     wider = 1 + within
     match expect:
-        case "flat" | "equal":
+        case "flat":
             return Region(1 / wider, wider)
+        case "equal":
+            return Region((value or 1.0) / wider, (value or 1.0) * wider)
         case "rises":
             return Region(math.nextafter(wider, INFINITE), INFINITE)
         case "falls" | "faster_than":
