@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from harness.judge import claims as judge
 from harness.judge.claims import Region, Verdict
 from harness.judge.stats import Interval
+from harness.metrics import show, show_interval, show_number, show_ratio
 from reports.context import Context
 from reports.estimates import Found, chosen, estimated, kind, region
 from reports.results import Result
@@ -51,6 +52,17 @@ def tally(claims: Sequence[Decided]) -> str:
     numbers = Counter(one.verdict for one in claims)
     parts = [f"{numbers[verdict]} {verdict}" for verdict in VERDICTS if numbers[verdict]]
     return f"{count(len(claims), 'claim')}: {join(parts)}"
+
+
+def shown(one: Decided) -> str:
+    """Return the estimate as it is printed: `1.02× [0.98, 1.06]`, `0 MiB`, `–`."""
+    if one.estimate is None:
+        return "–"
+    value, low, high = one.estimate.value, one.estimate.low, one.estimate.high
+    if one.kind == "value":
+        return show(one.metric or "", value, low, high)
+    text = show_ratio(value, low, high) if one.kind == "ratio" else show_number(value, low, high)
+    return text if low == high else f"{text} {show_interval(value, low, high)}"
 
 
 def decide(context: Context, claim: ClaimInfo) -> Decided:

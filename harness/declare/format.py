@@ -187,6 +187,9 @@ class Suite(Strict):
     """Which cases of the product are kept."""
     measure: Measure = Measure()
     """What is measured."""
+    claims_from: Words | None = None
+    """A suite, by name or by its file's path from this one's folder, whose claims are made here too: write a claim once
+    and hold it at several sizes. One with the id of a claim in this file is left out."""
     claims: list[Claim] = Field(default=[], alias="claim")
     """What is expected."""
 

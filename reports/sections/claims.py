@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.metrics import show, show_interval, show_number, show_ratio
-from reports.claims import Decided, decided
+from reports.claims import Decided, decided, shown
 from reports.context import Context
 from reports.sections.base import Section
 from reports.words import Sentence, Span, count, join, sentence
@@ -46,19 +45,8 @@ def build(context: Context) -> Claims:
         attention=f"! {refuted}" if refuted else None,
         finding=_finding(found),
         caption=_CAPTION,
-        rows=tuple(Row(one, words(one)) for one in found),
+        rows=tuple(Row(one, shown(one)) for one in found),
     )
-
-
-def words(one: Decided) -> str:
-    """Return the estimate as it is printed: `1.02× [0.98, 1.06]`, `0 MiB`, `–`."""
-    if one.estimate is None:
-        return "–"
-    value, low, high = one.estimate.value, one.estimate.low, one.estimate.high
-    if one.kind == "value":
-        return show(one.metric or "", value, low, high)
-    text = show_ratio(value, low, high) if one.kind == "ratio" else show_number(value, low, high)
-    return text if low == high else f"{text} {show_interval(value, low, high)}"
 
 
 def _finding(decided: list[Decided]) -> Sentence:
