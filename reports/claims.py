@@ -16,6 +16,8 @@ from reports.results import Result
 from reports.run_file import ClaimInfo
 from reports.words import count, join
 
+MANY = 10
+"""Times the rounds that were taken, from which on more rounds are the worse half of the advice."""
 VERDICTS: tuple[Verdict, ...] = ("confirmed", "refuted", "undecided")
 
 
@@ -109,4 +111,5 @@ def _needs(wanted: Region | None, found: Found) -> str:
     number = judge.rounds_needed(found.estimate, wanted, found.number)
     if number is None:
         return "another tolerance, or a quieter machine: the estimate lies at the very end of what the claim allows"
-    return f"about {count(number, found.unit)} instead of {found.number}, if the estimate stands"
+    quieter = ", or a quieter machine" if found.unit == "round" and number > MANY * found.number else ""
+    return f"about {count(number, found.unit)} instead of {found.number}{quieter}, if the estimate stands"
