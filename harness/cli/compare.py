@@ -13,7 +13,7 @@ from harness.cli.options import JsonOption
 
 if TYPE_CHECKING:
     from harness.declare.policy import Policy
-    from reports.read import Run
+    from reports.results import Run
     from reports.versus.gate import Gate
 
 

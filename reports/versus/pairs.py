@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reports.read import Result, Run
+from reports.results import Result, Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from harness.judge.compare import WORSE, Change, Word, change, drift, exact, tim
 from harness.judge.multiple import ALPHA, benjamini_hochberg
 from harness.judge.verdict import MARGIN
 from harness.metrics import METRICS
-from reports.read import Result, Run
+from reports.results import Result, Run
 from reports.versus.machines import Difference, commits, differences
 from reports.versus.pairs import Pair, pairs
 
