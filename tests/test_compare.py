@@ -18,7 +18,7 @@ ROUNDS = st.lists(st.floats(0.1, 10), min_size=2, max_size=12)
 
 
 def found(low: float, value: float, high: float, p: float = 0.001) -> Change:
-    return Change(Interval(value, low, high), p, math.log(value), (1e-4, 1e-4), (6, 6))
+    return Change(Interval(value, low, high), p)
 
 
 def drawn(shift: float, rounds: int, seed: int) -> list[float | None]:

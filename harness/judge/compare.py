@@ -33,18 +33,26 @@ MOST_LOG = 300.0
 
 
 @dataclass(frozen=True, slots=True)
+class Samples:
+    """The logarithms of all rounds of two independent runs, as far as it takes to judge their means."""
+
+    shift: float
+    """Of the candidate's mean from the baseline's."""
+    variances: tuple[float, float]
+    """Of one round of the candidate, and of the baseline."""
+    rounds: tuple[int, int]
+    """Of the candidate, and of the baseline."""
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """A candidate's estimate over a baseline's."""
 
     ratio: Interval
     p: float
     """Chance of means at least so far apart if nothing had changed."""
-    shift: float
-    """Of the mean logarithm of all rounds: what `p` stands on, with the next two."""
-    variances: tuple[float, float]
-    """Of one round's logarithm, of the candidate and of the baseline."""
-    rounds: tuple[int, int]
-    """Of the candidate and of the baseline."""
+    samples: Samples | None = None
+    """What `p` stands on; None where it stands on something else, and learns nothing from other cases."""
 
     @property
     def noise(self) -> float:
@@ -87,9 +95,12 @@ def changes(pairs: Sequence[tuple[Rounds, Rounds]]) -> list[Change | None]:
 
 def together(found: Sequence[Change]) -> list[Change]:
     """Return the changes of one metric over a sweep, each with the p-value that its noise has beside the others'."""
-    count = np.array([one.rounds for one in found], dtype=np.float64).reshape(-1, 2).T
-    variance = np.array([one.variances for one in found], dtype=np.float64).reshape(-1, 2).T
-    ps = beside(Means(np.array([one.shift for one in found]), variance, count))
+    known = [one.samples for one in found if one.samples is not None]
+    if len(known) < len(found):
+        return list(found)
+    count = np.array([one.rounds for one in known], dtype=np.float64).reshape(-1, 2).T
+    variance = np.array([one.variances for one in known]).reshape(-1, 2).T
+    ps = beside(Means(np.array([one.shift for one in known]), variance, count))
     return [replace(one, p=p) for one, p in zip(found, ps.tolist(), strict=True)]
 
 
@@ -103,10 +114,10 @@ def _logs(rounds: Sequence[Sequence[float]]) -> Floats:
 def _changes(a: Floats, b: Floats) -> list[Change]:
     """Return how the logarithms `a` [N, n] stand to `b` [N, m], row by row."""
     found, rounds = means(a, b), (a.shape[1], b.shape[1])
-    ratios = zip(*(ends.tolist() for ends in _ratios(a, b)), strict=True)
+    ratios = [Interval(*ends) for ends in zip(*(each.tolist() for each in _ratios(a, b)), strict=True)]
     noise = zip(*found.variance.tolist(), strict=True)
-    rows = zip(ratios, alone(found).tolist(), found.shift.tolist(), noise, strict=True)
-    return [Change(Interval(*ends), p, shift, variances, rounds) for ends, p, shift, variances in rows]
+    samples = [Samples(shift, each, rounds) for shift, each in zip(found.shift.tolist(), noise, strict=True)]
+    return [Change(*row) for row in zip(ratios, alone(found).tolist(), samples, strict=True)]
 
 
 def _ratios(a: Floats, b: Floats) -> tuple[Floats, Floats, Floats]:

@@ -179,7 +179,7 @@ def _judged(rows: Sequence[Row], both: Mapping[str, Pair], margin: Margin, floor
 
 
 def _changes(rows: Sequence[Row], both: Mapping[str, Pair]) -> dict[int, Change]:
-    """Return the change of each row of a time that can be judged, by its place; those of one metric share their noise."""
+    """Return the change of each time that can be judged, by its row's place; those of one metric share their noise."""
     asked: dict[str, list[int]] = defaultdict(list)
     for at, row in enumerate(rows):
         if row.metric in TIMED and row.verdict == "cannot tell":
