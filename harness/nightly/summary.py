@@ -38,7 +38,7 @@ def render(night: Night, gate: dict[str, Any] | None, own: str = "") -> str:
     head = "\n\n".join((f"# {_title(night)}", f"**{cell(night.why)}**", *_head(night, gate)))
     tail = "\n\n".join(filter(None, (_steps(night), _files(gate), _cut(own, REPORT_LIMIT))))
     room = LIMIT - len(head.encode()) - len(tail.encode()) - len("\n\n\n")
-    return f"{head}\n\n{fit(list(_blocks(night, gate)), room, GATE)}\n{tail}\n"
+    return f"{head}\n\n{fit(list(blocks(night, gate)), room, GATE)}\n{tail}\n"
 
 
 def _title(night: Night) -> str:
@@ -48,16 +48,17 @@ def _title(night: Night) -> str:
 
 
 def _head(night: Night, gate: dict[str, Any] | None) -> Iterator[str]:
-    yield _sides(night)
+    yield sides(night)
     if gate is not None:
         if gate["differences"]:
             yield "\n".join(f"- differs: {cell(_difference(one))}" for one in gate["differences"][:MANY])
         yield _counts(gate)
     if night.candidate is not None:
-        yield f"Measure {'those' if gate and gate['gate']['failures'] else 'it'} again:\n\n{code(_again(night, gate))}"
+        yield f"Measure {'those' if gate and gate['gate']['failures'] else 'it'} again:\n\n{code(again(night, gate))}"
 
 
-def _sides(night: Night) -> str:
+def sides(night: Night) -> str:
+    """Return a table of the two runs: device, commit and start of each."""
     sides = ((f"baseline {night.baseline}", night.base), ("tonight", night.candidate))
     rows = [line(name, side.device, side.commit, side.started) for name, side in sides if side is not None]
     return "\n".join(("| | device | harness | started |", "| --- | --- | --- | --- |", *rows)) if rows else ""
@@ -74,7 +75,7 @@ def _counts(gate: dict[str, Any]) -> str:
     return f"{len(gate['rows'])} numbers compared: {counts}. {gate['comparisons']} of them are times.{drift}"
 
 
-def _again(night: Night, gate: dict[str, Any] | None) -> str:
+def again(night: Night, gate: dict[str, Any] | None) -> str:
     """Return the command that measures the first of what failed again, or all where nothing did."""
     assert night.candidate is not None
     failures = gate["gate"]["failures"] if gate is not None else []
@@ -82,7 +83,7 @@ def _again(night: Night, gate: dict[str, Any] | None) -> str:
     return night.candidate.command + (f" --select {shlex.quote(f'id in {cases}')}" if cases else "")
 
 
-def _blocks(night: Night, gate: dict[str, Any] | None) -> Iterator[Block]:
+def blocks(night: Night, gate: dict[str, Any] | None) -> Iterator[Block]:
     """Yield what may be many, the weightiest first."""
     if gate is not None:
         for title, key in (("Worse", "failures"), ("Told, and let pass", "warnings")):
