@@ -9,7 +9,7 @@ from pathlib import Path
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 ACTIONS = "GITHUB_ACTIONS"
-_FAULT = re.compile(r"^(?P<file>[^:\s][^:]*\.toml):(?P<line>\d+): (?P<words>.+)$", re.MULTILINE)
+_FAULT = re.compile(r"^(?P<file>[^:\s][^:\n]*\.toml):(?P<line>\d+): (?P<words>.+)$", re.MULTILINE)
 
 
 def tell(summary: str, log: str, say: Callable[[str], object], variables: Mapping[str, str] = os.environ) -> None:

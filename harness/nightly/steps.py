@@ -14,7 +14,8 @@ from types import FrameType
 
 from harness.nightly.night import INTERRUPTED, LOG, Ended
 
-Tell = Callable[[str], None]
+Tell = Callable[[str], object]
+PROGRAM = ("-m", "harness.cli")
 
 
 def run_step(name: str, words: Sequence[str], folder: Path, tell: Tell, output: Path | None = None) -> Ended:
@@ -25,8 +26,7 @@ def run_step(name: str, words: Sequence[str], folder: Path, tell: Tell, output: 
     start, last = time.monotonic(), ""
     with (folder / LOG).open("a", encoding="utf-8", buffering=1) as log:
         log.write(f"$ {shlex.join(('harness', *words))}\n")
-        process = _started(words, output or folder / LOG)
-        with _handed_on(process) as seen:
+        with _started(words, output or folder / LOG) as process, _handed_on(process) as seen:
             assert process.stderr is not None
             for line in process.stderr:
                 last = line.strip() or last
@@ -39,7 +39,7 @@ def run_step(name: str, words: Sequence[str], folder: Path, tell: Tell, output: 
 def _started(words: Sequence[str], output: Path) -> subprocess.Popen[str]:
     with output.open("ab") as stdout:
         return subprocess.Popen(
-            [sys.executable, "-m", "harness.cli", *words],
+            [sys.executable, *PROGRAM, *words],
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=subprocess.PIPE,

@@ -16,7 +16,7 @@ SYMBOL = {
     "missing": "?", "refuted": "✗",
 }  # fmt: skip
 HEAD = ("| case | metric | verdict | ratio | baseline | tonight |", "| --- | --- | --- | --- | --- | --- |")
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~<>&@])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]#+|~<>&@])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ def fit(blocks: Sequence[Block], limit: int, where: str) -> str:
         while shown < len(block.rows) and (cost := _bytes([block.rows[shown]])) <= left:
             left -= cost
             shown += 1
+        left = left if shown == len(block.rows) else 0  # what weighs less gives way altogether
         told += block.lines(shown, where)
     return "\n".join(told)
 
