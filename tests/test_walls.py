@@ -18,6 +18,7 @@ FLOORS = [
     {"harness.probes", "harness.judge", "harness.hugging_face"},
     {"harness.engine"},
     {"reports"},
+    {"harness.nightly"},
     {"harness.cli"},
 ]
 """From the ground up: a room stands above all that it imports. Rooms of one floor do not import each other,

@@ -1,4 +1,4 @@
-"""The suites that come with the harness: inside the installed package, or beside it in a checkout."""
+"""The suites and policies that come with the harness: inside the installed package, or beside it in a checkout."""
 
 from __future__ import annotations
 
@@ -16,3 +16,8 @@ def suite_folder() -> Path:
 def shipped_suites() -> dict[str, Path]:
     """Return the shipped suites' files by name, in alphabetical order."""
     return {path.stem: path for path in sorted(suite_folder().glob("*.toml"))}
+
+
+def shipped_policies() -> dict[str, Path]:
+    """Return the shipped policies' files by name, in alphabetical order."""
+    return {path.stem: path for path in sorted((suite_folder() / "policies").glob("*.toml"))}
