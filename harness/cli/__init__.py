@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from harness.cli import compare, count, doctor, plan, report, run, schema, suites
+from harness.cli import compare, count, doctor, export, plan, report, run, schema, suites
 from harness.cli.console import exit_code
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ for command in (
     run.run,
     report.report,
     compare.compare,
+    export.export,
     count.count,
     doctor.doctor,
     schema.schema,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
@@ -77,13 +77,21 @@ class Bench:
         visits = Visits(worker, planned.case, wanted)
         with self._alone(timed=LATENCY in wanted.probes and (benchmark is None or benchmark.enabled)):
             try:
-                for probe in _single(wanted, planned.case):
-                    visits.make(probe)
+                self._look(visits, _single(wanted, planned.case), benchmark)
                 if LATENCY in wanted.probes:
                     self._time(visits, wanted.rounds, benchmark)
             except Ended:
                 self._spoiled = SPENT.get(visits.lines[-1].end or "")
         return Taken(fold(planned, visits.lines, self._circumstances(visits)), visits.lines[-1].detail)
+
+    def _look(self, visits: Visits, probes: Sequence[str], benchmark: BenchmarkFixture | None) -> None:
+        try:
+            for probe in probes:
+                visits.make(probe)
+        except Ended as ended:
+            if benchmark is not None:
+                _leave_untimed(benchmark, ended)
+            raise
 
     def _time(self, visits: Visits, rounds: int, benchmark: BenchmarkFixture | None) -> None:
         def take_round() -> None:
@@ -151,6 +159,16 @@ class Visits:
         samples = line.values["latency_ms"]
         assert isinstance(samples, list)
         return median(samples) * 1e-3
+
+
+def _leave_untimed(benchmark: BenchmarkFixture, why: Ended) -> None:
+    """Have pytest-benchmark see a benchmark that failed: of one that nobody began it says that it was forgotten."""
+
+    def end() -> None:
+        raise why
+
+    with suppress(Ended):
+        benchmark.pedantic(end)  # type: ignore[no-untyped-call]
 
 
 def _single(wanted: Measure, case: Case) -> list[str]:
