@@ -18,7 +18,8 @@ from harness.cli import app
 from harness.record import OkRecord
 from reports.export import BINARY, FORMATS, Format, ReportError, export
 from reports.export.table import frame
-from reports.read import Run, read_run
+from reports.read import read_run
+from reports.results import Run
 from tests.fake_run import fail, quick_cases, write_run
 from tests.test_cli import harness
 

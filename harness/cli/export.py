@@ -13,7 +13,7 @@ from harness.cli.exits import Exit
 
 if TYPE_CHECKING:
     from reports.export import Format
-    from reports.read import Run
+    from reports.results import Run
 
 SUFFIXES = {".csv": "csv", ".parquet": "parquet", ".json": "json"}
 """What a file's name says of its format."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, get_args
 
-from reports.read import ReportError, Run
+from reports.read import ReportError
+from reports.results import Run
 
 Format = Literal["csv", "parquet", "json", "pytest-benchmark"]
 FORMATS: tuple[Format, ...] = get_args(Format)

@@ -10,7 +10,8 @@ from json import dumps
 from typing import Any
 
 from harness.record import SCHEMA, columns
-from reports.read import ReportError, Result, Run
+from reports.read import ReportError
+from reports.results import Result, Run
 
 NEEDED = 'the statistics are pytest-benchmark\'s own: pip install "moe-harness[pytest]".'
 

@@ -17,7 +17,8 @@ import pandas as pd
 
 from harness.metrics import METRICS
 from harness.record import SCHEMA, columns
-from reports.read import ReportError, Result, Run
+from reports.read import ReportError
+from reports.results import Result, Run
 
 KINDS: dict[frozenset[type], str] = {
     frozenset({bool}): "boolean",
