@@ -133,6 +133,13 @@ def selfcheck(session: nox.Session) -> None:
     session.run("python", "-m", "tests.selfcheck.session", f"--keep={METHOD}", *session.posargs, success_codes=[0, 1])
 
 
+@nox.session(default=False)
+def gatecheck(session: nox.Session) -> None:
+    """Gate twenty runs of one code in a row, then planted changes (an hour and a half), and keep the table."""
+    _install(session, "test")
+    session.run("python", "-m", "tests.gatecheck.session", f"--keep={METHOD}", *session.posargs, success_codes=[0, 1])
+
+
 FLOP_TOOLS = ("fvcore", "ptflops", "thop", "calflops", "deepspeed")
 """Installed without what they ask for: some of them ask for another torch."""
 THEIR_NEEDS = ("accelerate", "einops", "hjson", "iopath", "msgpack", "ninja", "portalocker", "py-cpuinfo", "tabulate",

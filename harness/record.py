@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -130,6 +131,18 @@ class Value(_Strict):
     """Samples, rows or repetitions that the value stands on."""
     rounds: list[float | None] | None = None
     """The estimate of each round, in order; None where the case has no sample in that round."""
+
+
+def columns(metrics: Mapping[str, Value]) -> dict[str, float | int | str]:
+    """Return metrics as columns of a table: `latency_ms`, and where known its `_low`, `_high` and `_n`."""
+    flat: dict[str, float | int | str] = {}
+    for name, metric in metrics.items():
+        beside = {"low": metric.low, "high": metric.high, "n": metric.n}
+        flat |= {
+            name: metric.value,
+            **{f"{name}_{what}": number for what, number in beside.items() if number is not None},
+        }
+    return flat
 
 
 class _Line(_Strict):

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from reports.claims import Decided
 from reports.read import ReportError, read_run
 from reports.review import review
 from reports.words import plain
@@ -29,6 +30,13 @@ class Rendered:
     """How the numbers were taken; the page links to its headings."""
     verdict: str
     """The answer in one sentence, written from the numbers."""
+    claims: tuple[Decided, ...] = ()
+    """What became of each of the suite's claims."""
+
+    @property
+    def refuted(self) -> tuple[Decided, ...]:
+        """The claims that do not hold."""
+        return tuple(one for one in self.claims if one.verdict == "refuted")
 
 
 def render(run_folder: Path, *, html: Path) -> Rendered:
@@ -62,7 +70,7 @@ def render(run_folder: Path, *, html: Path) -> Rendered:
     }
     for path, content in texts.items():
         _write(path, content)
-    return replace(paths, verdict=plain(made.answer))
+    return replace(paths, verdict=plain(made.answer), claims=tuple(row.decided for row in made.claims.rows))
 
 
 def _check_writable(*paths: Path) -> None:

@@ -11,7 +11,7 @@ from harness.judge.stats import Interval, paired_ratio
 from harness.judge.verdict import Verdict, verdict
 from harness.metrics import show_ratio
 from reports.context import Context, Setting, Subject, setting_of
-from reports.read import Result
+from reports.results import Result
 
 EQUAL = 0.1
 """Budgets within 10 % of each other are called equal: a router or Soft MoE's mixing is worth about that much. The

@@ -10,7 +10,7 @@ from functools import cached_property
 
 from harness.case import DEFAULT_TOKENS, Case
 from reports.families import NEUTRAL, Family, Identity, identities
-from reports.read import Result, Run
+from reports.results import Result, Run
 from reports.words import count
 
 OWN_AXES = ("experts", "top_k", "slots", "capacity_factor", "group", "routing", "shared_experts", "backend")

@@ -8,7 +8,7 @@ from harness.record import CUT_SHORT
 from reports.context import Context
 from reports.families import Identity
 from reports.glyph import Scale
-from reports.read import Run
+from reports.results import Run
 from reports.sections import (
     answer,
     cards,

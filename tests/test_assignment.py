@@ -29,6 +29,7 @@ from harness.probes import PROBES, Outcome, Settings, make_subject
 from harness.probes.assignment import Choice, assignments, draw
 from harness.probes.subject import Subject
 from tests.cases import block, decoder, dense, stack, token_choice
+from tests.test_assignments import SUITE
 
 DEVICE = open_device("cpu")
 DRAWN = ("balanced", "iid", "zipf:1.2", "hot", "hot:0.25", "hot:1")
@@ -276,18 +277,9 @@ def test_the_worker_finds_it_in_the_folders_that_it_is_given(tmp_path: Path, kno
 
 def test_a_run_tells_its_worker_where_the_suites_assignments_are(tmp_path: Path) -> None:
     (tmp_path / "trace.json").write_text(json.dumps([[0, 1]] * 8), "utf-8")
-    source = """
-    title = "Loads"
-    [base]
-    size = "Ti"
-    batch = 2
-    tokens = 4
-    experts = 4
-    [[variant]]
-    name = "top-2"
-    layer = "token_choice"
-    """
-    plain = parse_suite(source, str(tmp_path / "loads.toml"))
-    stored = parse_suite(source + 'routing = "replay:trace.json"', str(tmp_path / "loads.toml"))
+    plain, stored = (
+        parse_suite(SUITE.format(routing=json.dumps([routing])), str(tmp_path / "loads.toml"))
+        for routing in ("learned", "replay:trace.json")
+    )
     assert _own_folders(plan(plain)) == []
     assert _own_folders(plan(stored))[0] == str(tmp_path)

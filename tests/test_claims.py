@@ -36,6 +36,7 @@ def group(exponent: float, noise: float = 0.01, rounds: int = 8, seed: int = 0) 
         ("rises", None, 0.1, 1.2, 1.1),
         ("falls", None, 0.0, 0.99, 1.0),
         ("equal", None, 0.0, 1.0, 1.001),
+        ("equal", 8.0, 0.01, 8.07, 8.1),
         ("faster_than", None, 0.02, 0.97, 0.99),
         ("exponent", 2.0, 0.1, 2.05, 1.85),
         ("at_most", 10.0, 0.1, 11.0, 11.1),
@@ -104,3 +105,8 @@ def test_what_would_decide_it() -> None:
     assert rounds_needed(Interval(1.0, 0.8, 1.2), flat, 6) == pytest.approx(29, abs=2)
     assert rounds_needed(Interval(1.1, 0.9, 1.3), flat, 6) is None
     assert rounds_needed(Interval(1.0, 0.99, 1.01), flat, 6) is None
+    assert rounds_needed(Interval(0.7, 0.5, 1.2), flat, 6) == 35  # the nearer end alone
+    correlates = region("correlates", 0.8, 0.0)
+    assert rounds_needed(Interval(0.95, 0.65, 0.995), correlates, 7) == pytest.approx(
+        28, abs=1
+    )  # a correlation is never above 1

@@ -102,11 +102,14 @@ def test_ranks_correlate(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("claim", "needs"),
     [
-        ({}, "the claim names no metric and no expectation"),
-        ({"metric": "latency_ms", "expect": "flat", "along": "experts", "where": "batch == 99"}, "no case of this run"),
-        ({"metric": "latency_ms", "expect": "flat", "along": "tokens"}, "no two cases differ in tokens alone"),
-        ({"metric": "compile_ms", "expect": "at_most", "value": 1.0}, "no case of this run"),
-        ({"metric": "latency_ms", "expect": "faster_than", "against": "batch == 99"}, "no case has a partner"),
+        ({}, "a metric and an expectation"),
+        ({"metric": "latency_ms", "expect": "flat", "along": "experts", "where": "batch == 99"}, "this run has none"),
+        ({"metric": "latency_ms", "expect": "flat", "along": "tokens"}, "cases that differ in tokens alone"),
+        ({"metric": "latency_ms", "expect": "flat", "along": "tokens", "moving": ["batch"]}, "in tokens and batch"),
+        ({"metric": "compile_ms", "expect": "at_most", "value": 1.0}, "is its probe in [measure]?"),
+        ({"metric": "latency_ms", "expect": "faster_than", "against": "batch == 99"}, "a case at the same setting"),
+        ({"metric": "latency_ms", "expect": "at_most", "to": "compile_ms", "value": 1.0}, "has compile_ms beside"),
+        ({"metric": "latency_ms", "expect": "correlates", "to": "slots", "where": "batch == 8"}, "6 cases or more"),
     ],
 )
 def test_what_cannot_be_decided_says_why(tmp_path: Path, claim: dict[str, Any], needs: str) -> None:

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from harness.cli import compare, count, doctor, nightly, plan, report, run, schema, suites
+from harness.cli import compare, count, doctor, export, nightly, plan, report, run, schema, suites
 from harness.cli.console import exit_code
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ for command in (
     report.report,
     compare.compare,
     nightly.nightly,
+    export.export,
     count.count,
     doctor.doctor,
     schema.schema,

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.console import document, fail, note, out
+from harness.cli.console import document, fail, out
 from harness.cli.exits import Exit
 from harness.cli.options import JsonOption
+from harness.cli.verdicts import check_folders, check_outputs, check_policy, exit_of
 
 if TYPE_CHECKING:
     from harness.declare.policy import Policy
-    from reports.read import Run
+    from reports.results import Run
     from reports.versus.gate import Gate
 
 
@@ -35,6 +36,9 @@ def compare(
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write the gate there as JUnit XML; with --gate.")
     ] = None,
+    exit_zero: Annotated[
+        bool, typer.Option("--exit-zero", help="Exit 0 whatever was found (1, 3 and 4 else); a later step decides.")
+    ] = False,
     json_: JsonOption = False,
 ) -> None:
     """Say what became of each case and metric of BASE in CANDIDATE; exit 4 where nothing can be compared.
@@ -47,20 +51,31 @@ def compare(
     from reports.versus import gate as gates
     from reports.versus import text
 
+    check_folders(base, candidate)
+    check_outputs(output, junit, base, candidate)
     rules = _policy(policy)
     runs = _read(base), _read(candidate)
+    check_policy(rules, policy, *runs)
     found = _judged(*runs, rules, candidate if gate and again else None)
-    if output is not None:
-        output.write_text(text.markdown(found.versus), "utf-8")
-    if junit is not None:
-        from reports.versus.junit import render_junit
-
-        junit.write_text(render_junit(found), "utf-8")
+    code = exit_of(found, rules, gate=gate)
+    if found.versus.comparable:
+        _write(found, output, junit)
     if json_:
         document(text.document(found.versus) | ({"gate": gates.document(found)} if gate else {}))
     else:
         out("\n".join((*text.lines(found.versus), *(gates.lines(found) if gate else ()))))
-    raise typer.Exit(int(_exit(found, gate=gate)))
+    raise typer.Exit(0 if exit_zero else int(code))
+
+
+def _write(found: Gate, output: Path | None, junit: Path | None) -> None:
+    if output is not None:
+        from reports.versus.text import markdown
+
+        output.write_text(markdown(found.versus), "utf-8")
+    if junit is not None:
+        from reports.versus.junit import render_junit
+
+        junit.write_text(render_junit(found), "utf-8")
 
 
 def _judged(base: Run, candidate: Run, rules: Policy | None, again: Path | None) -> Gate:
@@ -97,12 +112,3 @@ def _read(folder: Path) -> Run:
         return read_run(folder)
     except (ReportError, RunFolderError) as error:
         fail(Exit.USAGE, str(error))
-
-
-def _exit(found: Gate, *, gate: bool) -> Exit:
-    if not found.versus.comparable:
-        note("harness: nothing can be compared: the two runs have no case in common that has numbers on both sides")
-        return Exit.NOT_COMPARABLE
-    if not gate or found.passes:
-        return Exit.FINE
-    return Exit.FAILED_CASES if any(row.verdict == "failed" for row in found.failures) else Exit.REGRESSION

@@ -44,24 +44,11 @@ def plan_or_exit(
 
     `memory` is what a case may use of the host's, in bytes; None: the usual share.
     """
-    from harness.declare.plan import plan
     from harness.declare.suite import SuiteError
-    from harness.devices.ceilings import load
-    from harness.devices.names import memory_bytes
-    from harness.engine.keeper import memory_limit
+    from harness.engine.planning import plan_on
 
-    room = memory_bytes(detected.kind)
-    if detected.kind == "cpu":
-        room = min(room, memory or memory_limit())
     try:
-        return plan(
-            suite,
-            overrides=overrides,
-            select=select,
-            ceilings=load(detected.name),
-            memory_bytes=room,
-            device=detected.kind,
-        )
+        return plan_on(detected, suite, overrides, select, memory)
     except SuiteError as error:
         fail(Exit.USAGE, str(error))
 

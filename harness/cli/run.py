@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import datetime
-import shlex
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli.amounts import bytes_of, seconds_of
-from harness.cli.console import document, fail, note, out
+from harness.cli.console import fail, note
+from harness.cli.ended import cut_short, exit_code, render_or_tell
 from harness.cli.exits import Exit
 from harness.cli.options import DeviceOption, JsonOption, PluginsOption, SelectOption, SetOption
 from harness.cli.planning import detect_or_exit, plan_or_exit, suite_or_exit, tell_plugins
@@ -23,17 +22,9 @@ if TYPE_CHECKING:
     from harness.declare.plan import Plan
     from harness.devices.ceilings import Ceilings
     from harness.devices.names import Detected
-    from harness.engine.fold import AnyRecord
     from harness.engine.runner import RunResult
 
 ROOT = Path("runs")
-FAILURES = ("oom", "timeout", "crashed", "incorrect")
-"""Statuses that make `run` end with 3: something went wrong that the plan did not foresee. So does a run in which no
-case has numbers, for whatever reason."""
-
-ENDED: dict[str, Exit] = {"interrupted": Exit.INTERRUPTED, "no_device": Exit.NO_DEVICE}
-"""Exit codes of runs that somebody or something cut short. A budget that was used up is no fault: it was asked for."""
-
 OutputOption = Annotated[
     Path | None,
     typer.Option("-o", "--output", metavar="DIR", help="The run's folder, new or empty; left out: runs/SUITE-WHEN."),
@@ -71,6 +62,7 @@ TraceOption = Annotated[
         "--trace", help="Keep a Chrome trace of each case whose phases are profiled, in the run's folder traces."
     ),
 ]
+GateOption = Annotated[bool, typer.Option("--gate", help="Exit 1 where a claim of the suite is refuted.")]
 ThreadsOption = Annotated[
     int, typer.Option(min=0, help="CPU threads of torch, up to the logical cores; 0 leaves the choice to torch.")
 ]
@@ -91,6 +83,7 @@ def run(
     budget: BudgetOption = None,
     prune: PruneOption = True,
     trace: TraceOption = False,
+    gate: GateOption = False,
     plugins: PluginsOption = True,
     json_: JsonOption = False,
 ) -> None:
@@ -99,7 +92,7 @@ def run(
 
     seconds, limit = amount("--budget", budget, seconds_of), amount("--memory", memory, bytes_of)
     if resume is not None:
-        wanted = begun(resume, given=given(context, but=("resume", "json_", "budget", "plugins")))
+        wanted = begun(resume, given=given(context, but=("resume", "json_", "budget", "gate", "plugins")))
     elif suite is not None:
         wanted = Wanted(suite_or_exit(suite), suite, set_ or [], select, device, threads, limit, prune, trace)
     else:
@@ -109,17 +102,19 @@ def run(
     plan = plan_or_exit(wanted.suite, wanted.overrides, wanted.select, detected, wanted.memory)
     if wanted.trace and "phases" not in plan.suite.measure.probes:
         fail(Exit.USAGE, "--trace keeps what the probe phases records, and this suite's probes leave it out")
+    if gate and not plan.suite.claims:
+        fail(Exit.USAGE, f"--gate fails where a claim is refuted, and {plan.suite.name} states none: add a [[claim]]")
     tell_plugins(plan, allowed=plugins)
     folder = resume or _folder(output, wanted.suite.name)
     try:
         ceilings = _ceilings(detected)
         with stop_requests() as stopped:  # until the report is there: signals often come in pairs
             result = _run(plan, folder, detected, wanted, ceilings, stopped, resume=resume is not None, budget=seconds)
-            rendered = _render(result, json_)
+            rendered = render_or_tell(result, gate=gate, json_=json_)
     finally:
         with suppress(OSError):
             folder.rmdir()  # an empty one only: that of a run that was refused
-    raise typer.Exit(_exit_code(result) or (Exit.FINE if rendered else Exit.FAILED_CASES))
+    raise typer.Exit(exit_code(result, rendered, gate=gate))
 
 
 def _check_threads(threads: int) -> None:
@@ -189,64 +184,8 @@ def _run(
             budget=budget,
         )
     except (WriteError, WorkerFailed) as error:
-        _cut_short(Exit.FAILED_CASES, error, folder)
+        cut_short(Exit.FAILED_CASES, error, folder)
     except (RunFolderError, Busy) as error:
         fail(Exit.USAGE, str(error))
     except NoSuchDevice as error:
-        _cut_short(Exit.NO_DEVICE, error, folder)
-
-
-def _cut_short(code: Exit, error: Exception, folder: Path) -> NoReturn:
-    """End the command in the midst of a run: say why, and how to go on where anything was begun."""
-    from harness.engine.folder import RUN
-
-    note(f"harness: {error}")
-    if (folder / RUN).exists():
-        note(f"harness: {_how_to_go_on(folder)}")
-    raise typer.Exit(int(code))
-
-
-def _how_to_go_on(folder: Path) -> str:
-    return f"go on with: harness run --resume {shlex.quote(str(folder))}"
-
-
-def _render(result: RunResult, json_: bool) -> bool:
-    """Write the report and say what came of the run; return whether the report could be written."""
-    from harness.record import CUT_SHORT
-    from reports import ReportError, render
-
-    if result.end in CUT_SHORT:
-        note(f"harness: {CUT_SHORT[result.end]}; {_how_to_go_on(result.folder)}")
-    elif reason := _why_no_numbers(result.records):
-        note(f"harness: no case has numbers; the most frequent reason: {reason}")
-    try:
-        rendered = render(result.folder, html=result.folder / "report.html")
-    except ReportError as error:
-        note(f"harness: {error} The run is whole: harness report {shlex.quote(str(result.folder))}")
-        return False
-    note(rendered.verdict)
-    if json_:
-        counts: dict[str, int] = {}
-        for record in result.records:
-            counts[record.status] = counts.get(record.status, 0) + 1
-        paths = {"folder": str(result.folder), "report": str(rendered.html)}
-        document({"schema": 1, "status": result.status, **paths, "cases": counts})
-    else:
-        out(str(rendered.html))
-    return True
-
-
-def _why_no_numbers(records: Sequence[AnyRecord]) -> str | None:
-    """Return the most frequent reason of cases without numbers, where all are such; else None."""
-    reasons = Counter(f"{record.status}: {record.reason}" for record in records if record.status != "ok")
-    if reasons.total() < len(records) or not records:
-        return None
-    ((reason, count),) = reasons.most_common(1)
-    return f"{reason} ({count} of {len(records)} cases)"
-
-
-def _exit_code(result: RunResult) -> Exit:
-    if result.end in ENDED:
-        return ENDED[result.end]
-    failed = any(record.status in FAILURES for record in result.records)
-    return Exit.FAILED_CASES if failed or _why_no_numbers(result.records) else Exit.FINE
+        cut_short(Exit.NO_DEVICE, error, folder)

@@ -135,15 +135,18 @@ class Claim(Strict):
     along: str | None = None
     """The axis that it is about; every other axis is held, but for those of `moving`."""
     moving: list[str] = Field(default=[])
-    """Axes that move together with `along`, such as slots where experts times slots are held."""
+    """Axes that move together with `along`, such as slots where experts times slots are held; with `against`, axes that
+    the two sides need not share, such as dtype."""
     expect: Expectation | None = None
     """What the metric should do: flat, rises, falls, equal, at_most, at_least, exponent, faster_than, correlates."""
     against: str | None = None
-    """Expression that picks the cases it is compared with, at the same setting; for equal and faster_than."""
+    """Expression that picks the cases it is compared with, at the same setting; for equal, faster_than, at_most and
+    at_least, whose estimate then is a ratio."""
     to: str | None = None
-    """The other metric of the same case; for correlates and equal."""
+    """The other metric of the same case; for correlates, equal, at_most and at_least."""
     value: float | None = None
-    """The number of at_most, at_least and exponent; the least rank correlation of correlates."""
+    """The number of equal, at_most, at_least and exponent; the least rank correlation of correlates. With `against` or
+    `to` the ratio, which is 1 for equal where it is left out."""
     within: float = Field(default=0.0, ge=0, le=10)
     """Tolerance: as a share, or for an exponent as it is."""
 
@@ -184,6 +187,9 @@ class Suite(Strict):
     """Which cases of the product are kept."""
     measure: Measure = Measure()
     """What is measured."""
+    claims_from: Words | None = None
+    """A suite, by name or by its file's path from this one's folder, whose claims are made here too: write a claim once
+    and hold it at several sizes. One with the id of a claim in this file is left out."""
     claims: list[Claim] = Field(default=[], alias="claim")
     """What is expected."""
 

@@ -2,6 +2,7 @@
 
     failed = "fail"                     # a case that had numbers and has none: fail, warn or ignore
     missing = "fail"                    # a case, or one of its metrics, that is no longer there
+    refuted = "fail"                    # a claim that is refuted and was not
 
     [[rule]]                            # the first rule that holds for a metric and a case decides
     metrics = ["latency_ms"]
@@ -65,6 +66,8 @@ class Policy(Strict):
     """A case that had numbers in the baseline and has none."""
     missing: Alert = "fail"
     """A case, or one of its metrics, that the candidate does not have."""
+    refuted: Alert = "fail"
+    """A claim of the candidate that is refuted, and in the baseline was not. One that is no longer decided is told."""
     rules: list[Rule] = Field(alias="rule", min_length=1)
     """The first that holds for a metric of a case decides; what none holds for is not gated."""
 

@@ -34,10 +34,11 @@ def load_suite(name_or_path: str | Path) -> Suite:
     return parse_suite(read_text(path, shown), shown)
 
 
-def parse_suite(source: str, file: str = "suite.toml") -> Suite:
+def parse_suite(source: str, file: str = "suite.toml", *, borrows: bool = True) -> Suite:
     """Return the suite that the TOML text `source` says; raise SuiteError with every fault in it.
 
-    `file` is what faults call the text, and its stem is the suite's name.
+    `file` is what faults call the text, and its stem is the suite's name. One that `borrows` may take over another's
+    claims.
     """
     text = Text(Path(file).stem, file, source)
     data = read_toml(text)
@@ -46,11 +47,35 @@ def parse_suite(source: str, file: str = "suite.toml") -> Suite:
     suite = build(data, findings)
     if suite is not None:
         check(suite, _names(data), findings)
+        if suite.claims_from is not None:
+            suite = suite.model_copy(update={"claims": _claims(suite, findings, borrows=borrows)})
         if points(suite, findings) <= MAX_CASES:  # else the command line may narrow it, and `plan` draws it
             suite._drawn = draw(suite, findings)
     if findings.faults or suite is None:
         raise SuiteError(findings.faults)
     return suite
+
+
+def _claims(suite: Suite, findings: Findings, *, borrows: bool) -> list[Claim]:
+    """Return the suite's claims behind those of the suite that it takes them over from; note where it cannot."""
+    name, at = str(suite.claims_from), ("claims_from",)
+    shipped = shipped_suites()
+    path = shipped.get(name) or suite.path.parent / name
+    if not borrows:
+        findings.add(at, "it takes claims over itself, and another suite takes them from here", "claims of its own")
+    elif not _exists(path):
+        expected = f"{listed(shipped)}, or the path of a suite's file"
+        findings.add(at, f"there is no suite {name!r}", expected, nearest(name, shipped))
+    else:
+        shown = _from_here(path)
+        try:
+            other = parse_suite(read_text(path, shown), shown, borrows=False)
+        except SuiteError as error:
+            findings.faults += error.faults
+        else:
+            own = {claim.id for claim in suite.claims}
+            return [*(claim for claim in other.claims if claim.id not in own), *suite.claims]
+    return suite.claims
 
 
 def _find(name: str) -> Path:

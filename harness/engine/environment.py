@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -62,9 +63,10 @@ def environment() -> dict[str, Any]:
     }
 
 
-def measuring_variables() -> dict[str, str]:
-    """Return the variables that change what is measured, as a worker will find them."""
-    return {name: value for name, value in sorted(measuring_environment().items()) if VARIABLES.fullmatch(name)}
+def measuring_variables(found: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the variables that change what is measured, as a worker will find them, or as they are `found`."""
+    every = measuring_environment() if found is None else found
+    return {name: value for name, value in sorted(every.items()) if VARIABLES.fullmatch(name)}
 
 
 def version(distribution: str) -> str | None:

@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +36,7 @@ from harness.devices.interface import Device, Fact, Fault, NoSuchDevice
 from harness.engine.protocol import Ready, Refused, Request, Result, read, write
 from harness.engine.shelf import Shelf
 from harness.layers import build
-from harness.layers.interface import Unsupported
+from harness.layers.interface import Layer, Unsupported
 from harness.metrics import METRICS
 from harness.probes import PROBES, Settings, make_subject
 from harness.probes.outcome import Measured
@@ -91,7 +91,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class Worker:
-    """Makes visits on one device; `folders` are where stored assignments are looked for."""
+    """Makes visits on one device.
+
+    Args:
+        device: What the layers are built on.
+        shelf_bytes: Memory for built layers.
+        folders: Where stored assignments are looked for.
+        traces: Folder for Chrome traces of what is profiled; None: none is kept.
+        make: Gives a case's layer on the device, drawn from a seed; None: what `harness.layers` builds.
+        lets_through: What ends a visit without a result, where the worker is no process of its own.
+    """
 
     def __init__(
         self,
@@ -99,18 +108,21 @@ class Worker:
         shelf_bytes: int = CACHE_BYTES,
         folders: Sequence[str] = (),
         traces: str | None = None,
+        make: Callable[[Case, int], Layer] | None = None,
+        lets_through: tuple[type[BaseException], ...] = (),
     ) -> None:
         self.device = device
         self._traces = traces
+        self._lets_through = lets_through
         self._host = Host()
         self._shelf = Shelf(
-            lambda case, seed: build(case, seed=seed, device=device.torch_name),
+            make or (lambda case, seed: build(case, seed=seed, device=device.torch_name)),
             lambda case, layer, seed: make_subject(case, layer, seed=seed, folders=folders),
             shelf_bytes,
         )
 
     def visit(self, request: Request) -> Result:
-        """Make one visit and return what came of it; never raises.
+        """Make one visit and return what came of it; raises nothing but what it lets through.
 
         Where memory runs out the shelf is emptied and the visit made once more, so that no case pays for what others
         left there.
@@ -133,6 +145,8 @@ class Worker:
     def _attempt(self, request: Request) -> Result:
         try:
             return self._measure(request)
+        except self._lets_through:
+            raise
         except BaseException as error:  # a layer may also raise SystemExit
             with suppress(Exception):
                 self._shelf.drop(Case.from_dict(request.variant, request.case), int(request.settings["seed"]))

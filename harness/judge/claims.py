@@ -53,11 +53,14 @@ def region(expect: str, value: float | None, within: float) -> Region:
 
     The estimate of flat, rises and falls is the last time over the first one; of equal and faster_than, the case's over
     the one it is compared with, or over `value`; of exponent, correlates, at_most and at_least it is the number itself.
+    With `value`, a ratio is expected to equal that instead of 1.
     """
     wider = 1 + within
     match expect:
-        case "flat" | "equal":
+        case "flat":
             return Region(1 / wider, wider)
+        case "equal":
+            return Region((value or 1.0) / wider, (value or 1.0) * wider)
         case "rises":
             return Region(math.nextafter(wider, INFINITE), INFINITE)
         case "falls" | "faster_than":
@@ -118,12 +121,16 @@ def correlation(xs: Sequence[float], ys: Sequence[float]) -> Interval | None:
 def rounds_needed(estimate: Interval, wanted: Region, rounds: int) -> int | None:
     """Return how many rounds would likely decide, were the estimate to stand; None where none would.
 
-    An interval's width falls with the root of the rounds, and it must come to lie on one side of the nearer end.
+    An interval's width falls with the root of the rounds, and none of the ends that it lies across may stay within.
     """
-    ends = [end for end in (wanted.low, wanted.high) if math.isfinite(end)]
-    distance = min((abs(estimate.value - end) for end in ends), default=0.0)
-    half = (estimate.high - estimate.low) / 2
-    if distance <= 0 or half <= 0:
+    ends = [end for end in (wanted.low, wanted.high) if estimate.low < end < estimate.high]
+    if not ends or estimate.value in ends:
         return None
-    needed = math.ceil(rounds * (half / distance) ** 2)
+    wider = max(_half(estimate, end) / abs(estimate.value - end) for end in ends)
+    needed = math.ceil(rounds * wider**2)
     return needed if rounds < needed <= MOST_ROUNDS else None
+
+
+def _half(estimate: Interval, end: float) -> float:
+    """Return the part of the interval that lies on the side of `end`."""
+    return estimate.value - estimate.low if end < estimate.value else estimate.high - estimate.value

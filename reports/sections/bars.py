@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reports.context import Context, Subject
-from reports.read import Result
+from reports.results import Result
 
 ROLES = {
     "weights": "memory_weights_bytes",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.metrics import show, show_interval, show_number, show_ratio
-from reports.claims import Decided, decide
+from reports.claims import Decided, decided, shown
 from reports.context import Context
 from reports.sections.base import Section
 from reports.words import Sentence, Span, count, join, sentence
@@ -36,29 +35,18 @@ class Claims(Section):
 
 def build(context: Context) -> Claims:
     """Return every claim of the suite with its verdict."""
-    decided = [decide(context, claim) for claim in context.run.file.suite.claims]
-    if not decided:
+    found = decided(context)
+    if not found:
         return Claims(finding=sentence("Nothing is claimed."), missing="The suite states no claims ([[claim]]).")
     groups = list(dict.fromkeys(claim.group for claim in context.run.file.suite.claims))
-    decided.sort(key=lambda one: (groups.index(one.group), ORDER.index(one.verdict)))
-    refuted = sum(one.verdict == "refuted" for one in decided)
+    found.sort(key=lambda one: (groups.index(one.group), ORDER.index(one.verdict)))
+    refuted = sum(one.verdict == "refuted" for one in found)
     return Claims(
         attention=f"! {refuted}" if refuted else None,
-        finding=_finding(decided),
+        finding=_finding(found),
         caption=_CAPTION,
-        rows=tuple(Row(one, words(one)) for one in decided),
+        rows=tuple(Row(one, shown(one)) for one in found),
     )
-
-
-def words(one: Decided) -> str:
-    """Return the estimate as it is printed: `1.02× [0.98, 1.06]`, `0 MiB`, `–`."""
-    if one.estimate is None:
-        return "–"
-    value, low, high = one.estimate.value, one.estimate.low, one.estimate.high
-    if one.kind == "value":
-        return show(one.metric or "", value, low, high)
-    text = show_ratio(value, low, high) if one.kind == "ratio" else show_number(value, low, high)
-    return text if low == high else f"{text} {show_interval(value, low, high)}"
 
 
 def _finding(decided: list[Decided]) -> Sentence:

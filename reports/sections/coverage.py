@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from reports.context import Context, Subject
-from reports.read import ResultStatus
+from reports.results import ResultStatus
 from reports.words import Sentence, Span, count, join, sentence
 
 KINDS: dict[ResultStatus, str] = {

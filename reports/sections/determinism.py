@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.case import DTYPES
 from harness.metrics import METRICS, show_percent
 from reports.context import Context, axes_words
-from reports.read import Result
+from reports.results import Result
 from reports.sections.base import Section
 from reports.sections.determinism_cells import COLUMNS, Cell, cell_of
 from reports.sections.determinism_ties import Tie, tie_of

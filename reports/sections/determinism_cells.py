@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from harness.metrics import show, show_percent
-from reports.read import Result
+from reports.results import Result
 
 COLUMNS = {
     "run": ("Run", "the same input twice"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.metrics import show_percent
-from reports.read import Result
+from reports.results import Result
 
 NUMBERS = ("flip_rate", "flip_rate_predicted", "tie_flip_rate", "tie_flips_left")
 

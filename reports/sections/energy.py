@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.metrics import show, show_number, show_percent, show_ratio
 from reports.context import Context, Subject
 from reports.glyph import Tick, linear_ticks
-from reports.read import Result
+from reports.results import Result
 from reports.sections.base import Section
 from reports.words import Sentence, Span, sentence
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from harness.case import Case
 from harness.declare.frontier import GROWING
 from reports.context import PASS_WORDS, Context, Subject, setting_of
-from reports.read import Result
+from reports.results import Result
 
 ROWS = 12
 """Rows drawn; the other cases stand in the table of all cases."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness.metrics import show_bytes, show_percent, show_ratio
 from reports.context import Context, Setting, Subject, setting_of
 from reports.glyph import Tick, linear_ticks
-from reports.read import Result
+from reports.results import Result
 from reports.sections import frontier
 from reports.sections.bars import ROLES, Bar, bar_of, predicted_of
 from reports.sections.base import Section

@@ -11,7 +11,7 @@ from harness.metrics import show_spread
 from harness.record import MARKS, ROUNDS_ENDED
 from reports.context import Context
 from reports.families import NAMES, Family
-from reports.read import Result
+from reports.results import Result
 from reports.sections import noise_floor
 from reports.sections.base import Section
 from reports.words import Sentence, Span, count, sentence

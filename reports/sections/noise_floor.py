@@ -8,7 +8,7 @@ from harness.judge.stats import Interval
 from harness.judge.verdict import MARGIN
 from harness.metrics import show_percent, show_spread
 from reports.context import Context
-from reports.read import NoiseFloor, NoiseRatio
+from reports.run_file import NoiseFloor, NoiseRatio
 from reports.words import Sentence, Span, capital, count, sentence
 
 DIFFER = (

@@ -9,7 +9,7 @@ from typing import Literal
 from harness.metrics import show_number, show_percent
 from reports.context import Context, Setting, Subject
 from reports.glyph import Tick, linear_ticks
-from reports.read import Result
+from reports.results import Result
 from reports.sections.base import Section
 from reports.words import Sentence, Span, capital, count, join, sentence
 

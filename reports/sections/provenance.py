@@ -9,7 +9,8 @@ from typing import Any
 
 from harness.metrics import show_bytes, show_percent, show_scaled
 from reports.context import Context
-from reports.read import Run, RunFile
+from reports.results import Run
+from reports.run_file import RunFile
 from reports.sections.base import Section
 from reports.words import capital, count, join, sentence
 

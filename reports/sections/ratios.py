@@ -15,7 +15,7 @@ from reports.compare import Comparison, compare, counted_together, distance, is_
 from reports.context import Context, Setting
 from reports.families import NAMES
 from reports.glyph import Scale, ratio_scale
-from reports.read import Result
+from reports.results import Result
 from reports.sections.base import Section
 from reports.words import Sentence, Span, capital, count, ratio, sentence
 

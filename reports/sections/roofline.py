@@ -8,7 +8,7 @@ from typing import Literal
 from harness.judge.stats import Interval
 from harness.metrics import show, show_percent, show_ratio, show_scaled
 from reports.context import Context, Setting, Subject, setting_of
-from reports.read import Result
+from reports.results import Result
 from reports.sections.base import Section
 from reports.words import Sentence, Span, capital, count, join, sentence
 

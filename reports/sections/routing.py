@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from harness.metrics import show, show_count
 from reports.compare import Comparison, compare
 from reports.context import Context, Subject
-from reports.read import Result
+from reports.results import Result
 from reports.sections.base import Section
 from reports.sections.routing_words import TALLEST, caption, finding, rule_of, share_words
 from reports.words import plain, ratio, sentence

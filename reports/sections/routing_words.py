@@ -8,7 +8,7 @@ from harness.declare.loads import rule_of_thumb
 from harness.metrics import show, show_bytes, show_percent, show_ratio
 from reports.compare import Comparison
 from reports.context import Context
-from reports.read import Result
+from reports.results import Result
 from reports.words import Sentence, Span, capital, count, join_sentences, ratio, sentence
 
 TALLEST = 4.0

@@ -11,7 +11,7 @@ from harness.metrics import show_number
 from reports.compare import budget_ratio, is_equal, nearest
 from reports.context import OWN_AXES, Context, Setting, axes_words, setting_of
 from reports.families import Family
-from reports.read import Result
+from reports.results import Result
 from reports.sections.base import Section
 from reports.words import Sentence, Span, capital, join, join_sentences, sentence, slope
 

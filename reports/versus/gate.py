@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from harness.declare.policy import Alert, Policy
 from harness.judge.compare import WORSE
-from reports.read import Result, Run
+from reports.results import Result, Run
 from reports.versus.text import line
+from reports.versus.turned import Turned, turned
 from reports.versus.versus import TIMED, Row, Versus, compare
-from reports.words import count
+from reports.words import count, join
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +25,26 @@ class Gate:
     """What is told and lets it pass."""
     cleared: tuple[Row, ...] = ()
     """Times that alerted once, were measured again, and did not alert twice."""
+    claims: tuple[Turned, ...] = ()
+    """Claims that fail the gate or are warned of."""
+    restored: tuple[Turned, ...] = ()
+    """Claims about times that alerted once, and not when their cases were measured again."""
 
     @property
     def passes(self) -> bool:
         """Whether nothing failed."""
-        return not self.failures
+        return not self.failures and not self.refuted
+
+    @property
+    def refuted(self) -> tuple[Turned, ...]:
+        """The claims that end the gate with exit 1."""
+        return tuple(one for one in self.claims if one.alert == "fail")
 
     @property
     def suspects(self) -> tuple[str, ...]:
         """The cases whose times are to be measured again before anything fails: what has no noise needs no proof."""
-        return tuple(dict.fromkeys(row.id for row in (*self.failures, *self.warnings) if row.metric in TIMED))
+        slower = [row.id for row in (*self.failures, *self.warnings) if row.metric in TIMED]
+        return tuple(dict.fromkeys([*slower, *(row for one in self.refuted if one.timed for row in one.claim.rows)]))
 
 
 def judge(base: Run, candidate: Run, policy: Policy) -> Gate:
@@ -45,12 +56,15 @@ def judge(base: Run, candidate: Run, policy: Policy) -> Gate:
         versus,
         failures=tuple(row for row, alert in rows if alert == "fail"),
         warnings=tuple(row for row, alert in rows if alert == "warn"),
+        claims=turned(base, candidate, policy),
     )
 
 
 def confirmed(first: Gate, second: Gate) -> Gate:
     """Return the gate of which only those times fail that `second`, in which they were measured again, fails too."""
     again = {(row.id, row.metric) for row in (*second.failures, *second.warnings)}
+    refuted = {one.claim.id for one in second.refuted}
+    restored = tuple(one for one in first.refuted if one.timed and one.claim.id not in refuted)
 
     def stands(row: Row) -> bool:
         return row.metric not in TIMED or (row.id, row.metric) in again
@@ -60,6 +74,8 @@ def confirmed(first: Gate, second: Gate) -> Gate:
         failures=tuple(filter(stands, first.failures)),
         warnings=tuple(filter(stands, first.warnings)),
         cleared=tuple(row for row in (*first.failures, *first.warnings) if not stands(row)),
+        claims=tuple(one for one in first.claims if one not in restored),
+        restored=restored,
     )
 
 
@@ -90,15 +106,24 @@ def lines(found: Gate) -> Iterable[str]:
     """Yield the gate's answer as plain lines."""
     for row in found.cleared:
         yield f"cleared: {line(row)}; measured again it did not alert"
-    for row in found.warnings:
-        yield f"warning: {line(row)}"
-    for row in found.failures:
-        yield f"FAILED: {line(row)}"
+    for one in found.restored:
+        yield f"cleared: {one.words}; measured again it is not refuted"
+    yield from (f"warning: {line(row)}" for row in found.warnings)
+    yield from (f"warning: {one.words}" for one in found.claims if one.alert == "warn")
+    yield from (f"FAILED: {line(row)}" for row in found.failures)
+    yield from (f"FAILED: {one.words}" for one in found.refuted)
     if found.passes:
         yield "The gate is open: nothing that the policy counts is worse."
     else:
+        yield f"The gate is shut: {join(_why_shut(found))}."
+
+
+def _why_shut(found: Gate) -> Iterable[str]:
+    if found.failures:
         number = f"{len(found.failures)} of {count(len(found.versus.rows), 'number')}"
-        yield f"The gate is shut: {number} are worse than the policy lets pass."
+        yield f"{number} are worse than the policy lets pass"
+    if found.refuted:
+        yield f"{count(len(found.refuted), 'claim')} newly refuted"
 
 
 def document(found: Gate) -> dict[str, object]:
@@ -112,4 +137,8 @@ def document(found: Gate) -> dict[str, object]:
         "failures": named(found.failures),
         "warnings": named(found.warnings),
         "cleared": named(found.cleared),
+        "claims": [
+            {"id": one.claim.id, "before": one.before, "after": one.claim.verdict, "alert": one.alert}
+            for one in found.claims
+        ],
     }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reports.read import Run
+from reports.results import Run
 from reports.sections.provenance import flatten
 
 FORBIDDING = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reports.read import Result, Run
+from reports.results import Result, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,18 @@ class Pair:
         side = self.candidate or self.base
         assert side is not None
         return side.id
+
+    @property
+    def alike(self) -> bool:
+        """Whether it is the same case on both sides, with numbers on both."""
+        base, candidate = self.base, self.candidate
+        return base is not None and candidate is not None and base.key == candidate.key and base.ok and candidate.ok
+
+    def rounds(self, metric: str) -> tuple[list[float | None], list[float | None]]:
+        """Return the metric's estimates of all rounds of the baseline and of the candidate."""
+        assert self.base is not None
+        assert self.candidate is not None
+        return self.base.rounds(metric), self.candidate.rounds(metric)
 
     @property
     def difference(self) -> str | None:

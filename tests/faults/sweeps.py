@@ -12,8 +12,11 @@ from typing import Any
 from harness.declare.plan import plan
 from harness.declare.planned import Plan
 from harness.declare.suite import parse_suite
+from harness.engine.folder import Run
 from harness.engine.keeper import WorkerOptions
-from harness.engine.runner import RunResult, run
+from harness.engine.runner import RunResult
+from harness.engine.runner import run as run_plan
+from harness.record import FailedRecord, OkRecord
 
 ROOT = Path(__file__).parent.parent.parent
 TIMEOUT_S = 60.0
@@ -69,7 +72,21 @@ def sweep(folder: Path, chosen: Plan, **options: Any) -> RunResult:
     folder.mkdir(parents=True, exist_ok=True)
     options.setdefault("worker", WorkerOptions(threads=1, program=program(witness_of(folder))))
     options.setdefault("device_kind", "cpu")
-    return run(chosen, folder, stopped=lambda: False, **options)
+    return run_plan(chosen, folder, stopped=lambda: False, **options)
+
+
+def ok(run: Run, variant: str) -> OkRecord:
+    """Return the one record of `variant`, which has numbers."""
+    (record,) = (record for record in run.records if record.variant == variant)
+    assert isinstance(record, OkRecord), record.reason
+    return record
+
+
+def failed(run: Run, variant: str) -> FailedRecord:
+    """Return the one record of `variant`, which has none."""
+    (record,) = (record for record in run.records if record.variant == variant)
+    assert isinstance(record, FailedRecord)
+    return record
 
 
 def witness_of(folder: Path) -> Path:

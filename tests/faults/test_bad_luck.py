@@ -10,10 +10,10 @@ from harness.declare.plan import plan
 from harness.declare.suite import parse_suite
 from harness.engine.folder import Run, read_run
 from harness.engine.keeper import WorkerOptions
-from harness.record import FailedRecord, OkRecord
+from harness.record import FailedRecord
 from reports import render
 from tests.faults.luck import BACKWARDS, CLOCKS, INFINITY, NAN, STILL
-from tests.faults.sweeps import HEAD, program, sweep, witness_of
+from tests.faults.sweeps import HEAD, failed, ok, program, sweep, witness_of
 
 ROUNDS = 2
 MEASURE = f"""
@@ -44,18 +44,6 @@ def ran(tmp_path_factory: pytest.TempPathFactory, _cache: Path) -> Run:
     assert sweep(folder, chosen, worker=options).status == "complete"
     render(folder, html=folder / "report.html")
     return read_run(folder)
-
-
-def ok(run: Run, variant: str) -> OkRecord:
-    (record,) = (record for record in run.records if record.variant == variant)
-    assert isinstance(record, OkRecord), record.reason
-    return record
-
-
-def failed(run: Run, variant: str) -> FailedRecord:
-    (record,) = (record for record in run.records if record.variant == variant)
-    assert isinstance(record, FailedRecord)
-    return record
 
 
 def is_told(run: Run, words: str) -> bool:

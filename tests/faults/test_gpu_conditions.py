@@ -15,11 +15,11 @@ from harness.declare.suite import parse_suite
 from harness.devices.names import Detected
 from harness.engine import manifest, runner
 from harness.engine.folder import Run, read_run
-from harness.record import FailedRecord, OkRecord
+from harness.record import OkRecord
 from reports import render
 from tests.faults.conditions import MACHINES, METERS, OUTPUTS
 from tests.faults.gpu import NAME, OUT_OF_MEMORY
-from tests.faults.sweeps import HEAD, sweep
+from tests.faults.sweeps import HEAD, failed, ok, sweep
 
 ROUNDS = 2
 MEASURE = f"""
@@ -58,18 +58,6 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def metered(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """One run of the energy probe on every meter, and its report."""
     return run_on_gpu(tmp_path_factory.mktemp("meters") / "run", (SOUND, *METERS), '[measure]\nprobes = ["energy"]')
-
-
-def ok(run: Run, variant: str) -> OkRecord:
-    (record,) = (record for record in run.records if record.variant == variant)
-    assert isinstance(record, OkRecord), record.reason
-    return record
-
-
-def failed(run: Run, variant: str) -> FailedRecord:
-    (record,) = (record for record in run.records if record.variant == variant)
-    assert isinstance(record, FailedRecord)
-    return record
 
 
 def marks(record: OkRecord) -> dict[str, int]:
