@@ -96,13 +96,19 @@ def _quoted(expression: str) -> str:
 def blocks(night: Night, gate: dict[str, Any] | None) -> Iterator[Block]:
     """Yield what may be many, the weightiest first."""
     if gate is not None:
-        for title, key in (("Worse", "failures"), ("Told, and let pass", "warnings")):
-            yield changes(title, gate["gate"][key], gate)
+        yield changes("Worse", gate["gate"]["failures"], gate)
+        yield changes("Claims that turned", map(_turned, gate["gate"].get("claims", ())), gate)
+        yield changes("Told, and let pass", gate["gate"]["warnings"], gate)
     yield Block("Only the baseline has", tuple(f"- {cell(case)}" for case in night.vanished))
     yield Block("Only tonight's run has", tuple(f"- {cell(case)}" for case in night.appeared))
     if gate is not None:
         yield changes("Cleared: it alerted, was measured again, and did not alert", gate["gate"]["cleared"], gate)
         yield changes("Better", (row for row in gate["rows"] if row["verdict"] in ("faster", "better")), gate)
+
+
+def _turned(claim: dict[str, Any]) -> dict[str, Any]:
+    was = f"it was {claim['before']}" if claim["before"] else "it is new"
+    return {"claim": claim["id"], "verdict": claim["after"], "why": was}
 
 
 def _steps(night: Night) -> str:
