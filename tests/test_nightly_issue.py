@@ -157,11 +157,15 @@ def test_what_goes_wrong_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[s
     def refuses(words: Sequence[str], given: str) -> str:
         raise subprocess.CalledProcessError(4, "gh", stderr="not logged in\n")
 
+    def absent(words: Sequence[str], given: str) -> str:
+        raise FileNotFoundError("gh")
+
     assert main([str(tmp_path)], Gh()) == 2
-    assert main([spent(tmp_path)], refuses) == 3
+    assert main([spent(tmp_path)], refuses) == main([str(tmp_path)], absent) == 3
     told = capsys.readouterr().err
     assert "is no night's folder" in told
     assert "gh ended with 4: not logged in" in told
+    assert "gh is not here" in told
 
 
 def test_it_needs_the_standard_library_alone_and_calls_gh(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 from harness.nightly.night import Ended, Side
 from harness.nightly.summary import LIMIT, REPORT_LIMIT, render, write_summary
 from harness.nightly.tables import Block, cell, change, fit
+from harness.nightly.why import why
 from tests.nights import HERE, gate, night, row, slower
 
 
@@ -36,7 +37,20 @@ def test_what_is_worse_stands_first_with_its_numbers_and_how_to_measure_it_again
     ]
     assert "| b-e8 | latency\\_ms | ✗ slower | 1.10× \\[1.09, 1.11\\] | 1.00 ms | 1.10 ms |" in page
     assert "| c |  | ! failed: oom: \\| out of memory |  |  |  |" in page
-    assert "--select 'id in ['\"'\"'b-e8'\"'\"', '\"'\"'c'\"'\"']'" in page
+    assert """harness run quick --device cpu --select "id in ['b-e8', 'c']"\n""" in page
+
+
+def test_a_claim_that_turned_is_told_with_what_it_was() -> None:
+    told = gate()
+    told["gate"]["claims"] = [
+        {"id": "soft-flat", "before": "confirmed", "after": "refuted", "alert": "fail"},
+        {"id": "new", "before": None, "after": "refuted", "alert": "warn"},
+    ]
+    page = render(night(code=1), told)
+    assert "## Claims that turned: 2" in page
+    assert "| soft-flat |  | ✗ refuted: it was confirmed |" in page
+    assert "| new |  | ✗ refuted: it is new |" in page
+    assert why(1, "quick", HERE, HERE, (), told).endswith("but 1 claim of the suite is newly refuted.")
 
 
 def test_another_machine_is_told_before_the_counts() -> None:
@@ -113,4 +127,10 @@ def test_the_page_is_written_from_the_folder(tmp_path: Path) -> None:
     (tmp_path / "gate.json").write_text(json.dumps(gate([slower("a")])))
     page = write_summary(tmp_path, night(code=1, candidate=HERE)).read_text()
     assert "## Worse: 1" in page
+    assert "In the night's folder: `gate.json`, `run/`." in page
     assert page.endswith("## The run\n")
+
+
+def test_a_case_whose_name_a_shell_would_read_is_quoted() -> None:
+    page = render(night(code=1), gate([slower("$(reboot)")]))
+    assert """--select 'id in ['"'"'$(reboot)'"'"']'""" in page

@@ -50,6 +50,10 @@ def test_a_night_gates_times_by_what_they_can_be_held_to() -> None:
     assert told == ["host_ms", "energy_j_per_mtoken"]
 
 
+def test_a_claim_fails_where_times_can_be_believed() -> None:
+    assert (policy("nightly").refuted, policy("exact").refuted) == ("fail", "warn")
+
+
 def test_exact_gates_no_time() -> None:
     assert not [metric for metric in TIMED if rule("exact", metric) is not None]
     assert not {metric for metric in METRICS if rule("exact", metric) is not None and METRICS[metric].unit == "ms"}

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from harness.nightly.night import Night
 
 ROOT = Path("runs")
+FOUND = (Exit.REGRESSION, Exit.FAILED_CASES, Exit.NOT_COMPARABLE)
+"""What --exit-zero passes over: the night took place, and its verdict can wait."""
 
 SuiteOption = Annotated[str, typer.Option("--suite", metavar="SUITE", help="What to measure: a name, or a path.")]
 BaselineOption = Annotated[
@@ -56,10 +58,11 @@ OfOption = Annotated[
         "run as a baseline, whatever its verdict.",
     ),
 ]
-HoldOption = Annotated[
+ExitZeroOption = Annotated[
     bool,
     typer.Option(
-        "--hold", help="End with 0 whatever the verdict: for CI, which keeps the files before --of DIR fails."
+        "--exit-zero",
+        help="Exit 0 whatever was found (1, 3 and 4 else): for CI, which keeps the files before --of DIR decides.",
     ),
 ]
 
@@ -74,7 +77,7 @@ def nightly(
     keep_as: KeepOption = None,
     replace: ReplaceOption = False,
     of: OfOption = None,
-    hold: HoldOption = False,
+    exit_zero: ExitZeroOption = False,
 ) -> None:
     """Measure a suite, compare it with a baseline of record, write all files, and end with the gate's exit code.
 
@@ -96,7 +99,7 @@ def nightly(
             _keep_or_say(of, night, keep_as, replace=replace)
     note(f"harness: {night.why}")
     out(str(of / "summary.md"))
-    raise typer.Exit(0 if hold else night.code)
+    raise typer.Exit(0 if exit_zero and night.code in FOUND else night.code)
 
 
 def _spend(suite: str, folder: Path, baseline: Baseline, policy: Path, device: str, budget: str | None) -> Night:

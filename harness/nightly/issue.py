@@ -87,7 +87,7 @@ def _worse(night: Night, gate: dict[str, Any], issue: Issue | None, link: str | 
     course = replace(known, nights=known.nights + 1, clean=0) if known else first
     times = "once" if course.nights == 1 else f"in {course.nights} nights"
     status = f"Seen {times}, first on {course.since}."
-    body = _body(course, status, "\n\n".join((*_content(night, gate, link),)))
+    body = _body(course, status, "\n\n".join(_content(night, gate, link)))
     title = cell(f"{Path(night.suite).stem} is worse on {night.candidate.device}")
     return Deed("open" if issue is None else "edit", night.why, title.replace("\\", ""), body)
 
@@ -161,7 +161,10 @@ def main(arguments: Sequence[str] | None = None, gh: Gh | None = None) -> int:
         return 2
     except subprocess.CalledProcessError as error:
         print(f"issue: gh ended with {error.returncode}: {error.stderr.strip()}", file=sys.stderr)
-        return 3
+        return FAILED
+    except FileNotFoundError:
+        print("issue: gh is not here; it finds and writes the issue (https://cli.github.com)", file=sys.stderr)
+        return FAILED
     return 0
 
 

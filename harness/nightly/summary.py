@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.nightly.night import COMPARISON, GATE, JUNIT, LOG, REPORT, RUN, SUMMARY, WORDS, Night, read_gate
+from harness.nightly.night import GATE, RUN, SUMMARY, WORDS, Night, Side, read_gate
 from harness.nightly.tables import Block, cell, changes, code, fit, line
 
 LIMIT = 60_000
@@ -26,17 +26,18 @@ def write_summary(folder: Path, night: Night) -> Path:
     except OSError:
         own = ""
     path = folder / SUMMARY
-    path.write_text(render(night, read_gate(folder), own), "utf-8")
+    files = sorted(f"{file.name}/" if file.is_dir() else file.name for file in folder.iterdir())
+    path.write_text(render(night, read_gate(folder), own, files), "utf-8")
     return path
 
 
-def render(night: Night, gate: dict[str, Any] | None, own: str = "") -> str:
+def render(night: Night, gate: dict[str, Any] | None, own: str = "", files: Sequence[str] = ()) -> str:
     """Return the page: verdict, sides, what is worse, and then all else by its weight.
 
-    `own` is the run's own summary; what is cut is said.
+    `own` is the run's own summary, and `files` are those in the night's folder; what is cut is said.
     """
     head = "\n\n".join((f"# {_title(night)}", f"**{cell(night.why)}**", *_head(night, gate)))
-    tail = "\n\n".join(filter(None, (_steps(night), _files(gate), _cut(own, REPORT_LIMIT))))
+    tail = "\n\n".join(filter(None, (_steps(night), _files(files), _cut(own, REPORT_LIMIT))))
     room = LIMIT - len(head.encode()) - len(tail.encode()) - len("\n\n\n")
     return f"{head}\n\n{fit(list(blocks(night, gate)), room, GATE)}\n{tail}\n"
 
@@ -60,8 +61,12 @@ def _head(night: Night, gate: dict[str, Any] | None) -> Iterator[str]:
 def sides(night: Night) -> str:
     """Return a table of the two runs: device, commit and start of each."""
     sides = ((f"baseline {night.baseline}", night.base), ("tonight", night.candidate))
-    rows = [line(name, side.device, side.commit, side.started) for name, side in sides if side is not None]
+    rows = [line(name, side.device, side.commit, _when(side)) for name, side in sides if side is not None]
     return "\n".join(("| | device | harness | started |", "| --- | --- | --- | --- |", *rows)) if rows else ""
+
+
+def _when(side: Side) -> str:
+    return side.started[:16].replace("T", " ")
 
 
 def _difference(one: dict[str, Any]) -> str:
@@ -80,14 +85,20 @@ def again(night: Night, gate: dict[str, Any] | None) -> str:
     assert night.candidate is not None
     failures = gate["gate"]["failures"] if gate is not None else []
     cases = list(dict.fromkeys(row["id"] for row in failures if row.get("id")))[:MANY]
-    return night.candidate.command + (f" --select {shlex.quote(f'id in {cases}')}" if cases else "")
+    return night.candidate.command + (f" --select {_quoted(f'id in {cases}')}" if cases else "")
+
+
+def _quoted(expression: str) -> str:
+    """Return an expression as a shell takes it, in double quotes where it can stand in them: it holds single ones."""
+    return shlex.quote(expression) if set(expression) & set('"$`\\!') else f'"{expression}"'
 
 
 def blocks(night: Night, gate: dict[str, Any] | None) -> Iterator[Block]:
     """Yield what may be many, the weightiest first."""
     if gate is not None:
-        for title, key in (("Worse", "failures"), ("Told, and let pass", "warnings")):
-            yield changes(title, gate["gate"][key], gate)
+        yield changes("Worse", gate["gate"]["failures"], gate)
+        yield changes("Claims that turned", map(_turned, gate["gate"].get("claims", ())), gate)
+        yield changes("Told, and let pass", gate["gate"]["warnings"], gate)
     yield Block("Only the baseline has", tuple(f"- {cell(case)}" for case in night.vanished))
     yield Block("Only tonight's run has", tuple(f"- {cell(case)}" for case in night.appeared))
     if gate is not None:
@@ -95,14 +106,18 @@ def blocks(night: Night, gate: dict[str, Any] | None) -> Iterator[Block]:
         yield changes("Better", (row for row in gate["rows"] if row["verdict"] in ("faster", "better")), gate)
 
 
+def _turned(claim: dict[str, Any]) -> dict[str, Any]:
+    was = f"it was {claim['before']}" if claim["before"] else "it is new"
+    return {"claim": claim["id"], "verdict": claim["after"], "why": was}
+
+
 def _steps(night: Night) -> str:
     rows = [line(f"harness {one.name}", str(one.code), f"{one.seconds:.0f} s", one.words) for one in night.steps]
     return "\n".join(("| command | exit code | took | last words |", "| --- | --- | --- | --- |", *rows))
 
 
-def _files(gate: dict[str, Any] | None) -> str:
-    files = [REPORT, f"{RUN}/", LOG] + ([COMPARISON, GATE, JUNIT] if gate is not None else [])
-    return f"In the night's folder: {', '.join(f'`{name}`' for name in files)}."
+def _files(names: Sequence[str]) -> str:
+    return f"In the night's folder: {', '.join(f'`{name}`' for name in names)}." if names else ""
 
 
 def _cut(text: str, limit: int) -> str:

@@ -40,9 +40,14 @@ def known_failures(gate: dict[str, Any]) -> set[str]:
 
 def _gated(code: int, against: str, gate: dict[str, Any]) -> str:
     failures, numbers = len(gate["gate"]["failures"]), len(gate["rows"])
+    refuted = sum(claim["alert"] == "fail" for claim in gate["gate"].get("claims", ()))
+    claims = f"{refuted} claim{'s' if refuted > 1 else ''} of the suite {'are' if refuted > 1 else 'is'} newly refuted."
     if failures:
         word = "is" if failures == 1 else "are"
-        return f"Of {numbers} numbers, {failures} {word} worse than in {against} by more than the policy lets pass."
+        worse = f"Of {numbers} numbers, {failures} {word} worse than in {against} by more than the policy lets pass."
+        return f"{worse} {claims}" if refuted else worse
+    if refuted:
+        return f"No number is worse than in {against}, but {claims}"
     if code:
         return f"Cases that {against} does not have ended without numbers tonight; of all others none is worse."
     return f"Of {numbers} numbers, none that the policy counts is worse than in {against}."
