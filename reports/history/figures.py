@@ -41,7 +41,8 @@ def figure(line: Line, history: History) -> go.Figure:
     stops = history.runs.stops
     values = [end for point in line.points for end in (point.value, point.low, point.high) if end is not None]
     low, high = _span(values, exact=METRICS[line.metric].exact)
-    last = shown(line.metric, line.levels[-1].value if line.levels else line.points[-1].value)
+    end = _last(line)
+    last = shown(line.metric, end)
     out = go.Figure(
         data=_traces(line, stops),
         layout=base_layout(
@@ -50,7 +51,9 @@ def figure(line: Line, history: History) -> go.Figure:
     )
     out.update_xaxes(_runs_axis(stops))
     out.update_yaxes(_axis(line.metric, low, high))
-    out.update_layout(shapes=_shapes(line, history), annotations=[_end(line, last, low, high), *_labels(line)])
+    out.update_layout(
+        shapes=_shapes(line, history), annotations=[_end(last, _height(line, end, low, high)), *_labels(line)]
+    )
     return out
 
 
@@ -221,9 +224,21 @@ def _ink(shift: Shift) -> str:
     return WORSE_INK if shift.word in WORSE else BETTER_INK if shift.word in ("faster", "better") else MUTE
 
 
-def _end(line: Line, text: str, low: float, high: float) -> dict[str, Any]:
-    """Return the label of the last level, at its height."""
-    value = line.levels[-1].value if line.levels else line.points[-1].value
+def _last(line: Line) -> float:
+    """Return where the trend stands: its last level, or the end of its drift."""
+    drifts = [shift for shift in line.shifts if shift.how == "drift"]
+    if drifts and isinstance(drifts[-1].after, (int, float)) and drifts[-1].latest == line.points[-1].run:
+        return float(drifts[-1].after)
+    return line.levels[-1].value if line.levels else line.points[-1].value
+
+
+def _height(line: Line, value: float, low: float, high: float) -> float:
+    """Return how high a value stands in the chart, as a share of it."""
     if METRICS[line.metric].exact:
-        return {"y": tidy((value - low) / (high - low)), "text": escape(text)}
-    return {"y": tidy(math.log(value / low) / math.log(high / low)), "text": escape(text)}
+        return (value - low) / (high - low)
+    return math.log(value / low) / math.log(high / low)
+
+
+def _end(text: str, height: float) -> dict[str, Any]:
+    """Return the label of where the trend stands."""
+    return {"y": tidy(height), "text": escape(text)}

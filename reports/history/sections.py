@@ -9,9 +9,9 @@ from reports.history.groups import Group, Together, together
 from reports.history.nights import Night, nights
 from reports.history.shifts import Line
 from reports.history.stops import Era, Stop
-from reports.history.words import NOTHING, alike, alone, changed, told, upper
+from reports.history.words import NOTHING, alike, alone, changed
 from reports.sections.base import Section
-from reports.words import capital, count, join_sentences, sentence
+from reports.words import capital, count, join, sentence
 
 DRAWN = 24
 """Trends that are drawn."""
@@ -72,12 +72,13 @@ def changes(groups: tuple[Group, ...], lines: Sequence[Line], stops: Sequence[St
     """Return what changed."""
     found = together(lines)
     number = sum(len(group.shifts) for group in groups)
-    told_as = count(len(groups), "row")
-    what = f"{capital(count(number, 'change'))} in {told_as}"
+    latest = max((group.run for group in groups if group.how != "drift"), default=None)
+    what = f"{capital(count(number, 'change'))} in {count(len(groups), 'row')}"
+    when = "" if latest is None else f"; the latest came with {stops[latest].phrase}"
     return Changes(
-        finding=upper((*told(groups[0], stops), *sentence("."))) if groups else sentence(f"{capital(NOTHING)}."),
+        finding=sentence(f"{what}{when}." if groups else f"{capital(NOTHING)}."),
         missing=None if groups else "There is no change to list.",
-        caption=sentence(f"{what}. ", *(f"{alike(each, stops)} " for each in found), JUDGED),
+        caption=sentence(f"{what}{when}. ", *(f"{alike(each, stops)} " for each in found), JUDGED),
         groups=groups,
         together=found,
     )
@@ -109,19 +110,24 @@ def runs(groups: Sequence[Group], lines: Sequence[Line], stops: Sequence[Stop], 
     found = nights(lines, len(stops))
     said = [f"{changed(era)}, since {stops[era.first].phrase}" for era in eras[1:]]
     said += [alone(night, stops) for night in found if night.whole]
-    some = sum(not night.whole for night in found)
-    said += [f"in {count(some, 'run')} single cases stand alone"] if some else []
-    whole = join_sentences([sentence(each) for each in said])
     per_run = [{s.subject.id for g in groups if g.run == run and g.how != "drift" for s in g.shifts}
                for run in range(len(stops))]  # fmt: skip
     return Runs(
-        finding=upper((*(whole or sentence("all runs can be compared, and none stands alone")), *sentence("."))),
-        caption=sentence(ALONE),
+        finding=sentence(f"{capital(_of_runs(eras, found))}."),
+        caption=sentence(*(f"{capital(each)}. " for each in said), ALONE),
         stops=tuple(stops),
         eras=tuple(eras),
         nights=found,
         per_run=tuple(map(len, per_run)),
     )
+
+
+def _of_runs(eras: Sequence[Era], found: Sequence[Night]) -> str:
+    whole, some = sum(night.whole for night in found), sum(not night.whole for night in found)
+    parts = [f"{count(len(eras) - 1, 'change')} of environment"] if len(eras) > 1 else []
+    parts += [f"{count(whole, 'run')} that {'stands' if whole == 1 else 'stand'} alone"] if whole else []
+    parts += [f"{count(some, 'run')} in which single cases stand alone"] if some else []
+    return join(parts) if parts else "all runs can be compared, and none stands alone"
 
 
 def _moved(groups: Sequence[Group], lines: Sequence[Line]) -> list[Line]:

@@ -84,7 +84,8 @@ def told(group: Group, stops: Sequence[Stop]) -> Sentence:
     first = group.first
     case = f"{first.subject.phrase} ({first.where})"
     if len(group.shifts) > 1:
-        case = f"{first.subject.variant} in {len(group.shifts)} of its {count(group.of, 'case')}"
+        some = "all" if len(group.shifts) == group.of else f"{len(group.shifts)} of"
+        case = f"{first.subject.variant} in {some} its {count(group.of, 'case')}"
     subject = case if first.metric is None else f"{name_of(first.metric)} of {case}"
     return sentence(f"{subject} ", Span(deed(group), "strong"), f" {since(group, stops)}")
 
