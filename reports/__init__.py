@@ -11,7 +11,7 @@ from reports.read import ReportError, read_run
 from reports.review import review
 from reports.words import plain
 
-__all__ = ["Rendered", "ReportError", "render", "render_history"]
+__all__ = ["Rendered", "ReportError", "check_history", "render", "render_history"]
 
 RUN_FILES = ("run.json", "journal.jsonl", "records.jsonl", "worker.log")
 """What a report never replaces."""
@@ -75,10 +75,7 @@ def render_history(run_folders: Sequence[Path], *, html: Path, title: str | None
         ReportError: A folder is no run, a newer harness wrote it, the runs are of different suites, one of them is
             there twice, or the files cannot be written; nothing is written then.
     """
-    paths = _beside(html)
-    _check_writable(paths.html, paths.summary, paths.data, paths.method)
-    if own := next((folder for folder in run_folders if html.parent.resolve() == folder.resolve()), None):
-        raise ReportError(f"{html} lies in the run folder {own}; a history is of several runs: name another place.")
+    paths = check_history(run_folders, html=html)
     from reports.data import render_data
     from reports.history import history
     from reports.history.page import render_page
@@ -96,6 +93,19 @@ def render_history(run_folders: Sequence[Path], *, html: Path, title: str | None
     for path, content in texts.items():
         _write(path, content)
     return replace(paths, verdict=plain(made.answer))
+
+
+def check_history(run_folders: Sequence[Path], *, html: Path) -> Rendered:
+    """Return where the history of these runs would be written; no run is read.
+
+    Raises:
+        ReportError: The files cannot be written, or would lie in one of the runs.
+    """
+    paths = _beside(html)
+    _check_writable(paths.html, paths.summary, paths.data, paths.method)
+    if own := next((folder for folder in run_folders if html.parent.resolve() == folder.resolve()), None):
+        raise ReportError(f"{html} lies in the run folder {own}; a history is of several runs: name another place.")
+    return paths
 
 
 def _beside(html: Path) -> Rendered:

@@ -38,16 +38,20 @@ def report(
     """
     from harness.engine.folder import settle
     from harness.engine.journal import RunFolderError
-    from reports import ReportError, render, render_history
+    from reports import ReportError, check_history, render, render_history
 
+    folders = _expanded(runs)
+    page = output or (folders[0] / "report.html" if len(folders) == 1 else _beside(folders))
     try:
-        folders = _expanded(runs)
+        if len(folders) > 1:
+            check_history(folders, html=page)  # before anything is folded or read
         for folder in folders:
             settle(folder)
-        if len(folders) == 1:
-            rendered = render(folders[0], html=output or folders[0] / "report.html", title=title)
-        else:
-            rendered = render_history(folders, html=output or _beside(folders), title=title)
+        rendered = (
+            render(folders[0], html=page, title=title)
+            if len(folders) == 1
+            else render_history(folders, html=page, title=title)
+        )
     except (ReportError, RunFolderError) as error:
         fail(Exit.USAGE, str(error))
     note(rendered.verdict)

@@ -27,10 +27,10 @@ from harness.judge.stats import CONFIDENCE, NO_SPREAD, Floats, Interval
 from harness.judge.verdict import MARGIN
 
 Places = NDArray[np.intp]
-"""Points of a series by their number."""
+"""Points of a series, by their number."""
 
-MIN_RUNS = 4
-"""Runs from which a change of a noisy number can be told: two of either level."""
+MIN_RUNS = 5
+"""Runs from which a change of a noisy number can be told: two of either level, and one that tells their noise."""
 SHORTEST = 2
 """Runs that make a level."""
 PENALTY = 4.0
@@ -68,7 +68,7 @@ class Trend:
     """Standard deviation of one run around its level, as a share."""
 
 
-def trend(values: Sequence[float], errors: Sequence[float] = (), margin: float = MARGIN) -> Trend:
+def trend(values: Sequence[float] | Floats, errors: Sequence[float] = (), margin: float = MARGIN) -> Trend:
     """Return what a series of positive values shows; nothing with fewer than MIN_RUNS of them.
 
     Args:
@@ -107,7 +107,7 @@ def counted_together(trends: Sequence[Trend]) -> list[Trend]:
     return [_surviving(one, keeps) for one, keeps in zip(trends, takes, strict=True)]
 
 
-def levels(values: Sequence[float], found: Trend) -> list[tuple[int, int, float]]:
+def levels(values: Sequence[float] | Floats, found: Trend) -> list[tuple[int, int, float]]:
     """Return the levels of a series: first and last point, and the geometric mean of those that stand not apart."""
     logs = np.log(np.asarray(values, dtype=np.float64))
     edges = [0, *(step.at for step in found.steps), len(logs)]
