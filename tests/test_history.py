@@ -81,6 +81,19 @@ def test_what_has_no_noise_changes_with_a_single_byte(tmp_path: Path) -> None:
     assert float(group.first.after or 0) == float(group.first.before or 0) + 1
 
 
+def test_a_byte_stands_behind_a_slow_down_and_a_mebibyte_before_it(tmp_path: Path) -> None:
+    def both(run: int, case: Case, record: dict[str, Any]) -> float:
+        return slow(run, case, record) * peak(run, case, record)
+
+    def much(run: int, case: Case, record: dict[str, Any]) -> float:
+        record["metrics"]["memory_peak_bytes"]["value"] += (run >= 7) << 24
+        return slow(run, case, record)
+
+    first, second = made(tmp_path / "a", both).changes.groups
+    assert (first.metric, second.metric) == ("latency_ms", "memory_peak_bytes")
+    assert made(tmp_path / "b", much).changes.groups[0].metric == "memory_peak_bytes"
+
+
 def test_a_number_without_noise_that_has_some_is_told_once(tmp_path: Path) -> None:
     def flapping(run: int, case: Case, record: dict[str, Any]) -> float:
         if case.variant == "dense":

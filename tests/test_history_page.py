@@ -126,6 +126,7 @@ def test_ticks_are_round_few_and_inside(low: float, high: float) -> None:
         (Interval(1.031, 1.028, 1.034), "3.1 % [2.8, 3.4]"),
         (Interval(3.1, 2.9, 3.3), "3.1× [2.9, 3.3]"),
         (Interval(1.5, 1.5, 1.5), "50.0 %"),
+        (Interval(1.00001, 1.00001, 1.00001), "less than 0.1 %"),
     ],
 )
 def test_a_change_is_told_with_its_interval(ratio: Interval, text: str) -> None:

@@ -94,11 +94,13 @@ def _said(shift: Shift, stops: Sequence[Stop]) -> str:
 def _by(shift: Shift) -> str:
     """Return the label of a change: `+12 %`, `3.1×`, or only that it is one."""
     if shift.change is not None:
-        text = percent(shift.change.ratio).partition(" [")[0]
+        text = percent(shift.change.ratio).partition(" [")[0].removeprefix("less than ")
         return text if text.endswith("×") else f"{'+' if shift.change.ratio.value > 1 else '−'}{text}"
     if isinstance(shift.before, (int, float)) and isinstance(shift.after, (int, float)) and shift.before > 0:
         share = shift.after / shift.before - 1
-        return f"{'+' if share > 0 else '−'}{100 * abs(share):.3g} %" if abs(share) < 1 else f"{share + 1:.3g}×"
+        if abs(share) < 0.001:
+            return "< +0.1 %" if share > 0 else "> −0.1 %"
+        return f"{'+' if share > 0 else '−'}{100 * abs(share):.2g} %" if abs(share) < 1 else f"{share + 1:.3g}×"
     return "unsteady" if shift.how == "unsteady" else "changed"
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from harness.judge.compare import WORSE, Change, Word, exact
 from harness.judge.trend import Trend, counted_together, levels, trend
+from harness.judge.verdict import MARGIN
 from harness.metrics import METRICS
 from reports.context import Subject
 from reports.history.stops import Era
@@ -42,10 +43,22 @@ class Shift:
     why: str | None = None
 
     @property
-    def weight(self) -> tuple[int, float]:
-        """What sorts the list: what is worse first, then by the effect over its noise; what the suite did is last."""
+    def weight(self) -> tuple[int, bool, float]:
+        """What sorts the list: what is worse first, then by the effect over its noise; what the suite did is last.
+
+        A few bytes or FLOPs have no noise that they could drown in, and stand behind what matters.
+        """
         rank = 3 if self.how == "plan" else 0 if self.word in WORSE else 1 if self.word != "changed" else 2
-        return rank, -(self.change.factor if self.change else float("inf"))
+        return rank, self._is_small, -(self.change.factor if self.change else float("inf"))
+
+    @property
+    def _is_small(self) -> bool:
+        if self.metric is None or METRICS[self.metric].unit not in ("B", "FLOP"):
+            return False
+        numbers = isinstance(self.before, (int, float)) and isinstance(self.after, (int, float))
+        return numbers and abs(float(self.after or 0) - float(self.before or 0)) <= MARGIN * abs(
+            float(self.before or 0)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,8 @@ def percent(ratio: Interval) -> str:
     sign = 1 if ratio.value >= 1 else -1
     value, *ends_ = (100 * (end - 1) * sign for end in (ratio.value, ratio.low, ratio.high))
     low, high = sorted(ends_)
+    if high < 0.1:
+        return "less than 0.1 %"
     places = 0 if high - low >= 1 else 1
     shown = f" [{_number(low, places)}, {_number(high, places)}]" if high - low >= 0.1 else ""
     return f"{_number(value, places)} %{shown}"
