@@ -1,8 +1,9 @@
-"""The report: a run directory in; an HTML page, a Markdown summary and a JSON document out. Never measures."""
+"""The report: run directories in; an HTML page, a Markdown summary and a JSON document out. Never measures."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,8 +12,7 @@ from reports.read import ReportError, read_run
 from reports.review import review
 from reports.words import plain
 
-__all__ = ["Rendered", "ReportError", "render"]
-
+__all__ = ["Rendered", "ReportError", "check_history", "render", "render_history"]
 
 RUN_FILES = ("run.json", "journal.jsonl", "records.jsonl", "worker.log")
 """What a report never replaces."""
@@ -39,11 +39,12 @@ class Rendered:
         return tuple(one for one in self.claims if one.verdict == "refuted")
 
 
-def render(run_folder: Path, *, html: Path) -> Rendered:
+def render(run_folder: Path, *, html: Path, title: str | None = None) -> Rendered:
     """Write the report of the run in `run_folder`: the page to `html`, its summary, data and method beside it.
 
     In the run folder these are summary.md, report.json and method.html; elsewhere summary and data are named after the
     page, page.summary.md and page.json, so that the reports of two runs can lie in one folder and share the method.
+    `title` stands in for the suite's.
 
     Raises:
         ReportError: The folder is no run, a newer harness wrote it, or the files cannot be written; nothing is
@@ -51,8 +52,9 @@ def render(run_folder: Path, *, html: Path) -> Rendered:
     """
     run = read_run(run_folder)
     inside = html.parent.resolve() == run_folder.resolve()
-    summary, data = ("summary.md", "report.json") if inside else (f"{html.stem}.summary.md", f"{html.stem}.json")
-    paths = Rendered(html, html.with_name(summary), html.with_name(data), html.with_name(METHOD), "")
+    paths = _beside(html)
+    if inside:
+        paths = replace(paths, summary=html.with_name("summary.md"), data=html.with_name("report.json"))
     if inside and html.name in RUN_FILES:
         raise ReportError(f"{html} is a file of the run itself; choose another.")
     _check_writable(paths.html, paths.summary, paths.data, paths.method)
@@ -62,6 +64,7 @@ def render(run_folder: Path, *, html: Path) -> Rendered:
     from reports.summary import render_summary
 
     made = review(run)
+    made = made if title is None else replace(made, title=title)
     texts = {
         paths.html: render_page(made, "" if inside else f"{os.path.relpath(run_folder, html.parent)}/"),
         paths.summary: render_summary(made),
@@ -71,6 +74,52 @@ def render(run_folder: Path, *, html: Path) -> Rendered:
     for path, content in texts.items():
         _write(path, content)
     return replace(paths, verdict=plain(made.answer), claims=tuple(row.decided for row in made.claims.rows))
+
+
+def render_history(run_folders: Sequence[Path], *, html: Path, title: str | None = None) -> Rendered:
+    """Write the history of the runs of one suite: the page to `html`, its summary, data and method beside it.
+
+    Raises:
+        ReportError: A folder is no run, a newer harness wrote it, the runs are of different suites, one of them is
+            there twice, or the files cannot be written; nothing is written then.
+    """
+    paths = check_history(run_folders, html=html)
+    from reports.data import render_data
+    from reports.history import history
+    from reports.history.page import render_page
+    from reports.history.stops import in_order
+    from reports.history.text import render_summary
+    from reports.method import render_method
+
+    made = history(in_order([(folder, read_run(folder)) for folder in run_folders]), title)
+    texts = {
+        paths.html: render_page(made),
+        paths.summary: render_summary(made),
+        paths.data: render_data(made),
+        paths.method: render_method(),
+    }
+    for path, content in texts.items():
+        _write(path, content)
+    return replace(paths, verdict=plain(made.answer))
+
+
+def check_history(run_folders: Sequence[Path], *, html: Path) -> Rendered:
+    """Return where the history of these runs would be written; no run is read.
+
+    Raises:
+        ReportError: The files cannot be written, or would lie in one of the runs.
+    """
+    paths = _beside(html)
+    _check_writable(paths.html, paths.summary, paths.data, paths.method)
+    if own := next((folder for folder in run_folders if html.parent.resolve() == folder.resolve()), None):
+        raise ReportError(f"{html} lies in the run folder {own}; a history is of several runs: name another place.")
+    return paths
+
+
+def _beside(html: Path) -> Rendered:
+    """Return the files of a page: summary and data are named after it."""
+    return Rendered(html, html.with_name(f"{html.stem}.summary.md"), html.with_name(f"{html.stem}.json"),
+                    html.with_name(METHOD), "")  # fmt: skip
 
 
 def _check_writable(*paths: Path) -> None:

@@ -1,17 +1,19 @@
-"""Prints a Review as JSON: exactly what the page says, so that every number on it can be asserted."""
+"""Prints a Review, or a History, as JSON: exactly what the page says, so that every number on it can be asserted."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from reports.review import Review
+if TYPE_CHECKING:
+    from reports.history import History
+    from reports.review import Review
 
 
-def render_data(review: Review) -> str:
-    """Return the Review as one JSON document; numbers that are none become null."""
+def render_data(review: Review | History) -> str:
+    """Return it as one JSON document; numbers that are none become null."""
     return json.dumps(_clean(dataclasses.asdict(review)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

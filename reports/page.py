@@ -124,9 +124,9 @@ def asset(name: str) -> str:
 
 
 @cache
-def styles() -> str:
+def styles(sheets: tuple[str, ...] = STYLES) -> str:
     """Return the page's style sheets as one, without comments, line ends and idle spaces."""
-    css = re.sub(r"/\*.*?\*/|\n\s*", "", "\n".join(asset(name) for name in STYLES), flags=re.DOTALL)
+    css = re.sub(r"/\*.*?\*/|\n\s*", "", "\n".join(asset(name) for name in sheets), flags=re.DOTALL)
     return css.replace(";}", "}")
 
 

@@ -17,7 +17,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~<>&@-])")
 
 def render_summary(review: Review) -> str:
     """Return the Markdown twin of the page's first screen and findings."""
-    parts = [f"# {text(review.title)}", _sentence(review.answer)]
+    parts = [f"# {text(review.title)}", sentence_text(review.answer)]
     parts += [f"> {'' if banner == DIFFER else '**Incomplete.** '}{text(banner)}" for banner in review.banners]
     parts.append("  \n".join(f"**{f.name}**: {text(', '.join(f.lines))}" for f in review.facts if f.lines))
     parts.append(text(plain(review.coverage.text)))
@@ -34,7 +34,8 @@ def text(words: str) -> str:
     return _SPECIAL.sub(r"\\\1", " ".join(words.split()))
 
 
-def _sentence(parts: Sentence) -> str:
+def sentence_text(parts: Sentence) -> str:
+    """Return a sentence as Markdown, what is strong in it as such."""
     return "".join(f"**{text(s.text)}**" if s.mark == "strong" and s.text.strip() == s.text else _kept(plain((s,)))
                    for s in parts)  # fmt: skip
 
@@ -56,7 +57,7 @@ def _cards(review: Review) -> str:
 
 
 def _finding(section: Section) -> str:
-    return f"**{section.name}.** {_sentence(section.finding)}" + (
+    return f"**{section.name}.** {sentence_text(section.finding)}" + (
         f" {text(section.missing)}" if section.missing else ""
     )
 
@@ -66,7 +67,7 @@ def _ratios(review: Review) -> str:
     head = ["| candidate | reference | FLOPs | time ratio | |", "| --- | --- | --- | --- | --- |"]
     lines = [
         f"| {text(row.candidate.phrase)} | {text(row.reference.phrase)} | {text(row.budget)} "
-        f"| {_sentence(ratio(row.value, row.interval))} | {SYMBOL[row.verdict]} {row.verdict} |"
+        f"| {sentence_text(ratio(row.value, row.interval))} | {SYMBOL[row.verdict]} {row.verdict} |"
         for row in block.rows[:ROWS]
     ]
     left = len(block.rows) - len(lines)

@@ -17,6 +17,9 @@ METHODS = {
     "routing": "routing",
     "energy": "energy",
     "noise": "noise-floor",
+    "changes": "history",
+    "trends": "history",
+    "runs": "history",
 }
 """Section: the heading of the method page that says how its numbers were taken."""
 

@@ -1,0 +1,65 @@
+"""Prints a History as one self-contained HTML page, as `reports.page` prints a Review."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from harness.metrics import METRICS
+from reports.figures.base import Drawn
+from reports.history import figures, words
+from reports.history.history import History
+from reports.history.shifts import Line
+from reports.page import STYLES, asset, environment, plotly_js, policy, styles, thin
+
+CLASSES = {
+    "faster": "fast",
+    "better": "fast",
+    "slower": "slow",
+    "worse": "slow",
+    "failed": "fail",
+    "missing": "miss",
+    "changed": "nc",
+    "not comparable": "nc",
+}
+"""Verdict word: the class that gives it symbol and colour."""
+ROWS = 60
+"""Groups of changes that the page lists."""
+MEMBERS = 12
+"""Cases that one of them lists."""
+
+
+def render_page(history: History) -> str:
+    """Return the page; the same History always gives the same bytes."""
+    drawn = figures.figures(history)
+    scripts = {"plotly": plotly_js(), "boot": asset("boot.js"), "script": asset("page.js")}
+    page = (
+        environment()
+        .get_template("history.html.j2")
+        .render(
+            history=history,
+            stops=history.runs.stops,
+            variants=by_variant(history, drawn),
+            figures=drawn,
+            classes=CLASSES,
+            rows=ROWS,
+            members=MEMBERS,
+            words=words,
+            shown=figures.shown,
+            unit=lambda metric: METRICS[metric].unit,
+            eras={era.first: era for era in history.runs.eras[1:]},
+            nights={night.run: night for night in history.runs.nights},
+            css=styles((*STYLES, "history.css")),
+            policy=policy(scripts.values()),
+            **scripts,
+        )
+    )
+    return thin(page)
+
+
+def by_variant(history: History, drawn: list[Drawn]) -> list[tuple[Line, list[tuple[Line, Drawn]]]]:
+    """Return the drawn trends by variant, each with its first: the variant that changed most comes first."""
+    pairs = list(zip(history.trends.lines, drawn, strict=False))
+    order = list(dict.fromkeys(line.subject.variant for line, _ in pairs))
+    ranked = sorted(pairs, key=lambda pair: order.index(pair[0].subject.variant))
+    groups = [list(some) for _, some in groupby(ranked, key=lambda pair: pair[0].subject.variant)]
+    return [(some[0][0], some) for some in groups]
