@@ -75,7 +75,7 @@ class Bench:
         try:
             return self._measure(planned, wanted, worker, benchmark)
         except Exception as error:
-            _leave_untimed(benchmark, error)
+            leave_untimed(benchmark, error)
             raise
 
     def _measure(
@@ -91,7 +91,7 @@ class Bench:
                 if LATENCY in wanted.probes:
                     self._time(visits, wanted.rounds, benchmark)
             except Ended as ended:
-                _leave_untimed(benchmark, ended)
+                leave_untimed(benchmark, ended)
                 self._spoiled = SPENT.get(visits.lines[-1].end or "")
         return Taken(fold(planned, visits.lines, self._circumstances(visits)), visits.lines[-1].detail)
 
@@ -163,7 +163,7 @@ class Visits:
         return median(samples) * 1e-3
 
 
-def _leave_untimed(benchmark: BenchmarkFixture | None, why: Exception) -> None:
+def leave_untimed(benchmark: BenchmarkFixture | None, why: Exception) -> None:
     """Have pytest-benchmark see a benchmark that failed: of one that nobody began it says that it was forgotten."""
 
     def end() -> None:
