@@ -138,7 +138,7 @@ class Visits:
         self.lines: list[Line] = []
         self.rounds = 0
         self._worker, self._case = worker, case
-        self._settings = {name: getattr(wanted, name) for name in SETTINGS}
+        self._settings = {name: getattr(wanted, name) for name in SETTINGS} | {"graphs": False}  # this process goes on
 
     def make(self, probe: str, round_: int | None = None) -> Line:
         """Make one visit and return its line; raise Ended where it has no numbers."""
