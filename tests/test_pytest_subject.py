@@ -153,6 +153,17 @@ def test_disabled_benchmarks_are_checked_all_the_same(session: Session) -> None:
     done.assert_outcomes(passed=1, failed=1)
 
 
+def test_somebody_elses_subject_keeps_its_own_timer(session: Session, pytester: pytest.Pytester) -> None:
+    done = session(
+        "@pytest.fixture\ndef subject(): return sum\ndef test_theirs(subject, benchmark): benchmark(subject, [1, 2])\n",
+        "--benchmark-json=out.json",
+    )
+    done.assert_outcomes(passed=1)
+    written = json.loads(pytester.path.joinpath("out.json").read_text())
+    assert written["benchmarks"][0]["options"]["timer"] == "perf_counter"
+    assert not {"moe_harness"} & {*written, *written["machine_info"], *written["commit_info"]}
+
+
 def record(**metrics: Value) -> Measured:
     case = dense()
     who = {"key": case.key, "id": case.id, "variant": case.variant, "case": case.as_dict()}
