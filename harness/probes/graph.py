@@ -27,8 +27,8 @@ ROUNDING_EPS = 64.0
 
 
 def time_graph(subject: Subject, device: Device, settings: Settings) -> Outcome:
-    """Return samples of the replayed forward pass; nothing on a CPU or for a pass with gradients."""
-    if device.kind != "cuda" or subject.case.trains:
+    """Return samples of the replayed forward pass; nothing on a CPU, for a pass with gradients, or where not asked."""
+    if device.kind != "cuda" or subject.case.trains or not settings.graphs:
         return Outcome()
     eager = subject.run()
     try:

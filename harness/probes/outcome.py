@@ -23,6 +23,8 @@ class Settings:
     seed: int = 0
     energy_seconds: float = 10.0
     """Length of one window of the energy probe."""
+    graphs: bool = True
+    """Whether a capture in a CUDA graph is tried: one that fails costs the process."""
     traces: str | None = None
     """Folder that Chrome traces of what is profiled are kept in; None: they are not kept."""
 

@@ -75,7 +75,7 @@ class Bench:
         try:
             return self._measure(planned, wanted, worker, benchmark)
         except Exception as error:
-            _leave_untimed(benchmark, error)
+            leave_untimed(benchmark, error)
             raise
 
     def _measure(
@@ -91,7 +91,7 @@ class Bench:
                 if LATENCY in wanted.probes:
                     self._time(visits, wanted.rounds, benchmark)
             except Ended as ended:
-                _leave_untimed(benchmark, ended)
+                leave_untimed(benchmark, ended)
                 self._spoiled = SPENT.get(visits.lines[-1].end or "")
         return Taken(fold(planned, visits.lines, self._circumstances(visits)), visits.lines[-1].detail)
 
@@ -138,7 +138,7 @@ class Visits:
         self.lines: list[Line] = []
         self.rounds = 0
         self._worker, self._case = worker, case
-        self._settings = {name: getattr(wanted, name) for name in SETTINGS}
+        self._settings = {name: getattr(wanted, name) for name in SETTINGS} | {"graphs": False}  # this process goes on
 
     def make(self, probe: str, round_: int | None = None) -> Line:
         """Make one visit and return its line; raise Ended where it has no numbers."""
@@ -163,7 +163,7 @@ class Visits:
         return median(samples) * 1e-3
 
 
-def _leave_untimed(benchmark: BenchmarkFixture | None, why: Exception) -> None:
+def leave_untimed(benchmark: BenchmarkFixture | None, why: Exception) -> None:
     """Have pytest-benchmark see a benchmark that failed: of one that nobody began it says that it was forgotten."""
 
     def end() -> None:

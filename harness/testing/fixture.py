@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.testing.plugin import harness_of
+from harness.testing.clock import RoundClock
+from harness.testing.plugin import CLOCK, harness_of
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
@@ -15,7 +16,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def subject(request: pytest.FixtureRequest, benchmark: BenchmarkFixture) -> Measurer:
+def harness_clock(pytestconfig: pytest.Config) -> RoundClock:
+    """Return the clock that pytest-benchmark reads in a test with our `subject`; others may have one of their own."""
+    return pytestconfig.stash[CLOCK]
+
+
+@pytest.fixture
+def subject(request: pytest.FixtureRequest, harness_clock: RoundClock, benchmark: BenchmarkFixture) -> Measurer:
     """Return what times, counts and checks a layer: `subject(layer, batch=8, tokens=64, d_model=256)`.
 
     See `Measurer.__call__` in `harness/testing/subject.py` for what it takes, and `Measured` for what it returns.

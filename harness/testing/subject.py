@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from harness.case import DTYPES, PASSES, Case
-from harness.declare.faults import listed, nearest
+from harness.declare.faults import listed, nearest, shown
 from harness.declare.format import Measure, ProbeName
 from harness.declare.planned import PlannedCase
 from harness.layers.plugins import BlackBox
+from harness.testing.bench import leave_untimed
 from harness.testing.measured import Measured
 from harness.testing.outcome import settle, show
 from harness.testing.session import Harness
@@ -75,9 +76,14 @@ class Measurer:
             TypeError: `layer` cannot be called, or a case has no such axis.
             ValueError: The dtype or the pass is none that is measured.
         """
-        module = layer if isinstance(layer, nn.Module) else _Function(layer)
-        case = _case(layer, module, {"batch": batch, "tokens": tokens, "d_model": d_model} | axes, pass_, dtype)
-        wanted = Measure(probes=list(probes), rounds=rounds, seconds_per_visit=seconds, seed=seed)
+        __tracebackhide__ = True
+        try:
+            module = layer if isinstance(layer, nn.Module) else _Function(layer)
+            case = _case(layer, module, {"batch": batch, "tokens": tokens, "d_model": d_model} | axes, pass_, dtype)
+            wanted = Measure(probes=list(probes), rounds=rounds, seconds_per_visit=seconds, seed=seed)
+        except (TypeError, ValueError) as error:
+            leave_untimed(self._benchmark, error)
+            raise
         with _lent(module):
             record = settle(self._harness, self._item, lambda: self._taken(case, module, wanted))
         show(self._item, record, self._benchmark)
@@ -98,9 +104,10 @@ class _Function(nn.Module):
     """A function as a module."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        __tracebackhide__ = True
         super().__init__()
         if not callable(function):
-            raise TypeError(f"subject was given a {type(function).__name__}; expected a torch.nn.Module or a function")
+            raise TypeError(f"{shown(function)} is no layer: expected a torch.nn.Module or a function of one tensor")
         self._function = function
 
     def forward(self, x: Tensor) -> Tensor:
@@ -108,6 +115,7 @@ class _Function(nn.Module):
 
 
 def _case(layer: object, module: nn.Module, axes: dict[str, Any], pass_: str, dtype: str | torch.dtype | None) -> Case:
+    __tracebackhide__ = True
     known = {field.name for field in fields(Case)} - {"variant", "layer", "dtype", "pass_"}
     for name in axes:
         if name not in known:
@@ -128,6 +136,7 @@ def _case(layer: object, module: nn.Module, axes: dict[str, Any], pass_: str, dt
 
 def _dtype(module: nn.Module, asked: str | torch.dtype | None) -> str:
     """Return the name of the input's dtype: what was `asked` for, else that of the first weights that have one."""
+    __tracebackhide__ = True
     if asked is not None:
         name = str(asked).removeprefix("torch.")
         if name not in DTYPES:
