@@ -16,13 +16,13 @@ from reports.words import plain
 
 HEIGHT = 300
 TOP, BOTTOM, LEFT, RIGHT = 12, 46, 46, 12
-INNER = 250
+INNER = 280
 """Width of a panel's plot in pixels at which labels find room left of the marks."""
 NAMED = 8
 """Marks that have a label."""
 PALE = 0.35
 HOVER = "<b>%{fullData.name}</b><br>%{x:.4g} UNIT, %{y:.4s}<br>%{customdata}<extra></extra>"
-CAPACITY = {"params": "parameters", "flops": "FLOPs of the pass"}
+AXIS = {"latency": "ms", "memory": "bytes held", "energy": "J for a million tokens"}
 UNITS = {"latency": "ms", "memory": "B", "energy": "J/Mtoken"}
 
 
@@ -32,7 +32,7 @@ def figures(review: Review) -> list[Drawn]:
         Drawn(
             id=f"fig-{front.cost}-{front.capacity}",
             title=front.title,
-            unit=f"{CAPACITY[front.capacity]} against {UNITS[front.cost]}, {front.where}",
+            unit=front.where,
             alt=f"{front.title}: on the front are {', '.join(point.subject.phrase for point in front.members)}.",
             figure=figure(front),
         )
@@ -49,37 +49,42 @@ def figure(front: Front) -> go.Figure:
     """Return the marks, and under them the step line through what is not dominated."""
     across = log_span([value for p in front.points for value in (p.cost, p.low or p.cost, p.high or p.cost)])
     up = log_span([point.capacity for point in front.points], pad=0.1)
-    named = _named(front)
+    named = line_of(front)[-NAMED:]
     room = CHARACTER * max(len(label(point)) for point in named) + 14
     across = (across[0] - (across[1] - across[0]) * room / INNER, across[1])
     hover = HOVER.replace("UNIT", UNITS[front.cost])
     out = go.Figure(layout=base_layout(HEIGHT, hover, margin={"l": LEFT, "r": RIGHT, "t": TOP, "b": BOTTOM, "pad": 0}))
-    steps = sorted(front.members, key=lambda point: (point.cost, point.capacity))
     line = {"color": MUTE, "width": 1.2, "shape": "hv"}
+    steps = line_of(front)
     at = {"x": [tidy(p.cost) for p in steps], "y": [p.capacity for p in steps]}
     out.add_trace(go.Scatter(**at, mode="lines", line=line, hoverinfo="skip"))
     for variant in dict.fromkeys(point.subject.variant for point in front.points):
         out.add_trace(_trace([point for point in front.points if point.subject.variant == variant]))
     show = round_bytes if front.cost == "memory" else "{:g}".format
     ticks = _powers(across) if front.cost == "memory" else decade_ticks(10 ** across[0], 10 ** across[1], most=4)
-    out.update_xaxes(log_axis([(x, show(x)) for x in ticks], across, grid=False, title=f"{UNITS[front.cost]}, log"))
+    out.update_xaxes(log_axis([(x, show(x)) for x in ticks], across, grid=False, title=f"{AXIS[front.cost]}, log"))
     ticks = decade_ticks(10 ** up[0], 10 ** up[1])
     out.update_yaxes(log_axis([(y, _round(y)) for y in ticks], up, grid=True))
     out.update_layout(annotations=_labels(named, up))
     return out
 
 
-def _named(front: Front) -> list[Point]:
-    return sorted(front.members, key=lambda point: -point.capacity)[:NAMED]
+def line_of(front: Front) -> list[Point]:
+    """Return the points that the line joins, the cheapest first: by their estimates nobody has as much for less."""
+    steps: list[Point] = []
+    for point in front.members:
+        if point.standing != "level" and (not steps or point.capacity > steps[-1].capacity):
+            steps.append(point)
+    return steps
 
 
 def _labels(points: list[Point], up: tuple[float, float]) -> list[dict[str, object]]:
-    """Return labels left of their marks, where no case can be: it would be cheaper and have more. Moved apart."""
+    """Return labels left of their marks, where few cases can be: such a one would be cheaper. Moved apart."""
     inner = HEIGHT - TOP - BOTTOM
     wanted = [(math.log10(point.capacity) - up[0]) / (up[1] - up[0]) * inner for point in points]
     placed = spread(wanted, LABEL_HEIGHT, 0.0, float(inner))
     return [
-        {"x": tidy(math.log10(point.cost)), "xref": "x", "xanchor": "right", "xshift": -7, "y": tidy(at / inner),
+        {"x": tidy(math.log10(point.low or point.cost)), "xref": "x", "xanchor": "right", "xshift": -7, "y": tidy(at / inner),
          "text": escape(label(point)), "font": {"color": INK[point.subject.family]}}
         for point, at in zip(points, placed, strict=True)
     ]  # fmt: skip
