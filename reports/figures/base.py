@@ -30,8 +30,8 @@ class Drawn:
 
 
 def tidy(value: float) -> float:
-    """Return `value` in four significant digits: as many as a pixel and the hover show."""
-    short = float(f"{value:.4g}")
+    """Return `value` in five significant digits: more than a pixel shows."""
+    short = float(f"{value:.5g}")
     return int(short) if short.is_integer() else short
 
 

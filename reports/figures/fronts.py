@@ -21,6 +21,7 @@ INNER = 280
 NAMED = 8
 """Marks that have a label."""
 PALE = 0.35
+LEFT_OF_MARK = {"xref": "x", "xanchor": "right", "xshift": -7}
 HOVER = "<b>%{fullData.name}</b><br>%{x:.4g} UNIT, %{y:.4s}<br>%{customdata}<extra></extra>"
 AXIS = {"latency": "ms", "memory": "bytes held", "energy": "J for a million tokens"}
 UNITS = {"latency": "ms", "memory": "B", "energy": "J/Mtoken"}
@@ -33,7 +34,7 @@ def figures(review: Review) -> list[Drawn]:
             id=f"fig-{front.cost}-{front.capacity}",
             title=front.title,
             unit=front.where,
-            alt=f"{front.title}: on the front are {', '.join(point.subject.phrase for point in front.members)}.",
+            alt=f"{front.title}: on the front {', '.join(label(point) for point in line_of(front))}.",
             figure=figure(front),
         )
         for front in review.fronts.fronts
@@ -84,7 +85,7 @@ def _labels(points: list[Point], up: tuple[float, float]) -> list[dict[str, obje
     wanted = [(math.log10(point.capacity) - up[0]) / (up[1] - up[0]) * inner for point in points]
     placed = spread(wanted, LABEL_HEIGHT, 0.0, float(inner))
     return [
-        {"x": tidy(math.log10(point.low or point.cost)), "xref": "x", "xanchor": "right", "xshift": -7, "y": tidy(at / inner),
+        {"x": tidy(math.log10(point.low or point.cost)), "y": tidy(at / inner), **LEFT_OF_MARK,
          "text": escape(label(point)), "font": {"color": INK[point.subject.family]}}
         for point, at in zip(points, placed, strict=True)
     ]  # fmt: skip

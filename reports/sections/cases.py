@@ -135,11 +135,9 @@ def _compile_notes(compiling: Cell) -> tuple[str, ...]:
 
 
 def _flop_notes(result: Result) -> tuple[str, ...]:
-    """Return what is routed and executed of the model's FLOPs, which have a column, where the three are not one."""
+    """Return the three counts of FLOPs, where they are not one."""
     counts = {name: result.number(f"flops_{name}") for name in ("model", "routed", "executed")}
-    known = [
-        f"{show_scaled(number, '').strip()} {name}" for name, number in counts.items() if number and name != "model"
-    ]
+    known = [f"{show_scaled(number, '').strip()} {name}" for name, number in counts.items() if number is not None]
     return (f"FLOPs: {join(known)}",) if len({*counts.values()}) > 1 else ()
 
 
