@@ -14,7 +14,7 @@ from reports.sections.fronts import Front, Point, label
 from reports.theme import HUE, INK, MUTE, base_layout, log_axis, marker
 from reports.words import plain
 
-HEIGHT = 300
+HEIGHT = 272
 TOP, BOTTOM, LEFT, RIGHT = 12, 46, 46, 12
 INNER = 280
 """Width of a panel's plot in pixels at which labels find room left of the marks."""
