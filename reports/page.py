@@ -27,6 +27,7 @@ from reports.figures import memory as memory_figure
 from reports.figures import roofline as roofline_figure
 from reports.figures import scaling as scaling_figure
 from reports.glyph import Glyph, Scale, band, glyph
+from reports.labels import label
 from reports.review import Review
 from reports.sections import fronts, winners
 from reports.sections.bars import Bar
@@ -175,7 +176,7 @@ def environment() -> Environment:
         "mean_text": mean_text,
         "joules": lambda value: show("energy_j_per_mtoken", value).removesuffix(" J/Mtoken"),
         "keys": keys,
-        "label": fronts.label,
+        "label": label,
         "level": level,
         "ms": lambda value: show("latency_ms", value).removesuffix(" ms"),
         "of_subject": fronts.of_subject,

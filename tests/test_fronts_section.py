@@ -7,10 +7,11 @@ import pytest
 
 from harness.case import Case
 from reports.figures import fronts as figure
+from reports.labels import label
 from reports.page import render_page
 from reports.read import read_run
 from reports.review import Review, review
-from reports.sections.fronts import Front, label, standing
+from reports.sections.fronts import Front, standing
 from reports.words import plain
 from tests import fake_run
 
@@ -133,7 +134,7 @@ def test_the_line_rises_and_its_points_are_named(quick: Review) -> None:
         assert [p.cost for p in line] == sorted(p.cost for p in line)
         drawn = figure.figure(front)
         assert list(drawn.data[0].x) == pytest.approx([p.cost for p in line], rel=1e-4)
-        assert {note.text for note in drawn.layout.annotations} == {label(p) for p in line[-figure.NAMED :]}
+        assert {note.text for note in drawn.layout.annotations} == {label(p.subject) for p in line[-figure.NAMED :]}
 
 
 def test_marks_are_the_families_and_pale_where_dominated(quick: Review) -> None:

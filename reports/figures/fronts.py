@@ -9,8 +9,9 @@ import plotly.graph_objects as go
 
 from harness.metrics import show_scaled
 from reports.figures.base import CHARACTER, LABEL_HEIGHT, Drawn, decade_ticks, log_span, round_bytes, spread, tidy
+from reports.labels import label
 from reports.review import Review
-from reports.sections.fronts import Front, Point, label
+from reports.sections.fronts import Front, Point
 from reports.theme import HUE, INK, MUTE, base_layout, log_axis, marker
 from reports.words import plain
 
@@ -34,7 +35,7 @@ def figures(review: Review) -> list[Drawn]:
             id=f"fig-{front.cost}-{front.capacity}",
             title=front.title,
             unit=front.where,
-            alt=f"{front.title}: on the front {', '.join(label(point) for point in line_of(front))}.",
+            alt=f"{front.title}: on the front {', '.join(label(point.subject) for point in line_of(front))}.",
             figure=figure(front),
         )
         for front in review.fronts.fronts
@@ -51,7 +52,7 @@ def figure(front: Front) -> go.Figure:
     across = log_span([value for p in front.points for value in (p.cost, p.low or p.cost, p.high or p.cost)])
     up = log_span([point.capacity for point in front.points], pad=0.1)
     named = line_of(front)[-NAMED:]
-    room = CHARACTER * max(len(label(point)) for point in named) + 14
+    room = CHARACTER * max(len(label(point.subject)) for point in named) + 14
     across = (across[0] - (across[1] - across[0]) * room / INNER, across[1])
     hover = HOVER.replace("UNIT", UNITS[front.cost])
     out = go.Figure(layout=base_layout(HEIGHT, hover, margin={"l": LEFT, "r": RIGHT, "t": TOP, "b": BOTTOM, "pad": 0}))
@@ -86,7 +87,7 @@ def _labels(points: list[Point], up: tuple[float, float]) -> list[dict[str, obje
     placed = spread(wanted, LABEL_HEIGHT, 0.0, float(inner))
     return [
         {"x": tidy(math.log10(point.low or point.cost)), "y": tidy(at / inner), **LEFT_OF_MARK,
-         "text": escape(label(point)), "font": {"color": INK[point.subject.family]}}
+         "text": escape(label(point.subject)), "font": {"color": INK[point.subject.family]}}
         for point, at in zip(points, placed, strict=True)
     ]  # fmt: skip
 

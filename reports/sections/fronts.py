@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.judge.compare import change
-from harness.judge.front import Place, Standing, Test, places
-from harness.judge.multiple import p_value
-from harness.judge.stats import Interval, paired_ratio
-from harness.judge.verdict import verdict
-from harness.metrics import show, show_bytes, show_scaled
+from harness.judge.front import Place, Standing, places
+from harness.judge.stats import Interval
+from harness.metrics import show, show_scaled
 from reports.compare import EQUAL
 from reports.context import Context, Setting, Subject
 from reports.families import NAMES, Family
+from reports.labels import label
 from reports.read import Result
-from reports.sections.bars import bar_of
 from reports.sections.base import Section
+from reports.sections.fronts_axes import ENERGY, FLOPS, LATENCY, MEMORY, PARAMS, Capacity, Cost
 from reports.words import Sentence, Span, capital, count, join, sentence
 
 POINTS = 200
@@ -27,59 +25,8 @@ ELSEWHERE = 8
 """Other settings whose fronts are told."""
 NAMED = 6
 """Members of a front that a sentence names."""
-LONGEST = 16
-"""Characters of a name that a label keeps."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What a layer costs: how it is read off a case, and how one case's stands to another's."""
-
-    name: str
-    noun: str
-    unit: str
-    of: Callable[[Context, Result], float | None]
-    over: Callable[[Context, Result, Result], Test]
-    show: Callable[[float], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Capacity:
-    """What is got for it, known to the last digit."""
-
-    name: str
-    noun: str
-    of: Callable[[Result], int | None]
-
-
-def _paired(context: Context, a: Result, b: Result) -> Test:
-    ratio = paired_ratio(a.rounds(), b.rounds())
-    return Test(ratio, verdict(ratio, floor=context.floor), p_value(a.rounds(), b.rounds()))
-
-
-def _exact(context: Context, a: Result, b: Result) -> Test:
-    ratio = (_held(context, a) or 0.0) / (_held(context, b) or 1.0)
-    point = Interval(ratio, ratio, ratio)
-    return Test(point, verdict(point), 0.0)
-
-
-def _windows(_: Context, a: Result, b: Result) -> Test:
-    """Return the ratio of two energies: nothing pairs their windows, which are of different minutes."""
-    name = "energy_windows_j_per_mtoken"
-    found = change(b.series.get(name, []), a.series.get(name, []))
-    return Test(None, "undecided", None) if found is None else Test(found.ratio, verdict(found.ratio), found.p)
-
-
-def _held(context: Context, result: Result) -> float | None:
-    return None if result.number("memory_peak_bytes") is None else bar_of(context, result).total or None
-
-
-LATENCY = Cost("latency", "time", "ms", lambda _, result: result.ms, _paired, lambda value: show("latency_ms", value))
-MEMORY = Cost("memory", "memory", "bytes", _held, _exact, show_bytes)
-ENERGY = Cost("energy", "energy", "J/Mtoken", lambda _, result: result.number("energy_j_per_mtoken") or None, _windows,
-              lambda value: show("energy_j_per_mtoken", value).removesuffix("/Mtoken"))  # fmt: skip
-PARAMS = Capacity("params", "parameters", lambda result: result.params)
-FLOPS = Capacity("flops", "active FLOPs", lambda result: result.flops)
 DRAWN = ((LATENCY, PARAMS), (LATENCY, FLOPS), (MEMORY, PARAMS), (ENERGY, PARAMS))
 """The fronts of the first screen's setting, in the page's order; the first is the one that the section speaks of."""
 
@@ -244,20 +191,6 @@ def _caption(fronts: Sequence[Front], cases: int) -> Sentence:
     )  # fmt: skip
 
 
-def label(point: Point | Subject) -> str:
-    """Return a case in few letters: `soft E32 s2`."""
-    subject = point.subject if isinstance(point, Point) else point
-    name = subject.variant if len(subject.variant) <= LONGEST else f"{subject.variant[: LONGEST - 1]}…"
-    return " ".join([name, *filter(None, map(_letters, subject.detail.split(", ")))])
-
-
-def _letters(part: str) -> str:
-    """Return `E32` of `32 experts`, `s2` of `2 slots`, `c1.25` of `capacity 1.25`; what has no letter as it stands."""
-    first, _, noun = part.partition(" ")
-    letter = {"expert": "E", "experts": "E", "slot": "s", "slots": "s"}.get(noun)
-    return f"{letter}{first}" if letter else part.replace("k = ", "k").replace("capacity ", "c").replace("d_ff ", "F")
-
-
 def told(point: Point) -> str:
     """Return a point's time, in the digits that its interval bears."""
     return show("latency_ms", point.cost, point.low, point.high)
@@ -287,11 +220,6 @@ def standing(point: Point) -> str:
     rival = label(point.rival) if point.rival else ""
     return {"front": "on the front", "level": f"level with {rival}", "undecided": f"not told from {rival}",
             "dominated": f"by {rival}"}[point.standing]  # fmt: skip
-
-
-def show_cost(name: str, value: float) -> str:
-    """Return a cost as people read it."""
-    return next(cost for cost in (LATENCY, MEMORY, ENERGY) if cost.name == name).show(value)
 
 
 def show_capacity(value: int) -> str:

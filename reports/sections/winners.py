@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 
-from harness.judge.multiple import benjamini_hochberg
 from harness.metrics import show
-from reports.compare import EQUAL, Comparison, compare, counted_together
+from reports.compare import Comparison
 from reports.context import Context, Setting, Subject
-from reports.read import Result
 from reports.sections.base import Section
+from reports.sections.contests import Contest, contests, counted, held, own
 from reports.words import Sentence, Span, capital, count, join, plain, ratio, sentence
 
-RIVALS = 12
-"""Layers of one cell that are held against its fastest, the next fastest first."""
 MAPS, ROWS, COLUMNS = 6, 24, 8
 """Maps, and rows and columns of one; what is beyond them is counted."""
 
@@ -73,32 +69,15 @@ class Winners(Section):
     comparisons: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Contest:
-    """Cases that are held against each other, the fastest first."""
-
-    setting: Setting
-    experts: int
-    who: tuple[str, ...]
-    results: tuple[Result, ...]
-    rivals: tuple[Comparison, ...] = ()
-    """The fastest over each of the next."""
-
-    @property
-    def row(self) -> tuple[int, tuple[str, ...]]:
-        """The row of the map that it stands in."""
-        return self.experts, self.who
-
-
 def build(context: Context) -> Winners:
     """Return who is fastest among the layers with experts, at each number of experts and tokens."""
-    found = _contests(context, equal=True)
+    found = contests(context, equal=True)
     equal = bool(found)
-    found = found or _contests(context, equal=False)
+    found = found or contests(context, equal=False)
     if not found:
         return Winners(finding=sentence("No winners to show."), missing=_why_nothing(context))
     rests = list(dict.fromkeys(_rest(contest.setting) for contest in found))
-    held = _counted([_held(context, contest) for contest in found if _rest(contest.setting) in rests[:MAPS]])
+    held = counted([held(context, contest) for contest in found if _rest(contest.setting) in rests[:MAPS]])
     maps = tuple(_map(context, [one for one in held if _rest(one.setting) == rest]) for rest in rests[:MAPS])
     comparisons = sum(len(contest.rivals) for contest in held)
     return Winners(
@@ -109,59 +88,6 @@ def build(context: Context) -> Winners:
         equal=equal,
         comparisons=comparisons,
     )
-
-
-def _contests(context: Context, *, equal: bool) -> list[Contest]:
-    """Return the groups of two or more cases that share setting and experts, and FLOPs if so wanted."""
-    out: list[Contest] = []
-    for setting in context.settings:
-        by_experts: dict[int, list[Result]] = {}
-        for result in context.at(setting):
-            if result.case.experts is not None:
-                by_experts.setdefault(result.case.experts, []).append(result)
-        for experts, results in sorted(by_experts.items()):
-            groups = _budgets(results) if equal else [results]
-            out += [_contest(context, setting, experts, group) for group in groups if len(group) > 1]
-    return out
-
-
-def _contest(context: Context, setting: Setting, experts: int, results: list[Result]) -> Contest:
-    order = list(context.identity)
-    known = sorted(results, key=lambda result: order.index(result.case.variant))
-    fastest = sorted(results, key=lambda result: result.ms or 0.0)
-    return Contest(setting, experts, tuple(dict.fromkeys(_name(context.subject(one)) for one in known)), tuple(fastest))
-
-
-def _budgets(results: list[Result]) -> list[list[Result]]:
-    """Return the cases in groups whose FLOPs are equal to those of the group's smallest."""
-    groups: list[list[Result]] = []
-    for result in sorted((one for one in results if one.flops), key=lambda one: one.flops or 0):
-        if groups and (result.flops or 0) <= (groups[-1][0].flops or 0) * (1 + EQUAL):
-            groups[-1].append(result)
-        else:
-            groups.append([result])
-    return groups
-
-
-def _held(context: Context, contest: Contest) -> Contest:
-    best, *others = contest.results
-    rows = (compare(context, best, other) for other in others[:RIVALS])
-    return replace(contest, rivals=tuple(row for row in rows if row))
-
-
-def _counted(contests: list[Contest]) -> list[Contest]:
-    """Return the contests with the verdicts that are left when the comparisons of all maps are counted together."""
-    words = iter(counted_together([row for one in contests for row in one.rivals], benjamini_hochberg))
-    return [replace(one, rivals=tuple(islice(words, len(one.rivals)))) for one in contests]
-
-
-def own(subject: Subject) -> str:
-    """Return what tells a case from its variant's other ones at the same number of experts: `2 slots`."""
-    return ", ".join(part for part in subject.detail.split(", ") if not part.endswith(("expert", "experts")))
-
-
-def _name(subject: Subject) -> str:
-    return f"{subject.variant} ({detail})" if (detail := own(subject)) else subject.variant
 
 
 def _rest(setting: Setting) -> Setting:
