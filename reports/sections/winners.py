@@ -77,9 +77,9 @@ def build(context: Context) -> Winners:
     if not found:
         return Winners(finding=sentence("No winners to show."), missing=_why_nothing(context))
     rests = list(dict.fromkeys(_rest(contest.setting) for contest in found))
-    held = counted([held(context, contest) for contest in found if _rest(contest.setting) in rests[:MAPS]])
-    maps = tuple(_map(context, [one for one in held if _rest(one.setting) == rest]) for rest in rests[:MAPS])
-    comparisons = sum(len(contest.rivals) for contest in held)
+    judged = counted([held(context, contest) for contest in found if _rest(contest.setting) in rests[:MAPS]])
+    maps = tuple(_map(context, [one for one in judged if _rest(one.setting) == rest]) for rest in rests[:MAPS])
+    comparisons = sum(len(contest.rivals) for contest in judged)
     return Winners(
         finding=_finding(maps[0]),
         caption=_caption(maps[0], comparisons, equal=equal),
