@@ -81,7 +81,7 @@ def test_no_axis(xs: list[float]) -> None:
 
 
 def test_the_interval_holds_the_true_crossing_as_often_as_it_says() -> None:
-    """Two hundred sweeps of rounds with 3 % of noise, whose curves cross at 20: 95 % at least (596 of 600 were seen)."""
+    """Two hundred sweeps whose curves cross at 20, 3 % of noise in a round: 95 % at least (596 of 600 were seen)."""
     draw = np.random.default_rng(7)
     xs, at, held, crossed = [8.0, 32.0], 20.0, 0, 0
     for _ in range(200):
