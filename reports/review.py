@@ -15,8 +15,10 @@ from reports.sections import (
     cases,
     claims,
     coverage,
+    crossovers,
     determinism,
     energy,
+    fronts,
     glossary,
     memory,
     noise,
@@ -27,6 +29,7 @@ from reports.sections import (
     roofline,
     routing,
     scaling,
+    winners,
 )
 from reports.sections.base import Section
 from reports.words import Sentence, capital
@@ -56,7 +59,10 @@ class Review:
     run: str
     claims: claims.Claims
     ratios: ratios.Ratios
+    fronts: fronts.Fronts
+    winners: winners.Winners
     scaling: scaling.Scaling
+    crossovers: crossovers.Crossovers
     phases: phases.Phases
     roofline: roofline.Roofline
     memory: memory.Memory
@@ -72,8 +78,9 @@ class Review:
     def sections(self) -> tuple[Section, ...]:
         """The sections in the page's order."""
         return (
-            self.claims, self.ratios, self.scaling, self.phases, self.roofline, self.memory, self.energy,
-            self.determinism, self.routing, self.noise, self.cases, self.provenance, self.glossary,
+            self.claims, self.ratios, self.fronts, self.winners, self.scaling, self.crossovers, self.phases,
+            self.roofline, self.memory, self.energy, self.determinism, self.routing, self.noise, self.cases,
+            self.provenance, self.glossary,
         )  # fmt: skip
 
 
@@ -101,7 +108,10 @@ def review(run: Run) -> Review:
         run=run.name,
         claims=claims.build(context),
         ratios=compared,
+        fronts=fronts.build(context),
+        winners=winners.build(context),
         scaling=scaled,
+        crossovers=crossovers.build(context, scaled),
         phases=phases.build(context),
         roofline=roofline.build(context),
         memory=remembered,

@@ -61,7 +61,6 @@ def marker(family: Family, step: int, size: float = 8) -> dict[str, Any]:
         "size": size + (1.5 if family == "soft" else 0),
         "color": HUE[family] if solid else PAPER,
         "line": {"color": PAPER if solid else HUE[family], "width": 1 if solid else 1.7},
-        "opacity": 1,
     }
 
 
@@ -75,13 +74,19 @@ QUIET = {"tickmode": "array", "gridcolor": HAIR, "zeroline": False, "linecolor":
 """What all axes share."""
 
 
+ALONG = {"showgrid": False, "showline": True, "ticks": "outside", "ticklabelstandoff": 0}
+ACROSS = {"showgrid": True, "showline": False, "ticks": "", "ticklabelstandoff": 5}
+"""What sets the axis below a chart, a line with ticks, apart from the one at its side, a grid without."""
+
+
 def base_layout(height: int, hover: str, **more: Any) -> dict[str, Any]:
     """Return the layout that all figures share; `hover` is every trace's hover text. Nothing global is changed."""
-    scatter = {"hovertemplate": hover, "cliponaxis": False, "error_y": {"thickness": 1, "width": 0}}
+    bars = {"type": "data", "symmetric": False, "thickness": 1, "width": 0}
+    scatter = {"hovertemplate": hover, "cliponaxis": False, "error_x": bars, "error_y": bars}
     return {
         "template": {
             "data": {"scatter": [scatter]},
-            "layout": {"annotationdefaults": AT_THE_END, "xaxis": QUIET, "yaxis": QUIET},
+            "layout": {"annotationdefaults": AT_THE_END, "xaxis": QUIET | ALONG, "yaxis": QUIET | ACROSS},
         },
         "height": height,
         "autosize": True,
@@ -99,13 +104,13 @@ def log_axis(
     ticks: list[tuple[float, str]], span: tuple[float, float], *, grid: bool, title: str = ""
 ) -> dict[str, Any]:
     """Return a logarithmic axis over `span` (in log10) with the ticks that it is given, and no others."""
-    return {
-        "type": "log",
-        "range": [round(end, 4) for end in span],
-        "tickvals": [value for value, _ in ticks],
-        "ticktext": [text for _, text in ticks],
-        "showgrid": grid,
-        "showline": not grid,
-        "ticks": "" if grid else "outside",
-        "ticklabelstandoff": 5 if grid else 0,
-    } | ({"title": {"text": title, "font": {"size": 11.5}, "standoff": 8}} if title else {})
+    return (
+        {
+            "type": "log",
+            "range": [round(end, 4) for end in span],
+            "tickvals": [value for value, _ in ticks],
+            "ticktext": [text for _, text in ticks],
+        }
+        | (ACROSS if grid else ALONG)
+        | ({"title": {"text": title, "font": {"size": 11.5}, "standoff": 8}} if title else {})
+    )

@@ -85,7 +85,8 @@ def test_the_policy_allows_exactly_the_pages_own_scripts(source: str) -> None:
 def test_every_figure_has_its_place_and_its_json(source: str) -> None:
     page = Page(source)
     figures = [given["data-fig"] for given, _ in page.scripts if "data-fig" in given]
-    assert figures == ["fig-experts", "fig-slots", "fig-batch", "fig-size", "fig-roofline", "fig-predicted"]
+    fronts = ["fig-latency-params", "fig-latency-flops", "fig-memory-params", "fig-energy-params"]
+    assert figures == [*fronts, "fig-experts", "fig-slots", "fig-batch", "fig-size", "fig-roofline", "fig-predicted"]
     assert set(figures) <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
 
@@ -129,7 +130,7 @@ def test_a_second_render_has_the_same_bytes(tmp_path: Path) -> None:
 def test_the_body_loses_only_what_html_implies() -> None:
     row = '<tr class="a b"><td class="n">1</td>\n<td x="5%"/>a="b" > c</td></tr>\n <tr>'
     page = f'<i class="a"><main>{row}<footer><i class="a">'
-    thinner = '<i class="a"><main><tr class="a b"><td class=n>1<td x="5%"/>a="b" > c<tr><footer><i class="a">'
+    thinner = '<i class="a"><main><tr class="a b"><td class=n>1<td x=5% />a="b" > c<tr><footer><i class="a">'
     assert thin(page) == thinner
 
 

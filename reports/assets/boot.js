@@ -10,9 +10,17 @@
   const names = [...document.querySelectorAll(".cases summary")].map((row) => row.textContent);
   const named = (data) => Array.isArray(data) ? data.map(named)
     : /^#\d+$/.test(data) ? names[data.slice(1)].replace(/&/g, "&amp;").replace(/</g, "&lt;") : data;
+  const shared = document.getElementById("shared")?.textContent;
+  const whole = (figure) => {
+    if (!figure.hover) return figure;
+    const { layout, marks } = JSON.parse(shared);
+    layout.template.data.scatter[0].hovertemplate = figure.hover;
+    const marked = (trace) => trace.marker ? { ...trace, marker: { ...marks[trace.marker.of], ...trace.marker } } : trace;
+    return { data: figure.data.map(marked), layout: { ...layout, ...figure.layout } };
+  };
   const draw = (source) => {
     const target = document.getElementById(source.dataset.fig);
-    const figure = JSON.parse(source.textContent);
+    const figure = whole(JSON.parse(source.textContent));
     for (const trace of figure.data) if (trace.customdata) trace.customdata = named(trace.customdata);
     plots.push(target);
     return Plotly.newPlot(target, figure.data, figure.layout, config);

@@ -31,7 +31,7 @@
   if (!form) return;
   const table = document.querySelector(".cases");
   const heads = all("th", table);
-  const rows = all("tbody tr", table).map((row) => ({ row, text: row.querySelector("summary").textContent.toLowerCase(), has: row.dataset.f.split(" ") }));
+  const rows = all("tbody tr", table).map((row) => ({ row, text: row.querySelector("summary").textContent.toLowerCase(), has: row.dataset.f.split(",") }));
   const selects = all("select", form);
   const count = form.querySelector("output");
 

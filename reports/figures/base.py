@@ -31,7 +31,8 @@ class Drawn:
 
 def tidy(value: float) -> float:
     """Return `value` in five significant digits: more than a pixel shows."""
-    return float(f"{value:.5g}")
+    short = float(f"{value:.5g}")
+    return int(short) if short.is_integer() else short
 
 
 def round_bytes(value: float) -> str:

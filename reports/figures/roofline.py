@@ -77,13 +77,14 @@ def _rate(point: Point, roof: Roof) -> float:
 def _trace(points: list[Point], roof: Roof) -> go.Scatter:
     subject, phase = points[0].subject, points[0].phase
     drawn = marker(subject.family, subject.step, size=9 if phase == "experts" else 6)
-    wrong = [WRONG if point.standing == "above" else drawn["symbol"] for point in points]
-    outline = drawn["line"] | ({"color": INK[subject.family], "width": 2} if WRONG in wrong else {})
+    marks = [WRONG if point.standing == "above" else drawn["symbol"] for point in points]
+    outline = drawn["line"] | {"color": INK[subject.family], "width": 2}
+    pale = {} if phase == "experts" else {"opacity": 0.75}
     return go.Scatter(
         name=escape(f"{subject.variant}, {phase}"),
         x=[tidy(point.intensity) for point in points],
         y=[tidy(_rate(point, roof)) for point in points],
         mode="markers",
-        marker=drawn | {"symbol": wrong, "line": outline, "opacity": 1 if phase == "experts" else 0.75},
+        marker=drawn | ({"symbol": marks, "line": outline} if WRONG in marks else {}) | pale,
         customdata=[show_percent(round(point.fraction, 3)) for point in points],
     )

@@ -8,7 +8,10 @@ from reports.words import Sentence
 
 METHODS = {
     "ratios": "latency",
+    "fronts": "fronts",
+    "winners": "winner-map",
     "scaling": "latency",
+    "crossovers": "crossovers",
     "phases": "phases",
     "roofline": "roofline-of-a-phase",
     "memory": "memory",

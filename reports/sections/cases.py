@@ -137,8 +137,8 @@ def _compile_notes(compiling: Cell) -> tuple[str, ...]:
 def _flop_notes(result: Result) -> tuple[str, ...]:
     """Return the three counts of FLOPs, where they are not one."""
     counts = {name: result.number(f"flops_{name}") for name in ("model", "routed", "executed")}
-    known = {name: show_scaled(number, "FLOP") for name, number in counts.items() if number is not None}
-    return (f"FLOPs: {join(f'{text} {name}' for name, text in known.items())}",) if len({*counts.values()}) > 1 else ()
+    known = [f"{show_scaled(number, '').strip()} {name}" for name, number in counts.items() if number is not None]
+    return (f"FLOPs: {join(known)}",) if len({*counts.values()}) > 1 else ()
 
 
 def _row(context: Context, result: Result) -> Row:

@@ -127,7 +127,7 @@ def test_the_page_is_quiet_and_fits(
     assert opened.said == []
     assert [url for url in opened.asked if not url.startswith(("file:", "data:"))] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.locator(".plot .main-svg").count() >= 5
+    assert page.locator(".plot .main-svg").count() >= 10
     page.hover(".plot")
     assert page.locator("[data-title*='Share'], [data-title*='loud'], .modebar-btn").count() == 0
     page.context.close()
@@ -137,7 +137,7 @@ def test_no_label_of_a_chart_is_cut_off_or_lies_on_another(browser: Browser, rep
     for width in (1280, 390):
         opened = visit(browser, report, width=width)
         boxes = opened.page.evaluate(LABELS)
-        assert len(boxes) == 6
+        assert len(boxes) == 10
         for labels in boxes:
             assert all(left >= -1 and right <= 1 for _, left, right, *_ in labels), labels
             for index, (a, _, _, top, bottom, left, right) in enumerate(labels):
@@ -232,11 +232,15 @@ def test_paper_holds_the_verdicts_and_every_figure(browser: Browser, report: Pat
         "slower",
         "not batch-invariant",
         "experts, log",
+        "bytes held, log",
+        "J for a million tokens, log",
+        "the widest lead",
+        "overtakes",
         "predicted peak",
         "The suite as it was",
     ):
         assert words in text, words
-    assert text.count("\f") <= 14
+    assert text.count("\f") <= 16  # the table of all cases alone would be 17 more
     assert "m64-f32-forward_backward\n" * 3 not in text
     opened.page.context.close()
 
