@@ -27,9 +27,9 @@ def _install(session: nox.Session, *groups: str) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests; further arguments go to pytest."""
+    """Run the tests, a file to one of two processes; further arguments go to pytest (-n 0: in one process)."""
     _install(session, "test")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "-n", "2", "--dist", "loadfile", *session.posargs)
 
 
 @nox.session

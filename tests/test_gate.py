@@ -111,6 +111,7 @@ layer = "dense"
 [measure]
 probes = ["latency"]
 rounds = 3
+a_a = 0                              # what a busy machine could tell is no matter here
 seconds_per_visit = 0.02
 """
 

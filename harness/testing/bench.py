@@ -72,26 +72,28 @@ class Bench:
             Busy: A run, or another session, holds the device.
             RunFolderError: No lock for the device can be made.
         """
+        try:
+            return self._measure(planned, wanted, worker, benchmark)
+        except Exception as error:
+            _leave_untimed(benchmark, error)
+            raise
+
+    def _measure(
+        self, planned: PlannedCase, wanted: Measure, worker: Worker, benchmark: BenchmarkFixture | None
+    ) -> Taken:
         if self._spoiled is not None:
             raise Spoiled(f"not measured: {self._spoiled}, in an earlier case")
         visits = Visits(worker, planned.case, wanted)
         with self._alone(timed=LATENCY in wanted.probes and (benchmark is None or benchmark.enabled)):
             try:
-                self._look(visits, _single(wanted, planned.case), benchmark)
+                for probe in _single(wanted, planned.case):
+                    visits.make(probe)
                 if LATENCY in wanted.probes:
                     self._time(visits, wanted.rounds, benchmark)
-            except Ended:
+            except Ended as ended:
+                _leave_untimed(benchmark, ended)
                 self._spoiled = SPENT.get(visits.lines[-1].end or "")
         return Taken(fold(planned, visits.lines, self._circumstances(visits)), visits.lines[-1].detail)
-
-    def _look(self, visits: Visits, probes: Sequence[str], benchmark: BenchmarkFixture | None) -> None:
-        try:
-            for probe in probes:
-                visits.make(probe)
-        except Ended as ended:
-            if benchmark is not None:
-                _leave_untimed(benchmark, ended)
-            raise
 
     def _time(self, visits: Visits, rounds: int, benchmark: BenchmarkFixture | None) -> None:
         def take_round() -> None:
@@ -161,14 +163,15 @@ class Visits:
         return median(samples) * 1e-3
 
 
-def _leave_untimed(benchmark: BenchmarkFixture, why: Ended) -> None:
+def _leave_untimed(benchmark: BenchmarkFixture | None, why: Exception) -> None:
     """Have pytest-benchmark see a benchmark that failed: of one that nobody began it says that it was forgotten."""
 
     def end() -> None:
         raise why
 
-    with suppress(Ended):
-        benchmark.pedantic(end)  # type: ignore[no-untyped-call]
+    if benchmark is not None:
+        with suppress(Exception):  # `why`, or that it was begun
+            benchmark.pedantic(end)  # type: ignore[no-untyped-call]
 
 
 def _single(wanted: Measure, case: Case) -> list[str]:

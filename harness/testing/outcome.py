@@ -40,7 +40,7 @@ def settle(harness: Harness, item: pytest.Item, measure: Callable[[], Taken]) ->
     try:
         record, traceback = measure()
     except (Spoiled, Busy, RunFolderError) as error:
-        pytest.fail(str(error), pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
     harness.keep(record)
     if isinstance(record, OkRecord):
         return record
