@@ -29,6 +29,7 @@ class Nvml:
     used: int = 600 << 20
     percent: int = 0
     rights: bool = True
+    one_memory_clock: bool = False
     default: int | None = 1980
     sm: int = 345
     persistence: int = 0
@@ -57,7 +58,7 @@ class Nvml:
         raise AttributeError(name)
 
     def _act(self, name: str, *words: int) -> None:
-        if not self.rights:
+        if not self.rights or (self.one_memory_clock and name == "nvmlDeviceSetMemoryLockedClocks"):
             raise Refused("Insufficient Permissions")
         self.done.append((name.removeprefix("nvmlDevice"), *words))
 
@@ -127,6 +128,10 @@ def test_without_rights_the_state_is_recorded_and_nothing_else() -> None:
     assert (kept["locked"], kept["why"]) == (None, "nvmlDeviceSetGpuLockedClocks: Insufficient Permissions")
     assert restore(here, kept)["not_restored"] is None
     assert here.nvml.done == []
+
+
+def test_a_memory_clock_that_cannot_be_locked_is_not_said_to_be() -> None:
+    assert lock(one(one_memory_clock=True), None)["locked"] == {"sm_mhz": 1980, "memory_mhz": None}
 
 
 def test_a_gpu_without_a_default_clock_is_left_alone() -> None:

@@ -107,9 +107,8 @@ def lock(gpu: Gpu, clock: int | None) -> dict[str, Any]:
     """
     before = gpu.state()
     wanted = clock or gpu.ask("nvmlDeviceGetDefaultApplicationsClock", gpu.nvml.NVML_CLOCK_SM)
-    memory = gpu.ask("nvmlDeviceGetMaxClockInfo", gpu.nvml.NVML_CLOCK_MEM)
-    why = _refusal(gpu, wanted, memory)
-    locked = None if why else {"sm_mhz": wanted, "memory_mhz": memory}
+    why = _refusal(gpu, wanted)
+    locked = None if why else {"sm_mhz": wanted, "memory_mhz": _locked_memory(gpu)}
     return {"schema": 1, "gpu": gpu.name, "locked": locked, "why": why, "before": before}
 
 
@@ -163,16 +162,18 @@ def _keep(file: Path, found: dict[str, Any]) -> None:
     file.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 
 
-def _refusal(gpu: Gpu, sm: int | None, memory: int | None) -> str | None:
-    """Lock, and return why that was not possible; what was locked until then is given back."""
-    if not sm:
+def _refusal(gpu: Gpu, clock: int | None) -> str | None:
+    """Lock the SMs' clock, and return why that was not possible; None where it is locked."""
+    if not clock:
         return "the driver tells no default clock for this GPU; name one by --clock"
     _refused(gpu, "nvmlDeviceSetPersistenceMode", 1)  # without it the driver forgets the lock between two processes
-    if why := _refused(gpu, "nvmlDeviceSetGpuLockedClocks", sm, sm):
-        return why
-    if memory:
-        _refused(gpu, "nvmlDeviceSetMemoryLockedClocks", memory, memory)  # many GPUs have one memory clock, and refuse
-    return None
+    return _refused(gpu, "nvmlDeviceSetGpuLockedClocks", clock, clock)
+
+
+def _locked_memory(gpu: Gpu) -> int | None:
+    """Lock the memory at its highest clock and return that; None where the driver refuses, as where it has but one."""
+    clock: int | None = gpu.ask("nvmlDeviceGetMaxClockInfo", gpu.nvml.NVML_CLOCK_MEM)
+    return None if not clock or _refused(gpu, "nvmlDeviceSetMemoryLockedClocks", clock, clock) else clock
 
 
 def _refused(gpu: Gpu, function: str, *arguments: object) -> str | None:
