@@ -111,12 +111,11 @@ def drift_sentence(versus: Versus) -> str | None:
     """Return what happened to all times alike, or None where that is next to nothing."""
     if versus.drift is None or abs(versus.drift - 1) < TO_TELL:
         return None
-    share = show_percent(abs(versus.drift - 1))
-    word = "slower" if versus.drift > 1 else "faster"
-    return (
-        f"The median of all ratios is {show_ratio(versus.drift)}: this run is {share} {word} throughout; "
-        "ratios are shown uncorrected."
-    )
+    told = f"The median of all ratios is {show_ratio(versus.drift)}"
+    if any(one.name == ALL and one.verdict == "cannot tell" for one in versus.headlines):
+        return f"{told}, which the noise of the two runs would explain; ratios are shown uncorrected."
+    share, word = show_percent(abs(versus.drift - 1)), "slower" if versus.drift > 1 else "faster"
+    return f"{told}: this run is {share} {word} throughout; ratios are shown uncorrected."
 
 
 def headline(one: Headline) -> str:
