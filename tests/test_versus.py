@@ -148,6 +148,7 @@ def test_another_machine_forbids_ratios_but_not_counts(tmp_path: Path, fact: str
     assert of_victim(found, "latency_ms").verdict == "not comparable"
     assert of_victim(found, "params").verdict == "same"
     assert text.summary(found).startswith("Times are not comparable: ")
+    assert found.headlines == ()
 
 
 def test_other_software_is_told_and_forbids_nothing(tmp_path: Path) -> None:
@@ -242,8 +243,10 @@ def test_headlines_are_means_over_cases_and_a_drift_cancels_in_ratios(tmp_path: 
     assert by_name["top-2 / dense"].change.ratio.value == pytest.approx(1.0, abs=0.01)
     assert [one.verdict for one in by_name.values()] == ["slower", "slower", "same"]
     told = list(text.lines(found))
-    assert "Headlines: 3 comparisons, and that any word is wrong has a chance of 5 % (Holm)" in told
-    assert any(line.startswith("  ✗ soft / dense (10 cases): slower, 1.2") for line in told)
+    assert "Headlines: 3 comparisons of times, and that any word is wrong has a chance of 5 % (Holm)" in told
+    assert any(line.startswith("  ✗ soft / dense (9 cases): slower, 1.200× [") for line in told)
+    memory = [row for row in found.rows if (row.metric or "").startswith("memory_")]
+    assert f"  = memory: {len(memory)} same" in told
     assert "**Headlines: 3 comparisons" in text.markdown(found)
 
 
