@@ -66,7 +66,7 @@ def test_two_runs_of_one_code_have_nothing_to_report(tmp_path: Path) -> None:
     assert found.comparable
     assert found.count("slower", "faster", "worse", "better", "failed", "missing", "changed", "not comparable") == 0
     assert found.comparisons == len(CASES)
-    assert any("compared" in line for line in text.lines(found))
+    assert any("Compared with their noise" in line for line in text.lines(found))
 
 
 @pytest.mark.parametrize(("factor", "word"), [(1.1, "slower"), (0.9, "faster"), (1.0, "same")])
@@ -95,6 +95,7 @@ def test_a_byte_more_memory_is_worse_and_a_byte_less_better(tmp_path: Path) -> N
     found = versus(tmp_path, only(heavier))
     assert of_victim(found, "memory_peak_bytes").verdict == "worse"
     assert of_victim(found, "memory_weights_bytes").verdict == "better"
+    assert text.line(of_victim(found, "memory_peak_bytes")).endswith(": 1 B more)")
     assert found.count("worse", "better") == 2
 
 
@@ -165,6 +166,11 @@ def test_a_drift_of_the_whole_run_is_one_sentence(tmp_path: Path) -> None:
     assert "slower throughout" in (text.drift_sentence(found) or "")
     hidden = replace(found, headlines=tuple(replace(one, verdict="cannot tell") for one in found.headlines))
     assert "which the noise of the two runs would explain" in (text.drift_sentence(hidden) or "")
+
+
+def test_a_small_drift_is_a_number_and_no_verdict(tmp_path: Path) -> None:
+    found = versus(tmp_path, lambda case, record: slow(1.012)(record))
+    assert (text.drift_sentence(found) or "").startswith("The median of all ratios is 1.01×; ratios")
 
 
 def test_runs_without_a_common_case_are_not_comparable(tmp_path: Path) -> None:
@@ -286,4 +292,4 @@ def test_the_machines_differences_stand_first(tmp_path: Path) -> None:
     first, second, third, *_ = text.lines(found)
     assert first.startswith("candidate against base")
     assert second == "  differs: python: 3.11.9, then 3.12"
-    assert " times compared: " in third
+    assert "Compared with their noise: 14 estimates" in third

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -12,7 +13,7 @@ from harness.judge.verdict import MARGIN
 from harness.metrics import show, show_interval, show_percent, show_ratio, show_spread
 from reports.summary import text as escaped
 from reports.versus.headline import ALL, Headline
-from reports.versus.versus import EXACT_HEADLINES, Row, Versus
+from reports.versus.versus import EXACT, EXACT_HEADLINES, Row, Versus
 from reports.words import capital, count, join
 
 SYMBOLS: dict[Word, str] = {
@@ -85,8 +86,8 @@ def _counted(versus: Versus) -> str:
     if not versus.comparisons:
         return "No times were compared."
     return (
-        f"{capital(count(versus.comparisons, 'time'))} compared: of those called faster or slower one in twenty may be "
-        "wrong (Benjamini and Hochberg)."
+        f"Compared with their noise: {count(versus.comparisons, 'estimate')}; of those called faster or slower one in "
+        "twenty may be wrong (Benjamini and Hochberg)."
     )
 
 
@@ -118,6 +119,8 @@ def drift_sentence(versus: Versus) -> str | None:
     told = f"The median of all ratios is {show_ratio(versus.drift)}"
     if any(one.name == ALL and one.verdict == "cannot tell" for one in versus.headlines):
         return f"{told}, which the noise of the two runs would explain; ratios are shown uncorrected."
+    if abs(math.log(versus.drift)) <= math.log1p(MARGIN):
+        return f"{told}; ratios are shown uncorrected."
     share, word = show_percent(abs(versus.drift - 1)), "slower" if versus.drift > 1 else "faster"
     return f"{told}: this run is {share} {word} throughout; ratios are shown uncorrected."
 
@@ -148,8 +151,16 @@ def line(row: Row) -> str:
         told += f", {_ratio(row.change)}"
         told += f", {row.change.factor:.1f} times its noise of ±{show_spread(row.change.noise)}"
     if row.base is not None or row.candidate is not None:
-        told += f" ({show(row.metric, row.base)}, then {show(row.metric, row.candidate)})"
+        told += f" ({show(row.metric, row.base)}, then {show(row.metric, row.candidate)}{_by(row)})"
     return told + (f": {row.why}" if row.why else "")
+
+
+def _by(row: Row) -> str:
+    """Return `: 64 B more` for a number without noise, whose change may be too small to be seen in its digits."""
+    base, candidate = row.base, row.candidate
+    if row.metric not in EXACT or not isinstance(base, int | float) or not isinstance(candidate, int | float):
+        return ""
+    return f": {show(row.metric, abs(candidate - base))} {'more' if candidate > base else 'less'}"
 
 
 def _ratio(change: Change) -> str:
