@@ -131,8 +131,9 @@ def _policy(data: bytes, folder: Path) -> int:
 
 
 def _compared(data: bytes, folder: Path) -> int:
-    """Hostile records on either side of a comparison."""
-    (folder / RECORDS).write_bytes(data)
+    """A hostile run.json on either side of a comparison: its machine, its noise, its headlines."""
+    (folder / RUN).write_bytes(data)
+    shutil.copy(folder / SOUND_RECORDS, folder / RECORDS)
     hostile, sound = read_for_report(folder), _sound_run(folder)
     _gate(hostile, sound, USUAL)
     _gate(sound, hostile, USUAL)
@@ -162,6 +163,12 @@ def _begin_policy(folder: Path) -> Sequence[bytes]:
     return [policy.encode() for policy in seeds.POLICIES]
 
 
+def _begin_compared(folder: Path) -> Sequence[bytes]:
+    texts = _begin_run(RUN)(folder)
+    _sound_run(folder)  # while its run.json is still the sound one
+    return texts
+
+
 def _begin_run(file: str) -> Callable[[Path], Sequence[bytes]]:
     def begin(folder: Path) -> Sequence[bytes]:
         files = seeds.files_of(seeds.write_seed_run(folder))
@@ -181,6 +188,6 @@ TARGETS = {
         Target("records", _begin_run(RECORDS), _records),
         Target("manifest", _begin_run(RUN), _manifest),
         Target("policy", _begin_policy, _policy),
-        Target("compared", _begin_run(RECORDS), _compared),
+        Target("compared", _begin_compared, _compared),
     )
 }
