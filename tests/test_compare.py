@@ -7,7 +7,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -25,6 +25,7 @@ def drawn(shift: float, rounds: int, seed: int) -> list[float | None]:
     return [*np.exp(np.random.default_rng(seed).normal(math.log(shift), 0.02, rounds))]
 
 
+@settings(deadline=None)
 @given(ROUNDS, ROUNDS)
 def test_swapping_the_runs_inverts_the_ratio(a: list[float | None], b: list[float | None]) -> None:
     there, back = change(a, b), change(b, a)
@@ -173,6 +174,7 @@ def test_the_ratio_is_scipys(rounds: tuple[int, int]) -> None:
     assert one.p == pytest.approx(float(stats.ttest_ind(*logs, equal_var=False).pvalue), rel=1e-9)
 
 
+@settings(deadline=None)
 @given(ROUNDS, ROUNDS, st.randoms(use_true_random=False))
 def test_the_order_of_the_rounds_says_nothing(a: list[float | None], b: list[float | None], chance: Random) -> None:
     one = change(a, b)
@@ -186,6 +188,7 @@ def test_the_order_of_the_rounds_says_nothing(a: list[float | None], b: list[flo
     assert other.p == pytest.approx(one.p, rel=1e-6, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(1e-300, 1e300), min_size=2, max_size=8), st.lists(st.floats(1e-300, 1e300), min_size=2))
 def test_every_number_that_is_told_is_one(a: list[float | None], b: list[float | None]) -> None:
     one = change(a, b)

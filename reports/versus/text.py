@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,7 +13,7 @@ from harness.judge.verdict import MARGIN
 from harness.metrics import show, show_interval, show_percent, show_ratio, show_spread
 from reports.summary import text as escaped
 from reports.versus.headline import ALL, Headline
-from reports.versus.versus import Row, Versus
+from reports.versus.versus import EXACT, EXACT_HEADLINES, Row, Versus
 from reports.words import capital, count, join
 
 SYMBOLS: dict[Word, str] = {
@@ -46,9 +48,9 @@ def lines(versus: Versus) -> Iterator[str]:
     yield f"{versus.candidate} against {versus.base} ({versus.commits})"
     yield from (f"  differs: {one.words}" for one in versus.differences)
     yield from sentences(versus)
-    if versus.headlines:
-        yield f"Headlines: {_holm(versus)}"
-        yield from (f"  {headline(one)}" for one in versus.headlines)
+    if found := headlines(versus):
+        yield _title(versus)
+        yield from (f"  {one}" for one in found)
     for name, rows in _groups(versus):
         yield f"{capital(name)}: {len(rows)}"
         yield from (f"  {line(row)}" for row in rows[:ROWS])
@@ -84,13 +86,16 @@ def _counted(versus: Versus) -> str:
     if not versus.comparisons:
         return "No times were compared."
     return (
-        f"{capital(count(versus.comparisons, 'time'))} compared: of those called faster or slower one in twenty may be "
-        "wrong (Benjamini and Hochberg)."
+        f"Compared with their noise: {count(versus.comparisons, 'estimate')}; of those called faster or slower one in "
+        "twenty may be wrong (Benjamini and Hochberg)."
     )
 
 
-def _holm(versus: Versus) -> str:
-    return f"{count(len(versus.headlines), 'comparison')}, and that any word is wrong has a chance of 5 % (Holm)"
+def _title(versus: Versus) -> str:
+    if not versus.headlines:
+        return "Headlines"
+    number = count(len(versus.headlines), "comparison")
+    return f"Headlines: {number} of times, and that any word is wrong has a chance of 5 % (Holm)"
 
 
 def noise_sentence(versus: Versus) -> str | None:
@@ -111,18 +116,29 @@ def drift_sentence(versus: Versus) -> str | None:
     """Return what happened to all times alike, or None where that is next to nothing."""
     if versus.drift is None or abs(versus.drift - 1) < TO_TELL:
         return None
-    share = show_percent(abs(versus.drift - 1))
-    word = "slower" if versus.drift > 1 else "faster"
-    return (
-        f"The median of all ratios is {show_ratio(versus.drift)}: this run is {share} {word} throughout; "
-        "ratios are shown uncorrected."
-    )
+    told = f"The median of all ratios is {show_ratio(versus.drift)}"
+    if any(one.name == ALL and one.verdict == "cannot tell" for one in versus.headlines):
+        return f"{told}, which the noise of the two runs would explain; ratios are shown uncorrected."
+    if abs(math.log(versus.drift)) <= math.log1p(MARGIN):
+        return f"{told}; ratios are shown uncorrected."
+    share, word = show_percent(abs(versus.drift - 1)), "slower" if versus.drift > 1 else "faster"
+    return f"{told}: this run is {share} {word} throughout; ratios are shown uncorrected."
 
 
-def headline(one: Headline) -> str:
-    """Return one headline: `✗ soft / dense-1 (8 cases): slower, 1.08× [1.05, 1.11]`."""
+def headlines(versus: Versus) -> list[str]:
+    """Return the headlines: `✗ soft / dense-1 (8 cases): slower, 1.08× [1.05, 1.11]`, and `= memory: 40 same`."""
+    return [*map(_timed, versus.headlines), *(_exact(versus, name) for name in versus.exact_headlines)]
+
+
+def _timed(one: Headline) -> str:
     name = f"{one.name} ({one.cases})" if one.name == ALL else f"{one.name} ({count(one.cases, 'case')})"
     return f"{SYMBOLS[one.verdict]} {name}: {one.verdict}, {_ratio(one.change)}"
+
+
+def _exact(versus: Versus, name: str) -> str:
+    found = Counter(row.verdict for row in versus.rows if (row.metric or "").startswith(EXACT_HEADLINES[name]))
+    sign = SYMBOLS[next((word for _, words in GROUPS for word in words if found[word]), "same")]
+    return f"{sign} {name}: {join(f'{number} {word}' for word, number in found.most_common()) or 'not measured'}"
 
 
 def line(row: Row) -> str:
@@ -135,8 +151,16 @@ def line(row: Row) -> str:
         told += f", {_ratio(row.change)}"
         told += f", {row.change.factor:.1f} times its noise of ±{show_spread(row.change.noise)}"
     if row.base is not None or row.candidate is not None:
-        told += f" ({show(row.metric, row.base)}, then {show(row.metric, row.candidate)})"
+        told += f" ({show(row.metric, row.base)}, then {show(row.metric, row.candidate)}{_by(row)})"
     return told + (f": {row.why}" if row.why else "")
+
+
+def _by(row: Row) -> str:
+    """Return `: 64 B more` for a number without noise, whose change may be too small to be seen in its digits."""
+    base, candidate = row.base, row.candidate
+    if row.metric not in EXACT or not isinstance(base, int | float) or not isinstance(candidate, int | float):
+        return ""
+    return f": {show(row.metric, abs(candidate - base))} {'more' if candidate > base else 'less'}"
 
 
 def _ratio(change: Change) -> str:
@@ -149,8 +173,8 @@ def markdown(versus: Versus) -> str:
     parts = [f"# {escaped(versus.candidate)} against {escaped(versus.base)}", escaped(versus.commits)]
     parts += ["\n".join(f"- {escaped(one.words)}" for one in versus.differences)] if versus.differences else []
     parts += map(escaped, sentences(versus))
-    if versus.headlines:
-        parts.append(_listed(f"Headlines: {_holm(versus)}", map(headline, versus.headlines)))
+    if found := headlines(versus):
+        parts.append(_listed(_title(versus), found))
     for name, rows in _groups(versus):
         parts.append(_listed(f"{capital(name)}: {len(rows)}", map(line, rows[:ROWS])))
         parts += [f"and {len(rows) - ROWS} more"] if len(rows) > ROWS else []

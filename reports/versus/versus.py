@@ -23,6 +23,8 @@ not compared again: it would count one change several times."""
 EXACT = tuple(name for name, metric in METRICS.items() if metric.exact and not name.endswith(("_proof", "_detail")))
 """Metrics without noise: any change of theirs is one."""
 
+EXACT_HEADLINES = {"memory": "memory_", "determinism": "det_"}
+"""What a suite's headline may name beside ratios, and how the names of its metrics begin."""
 BY_FLOOR = tuple(name for name in TIMED if METRICS[name].unit == "ms")
 """Metrics that a run's A/A cells, which are timed, tell the noise of; energy is measured in windows of its own."""
 
@@ -71,6 +73,8 @@ class Versus:
     """What the runs' own A/A cells could not have told apart."""
     headlines: tuple[Headline, ...]
     """Means over cases, judged together."""
+    exact_headlines: tuple[str, ...] = ()
+    """Of `memory` and `determinism` what the suite's headline names."""
 
     @property
     def forbidden(self) -> tuple[Difference, ...]:
@@ -118,6 +122,7 @@ def compare(base: Run, candidate: Run, margin: Margin = usual) -> Versus:
         drift=drift(times),
         noise=noise,
         headlines=() if forbids else headlines(candidate, [pair for pair in both if pair.alike], noise.floor),
+        exact_headlines=tuple(name for name in candidate.file.suite.headline if name in EXACT_HEADLINES),
     )
 
 
