@@ -22,8 +22,8 @@ from harness.engine.journal import Journal, RunFolderError, read_journal
 from harness.engine.manifest import check_resumable
 from reports import ReportError
 from reports.data import render_data
-from reports.read import Run
 from reports.read import read_run as read_for_report
+from reports.results import Run
 from reports.review import review
 from reports.summary import render_summary
 from reports.versus import text
