@@ -18,9 +18,10 @@ from harness.probes.flop_audit import uncounted
 from harness.probes.flop_formulas import count_flops
 from harness.probes.subject import make_subject
 
-COUNTED_TOKENS, COUNTED_FLOPS = 256, 2 * 10**10
-"""Longer sequences take minutes to count, and a pass of more FLOPs, as a GPU's suites have, a second or more. Plug-ins
-have no closed form, and adapters are held to it by their tests."""
+COUNTED_TOKENS, COUNTED_FLOPS, COUNTED_BYTES = 256, 2 * 10**10, 1 << 30
+"""Longer sequences take minutes to count, a pass of more FLOPs, as a GPU's suites have, a second or more, and more
+bytes of weights and peak half a minute, or more memory than there is. Plug-ins have no closed form, and adapters are
+held to it by their tests."""
 
 
 def _by_layer(planned: PlannedCase) -> str:
@@ -36,7 +37,8 @@ def test_parameters_and_flops_are_exact(name: str) -> None:
         for planned in alike:
             if planned.cost is None or planned.case.backend in ADAPTERS or planned.case.tokens > COUNTED_TOKENS:
                 continue
-            if planned.cost.flops_executed > COUNTED_FLOPS:
+            held = planned.cost.weight_bytes + planned.cost.memory_predicted
+            if planned.cost.flops_executed > COUNTED_FLOPS or held > COUNTED_BYTES:
                 continue
             assert planned.fits, f"{planned.case.id} does not fit here: count it on a machine where it does"
             layer = layer or build(planned.case)
