@@ -1,8 +1,8 @@
 """Two runs' estimates of one quantity: how much it changed, and what may be said of that.
 
-The runs were made at different times, so nothing pairs their rounds: the two samples are independent, and only their
-trimmed log-times are compared (Yuen 1974, as SciPy has it). What a machine did to one run as a whole is in every ratio;
-`drift` says how much.
+Runs that were made at different times have nothing that pairs their rounds: the two samples are independent, and only
+their trimmed log-times are compared (Yuen 1974, as SciPy has it). What a machine did to one run as a whole is in every
+ratio; `drift` says how much. The rounds of a paired run are pairs, and are compared as such.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from harness.judge.stats import CONFIDENCE, MIN_RESAMPLED, NO_SPREAD, TRIM, Interval
+from harness.judge.multiple import p_value
+from harness.judge.stats import CONFIDENCE, MIN_RESAMPLED, NO_SPREAD, TRIM, Interval, paired_ratio
 from harness.judge.verdict import MARGIN
 
 Word = Literal[
@@ -66,6 +67,18 @@ def change(base: Sequence[float | None], candidate: Sequence[float | None]) -> C
         test = stats.ttest_ind(*logs, equal_var=False, trim=trim)
         ends = test.confidence_interval(CONFIDENCE)
     return Change(Interval(value, math.exp(ends.low), math.exp(ends.high)), float(test.pvalue))
+
+
+def paired_change(base: Sequence[float | None], candidate: Sequence[float | None]) -> Change | None:
+    """Return how positive rounds of `candidate` stand to those of `base` that were taken side by side, round by round.
+
+    What the machine did in a round is in both its times, and cancels. None with fewer than two common rounds.
+
+    Raises:
+        ValueError: A time is not positive.
+    """
+    ratio, p = paired_ratio(candidate, base), p_value(candidate, base)
+    return None if ratio is None or p is None else Change(ratio, p)
 
 
 def timed(found: Change | None, *, significant: bool, margin: float = MARGIN) -> Word:

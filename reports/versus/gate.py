@@ -49,11 +49,16 @@ def judge(base: Run, candidate: Run, policy: Policy) -> Gate:
 
 
 def confirmed(first: Gate, second: Gate) -> Gate:
-    """Return the gate of which only those times fail that `second`, in which they were measured again, fails too."""
+    """Return the gate of which only those times fail that `second`, in which they were measured again, fails too.
+
+    A time that `second` could not compare has not been cleared by it.
+    """
     again = {(row.id, row.metric) for row in (*second.failures, *second.warnings)}
+    compared = {(row.id, row.metric) for row in second.versus.rows if row.change is not None}
 
     def stands(row: Row) -> bool:
-        return row.metric not in TIMED or (row.id, row.metric) in again
+        name = row.id, row.metric
+        return row.metric not in TIMED or name in again or name not in compared
 
     return Gate(
         first.versus,

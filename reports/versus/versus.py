@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from harness.judge.compare import WORSE, Change, Word, change, drift, exact, timed
+from harness.judge.compare import WORSE, Change, Word, change, drift, exact, paired_change, timed
 from harness.judge.multiple import ALPHA, benjamini_hochberg
 from harness.judge.verdict import MARGIN
 from harness.metrics import METRICS
@@ -23,6 +23,8 @@ EXACT = tuple(name for name, metric in METRICS.items() if metric.exact and not n
 
 Margin = Callable[[str, Result], float]
 """The share of a metric of a case up to which a change is none."""
+Judged = Callable[[Sequence[float | None], Sequence[float | None]], Change | None]
+"""What finds the change from the rounds of both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Versus:
     """How many times were compared; the list is corrected for so many (Benjamini and Hochberg)."""
     drift: float | None
     """Median of all ratios of latency."""
+    paired: bool = False
+    """Whether both were measured side by side, so that times are judged round by round."""
 
     @property
     def forbidden(self) -> tuple[Difference, ...]:
@@ -91,11 +95,13 @@ def usual(metric: str, result: Result) -> float:
 def compare(base: Run, candidate: Run, margin: Margin = usual) -> Versus:
     """Return what became of every case of `base` and `candidate`.
 
-    `margin` gives the change of a timed metric that is none for a decision.
+    `margin` gives the change of a timed metric that is none for a decision. The sides of one paired run are judged
+    round by round.
     """
     found = differences(base, candidate)
     forbids = next((one.words for one in found if one.forbids), None)
-    rows = [row for pair in pairs(base, candidate) for row in _rows(pair, forbids)]
+    paired = are_paired(base, candidate)
+    rows = [row for pair in pairs(base, candidate) for row in _rows(pair, forbids, paired_change if paired else change)]
     sides = {result.id: result for result in candidate.results}
     rows = _judged(rows, lambda row: margin(row.metric or "", sides[row.id]))
     times = [row.change.ratio.value for row in rows if row.metric == "latency_ms" and row.change]
@@ -108,10 +114,17 @@ def compare(base: Run, candidate: Run, margin: Margin = usual) -> Versus:
         rows=tuple(sorted(rows, key=lambda row: row.weight)),
         comparisons=sum(row.change is not None for row in rows),
         drift=drift(times),
+        paired=paired,
     )
 
 
-def _rows(pair: Pair, forbids: str | None) -> Iterable[Row]:
+def are_paired(base: Run, candidate: Run) -> bool:
+    """Return whether the two are the sides of one paired run."""
+    a, b = base.file.paired, candidate.file.paired
+    return a is not None and b is not None and a.id == b.id and a.side != b.side
+
+
+def _rows(pair: Pair, forbids: str | None, judged: Judged) -> Iterable[Row]:
     before, after = pair.base, pair.candidate
     if before is None or after is None:
         where = "the candidate has no such case" if after is None else "it is new: the baseline has no such case"
@@ -121,7 +134,7 @@ def _rows(pair: Pair, forbids: str | None) -> Iterable[Row]:
     elif not after.ok or not before.ok:
         yield _without_numbers(before, after)
     else:
-        yield from _of_metrics(before, after, forbids)
+        yield from _of_metrics(before, after, forbids, judged)
 
 
 def _without_numbers(before: Result, after: Result) -> Row:
@@ -135,7 +148,7 @@ def _without_numbers(before: Result, after: Result) -> Row:
     return Row(after.id, None, "changed", f"{before.status}, then {after.status}: {after.reason}")
 
 
-def _of_metrics(before: Result, after: Result, forbids: str | None) -> Iterable[Row]:
+def _of_metrics(before: Result, after: Result, forbids: str | None, judged: Judged) -> Iterable[Row]:
     for name in (*TIMED, *EXACT):
         old, new = before.metrics.get(name), after.metrics.get(name)
         if old is None and new is None:
@@ -149,7 +162,7 @@ def _of_metrics(before: Result, after: Result, forbids: str | None) -> Iterable[
         elif forbids:
             yield Row(after.id, name, "not comparable", forbids, old.value, new.value)
         else:
-            found = change(before.rounds(name), after.rounds(name))
+            found = judged(before.rounds(name), after.rounds(name))
             yield Row(after.id, name, "cannot tell", None, old.value, new.value, found)
 
 
