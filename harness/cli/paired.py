@@ -73,7 +73,8 @@ def measure_suspects(first: PairedRun, cases: Sequence[str], detected: Detected,
     wanted = replace(wanted, select=f"({wanted.select}) and {some}" if wanted.select else some)
     folder.mkdir(parents=True, exist_ok=True)
     second = replace(first, wanted=wanted, folder=folder, resume=False)
-    note(f"harness: {len(cases)} suspects are measured again, side by side, into {folder}")
+    what = "1 suspect is" if len(cases) == 1 else f"{len(cases)} suspects are"
+    note(f"harness: {what} measured again, side by side, into {folder}")
     measure_pair(_of_suspects(second.plan(detected)), second, detected)
     return second.runs
 

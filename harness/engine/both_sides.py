@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -21,6 +22,15 @@ class BothSides:
     def __init__(self, listener: Progress) -> None:
         self.listener = listener
         self.begun = False
+        self._last = time.monotonic()
+
+    def lap(self) -> float:
+        """Return the seconds since it was last asked: what a visit took with all around it.
+
+        A round starts a worker for each side, which often takes longer than its visits.
+        """
+        last, self._last = self._last, time.monotonic()
+        return self._last - last
 
     def of(self, side: str) -> Progress:
         """Return what one side's run is to tell."""
@@ -45,8 +55,9 @@ class _OneSide:
         self._listener.more(self._named(todo))
 
     def visited(self, line: Line) -> None:
-        """Pass it on under the side's name."""
-        self._listener.visited(line.model_copy(update=self._name(line.key, line.id)))
+        """Pass it on under the side's name, with all the time that it took."""
+        told: dict[str, object] = {**self._name(line.key, line.id), "seconds": self._both.lap()}
+        self._listener.visited(line.model_copy(update=told))
 
     def finished(self, record: AnyRecord) -> None:
         """Pass it on under the side's name."""

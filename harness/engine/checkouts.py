@@ -39,7 +39,7 @@ def checkout_of(said: str, tell: Tell) -> tuple[Path, bool]:
     Raises:
         SideError: It is neither, or holds no harness, or git cannot check it out.
     """
-    if Path(said).is_dir():
+    if said and Path(said).is_dir():
         return check_root(Path(said), said), False
     here = repository()
     if here is None:
