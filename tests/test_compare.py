@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from random import Random
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from harness.judge.compare import Change, change, drift, exact, timed
+from harness.judge.compare import Change, change, changes, drift, exact, timed
 from harness.judge.stats import Interval
 
 ROUNDS = st.lists(st.floats(0.1, 10), min_size=2, max_size=12)
@@ -133,3 +135,76 @@ def test_a_tolerance_is_a_share_of_the_baseline() -> None:
 def test_drift() -> None:
     assert drift([1.0, 1.1, 1.2]) == pytest.approx(1.1)
     assert drift([]) is None
+
+
+# many at once
+
+
+def rounds_of(rng: np.random.Generator) -> list[float | None]:
+    """Return 0 to 12 rounds, some of them missing."""
+    times: list[float | None] = [*np.exp(rng.normal(0, 0.05, rng.integers(0, 13)))]
+    return [None if rng.random() < 0.1 else time for time in times]
+
+
+def test_many_at_once_are_judged_as_one_by_one() -> None:
+    rng = np.random.default_rng(0)
+    pairs = [(rounds_of(rng), rounds_of(rng)) for _ in range(500)]
+    at_once = changes(pairs)
+    assert sum(one is None for one in at_once) > 5
+    for (base, candidate), found in zip(pairs, at_once, strict=True):
+        alone = change(base, candidate)
+        if alone is None or found is None:
+            assert alone is found
+            continue
+        for name in ("value", "low", "high"):
+            assert getattr(found.ratio, name) == pytest.approx(getattr(alone.ratio, name), rel=1e-12)
+        assert found.p == pytest.approx(alone.p, rel=1e-12)
+
+
+@pytest.mark.parametrize("rounds", [(2, 2), (3, 5), (6, 6), (7, 12)])
+def test_the_ratio_is_scipys(rounds: tuple[int, int]) -> None:
+    base, candidate = drawn(1.0, rounds[0], 1), drawn(1.05, rounds[1], 2)
+    one = change(base, candidate)
+    assert one is not None
+    logs = [np.log([time for time in side if time is not None]) for side in (candidate, base)]
+    test = stats.ttest_ind(*logs, equal_var=False, trim=0.2 if min(rounds) >= 6 else 0.0)
+    ends = test.confidence_interval(0.95)
+    assert (one.ratio.low, one.ratio.high) == pytest.approx((math.exp(ends.low), math.exp(ends.high)), rel=1e-12)
+    assert one.p == pytest.approx(float(stats.ttest_ind(*logs, equal_var=False).pvalue), rel=1e-9)
+
+
+@given(ROUNDS, ROUNDS, st.randoms(use_true_random=False))
+def test_the_order_of_the_rounds_says_nothing(a: list[float | None], b: list[float | None], chance: Random) -> None:
+    one = change(a, b)
+    chance.shuffle(a)
+    chance.shuffle(b)
+    other = change(a, b)
+    assert one is not None
+    assert other is not None
+    for name in ("value", "low", "high"):
+        assert getattr(other.ratio, name) == pytest.approx(getattr(one.ratio, name), rel=1e-9)
+    assert other.p == pytest.approx(one.p, rel=1e-6, abs=1e-12)
+
+
+@given(st.lists(st.floats(1e-300, 1e300), min_size=2, max_size=8), st.lists(st.floats(1e-300, 1e300), min_size=2))
+def test_every_number_that_is_told_is_one(a: list[float | None], b: list[float | None]) -> None:
+    one = change(a, b)
+    assert one is not None
+    told = (one.ratio.low, one.ratio.value, one.ratio.high, one.p, one.noise, one.factor)
+    assert all(map(math.isfinite, told))
+    assert one.ratio.low <= one.ratio.value <= one.ratio.high
+
+
+def test_where_all_that_varies_is_trimmed_the_whole_sample_says_how_much() -> None:
+    one = change([1.0] * 6 + [2.0], [1.1] * 6 + [0.5])
+    assert one is not None
+    assert one.ratio.value == pytest.approx(1.1)
+    assert one.ratio.low < one.ratio.value < one.ratio.high
+
+
+def test_nothing_below_the_floor_is_told() -> None:
+    one = found(1.04, 1.05, 1.06)
+    assert timed(one, significant=True, floor=0.049) == "slower"
+    assert timed(one, significant=True, floor=0.051) == "cannot tell"
+    assert timed(found(0.94, 0.95, 0.96), significant=True, floor=math.inf) == "cannot tell"
+    assert timed(found(0.999, 1.0, 1.001), significant=True, floor=0.5) == "same"

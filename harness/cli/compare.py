@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.amounts import bytes_of
-from harness.cli.console import document, fail, note, out
+from harness.cli.console import document, fail, out
 from harness.cli.exits import Exit
 from harness.cli.options import DeviceOption, JsonOption, SelectOption, SetOption
 from harness.cli.paired import Runs, Sides, measured_pair
 from harness.cli.planning import suite_or_exit
 from harness.cli.run import MemoryOption, ThreadsOption
+from harness.cli.verdicts import check_folders, check_outputs, check_policy, exit_of
 from harness.cli.wanted import Wanted, amount
 
 if TYPE_CHECKING:
@@ -85,6 +86,9 @@ def compare(
     device: DeviceOption = "auto",
     threads: ThreadsOption = 0,
     memory: MemoryOption = None,
+    exit_zero: Annotated[
+        bool, typer.Option("--exit-zero", help="Exit 0 whatever was found (1, 3 and 4 else); a later step decides.")
+    ] = False,
     json_: JsonOption = False,
 ) -> None:
     """Say what became of each case and metric of BASE in CANDIDATE; exit 4 where nothing can be compared.
@@ -102,32 +106,38 @@ def compare(
     if paired is None:
         if any(value is not None for value in measuring) or threads or device != "auto":
             fail(Exit.USAGE, f"{MEASURING} are for --paired SUITE; add it")
-        found = _judged((Path(base), Path(candidate)), rules, _suspects_of_runs if gate and again else None)
+        runs = Path(base), Path(candidate)
+        check_folders(*runs)
+        check_outputs(output, junit, *runs)
+        found = _judged(runs, rules, policy, _suspects_of_runs if gate and again else None)
     else:
         wanted = Wanted(
             suite_or_exit(paired), paired, set_ or [], select, device, threads, amount("--memory", memory, bytes_of)
         )
+        check_outputs(None, junit)
         pair = measured_pair(wanted, Sides(base, candidate, base_python, candidate_python), output, resume)
-        found = _judged(pair.runs, rules, (lambda _, cases: pair.again(cases)) if gate and again else None)
+        found = _judged(pair.runs, rules, policy, (lambda _, cases: pair.again(cases)) if gate and again else None)
         output = pair.folder / COMPARED
-    _write(found, output, junit)
+    code = exit_of(found, rules, gate=gate)
+    if found.versus.comparable:
+        _write(found, output, junit)
     _print(found, gate=gate, json_=json_)
-    raise typer.Exit(int(_exit(found, gate=gate)))
+    raise typer.Exit(0 if exit_zero else int(code))
 
 
-def _judged(runs: Runs, rules: Policy | None, again: Again | None) -> Gate:
+def _judged(runs: Runs, rules: Policy | None, policy: Path | None, again: Again | None) -> Gate:
     """Return the gate on the two runs; its suspects are measured by `again`, if at all."""
     from harness.declare.policy import USUAL
     from reports.versus.gate import confirmed, judge
 
-    def judged(base: Path, candidate: Path) -> Gate:
-        return judge(_read(base), _read(candidate), rules or USUAL)
-
-    first = judged(*runs)
+    both = _read(runs[0]), _read(runs[1])
+    check_policy(rules, policy, *both)
+    first = judge(*both, rules or USUAL)
     if again is None or not first.suspects:
         return first
-    second = again(runs, first.suspects)
-    return first if second is None else confirmed(first, judged(*second))
+    if (second := again(runs, first.suspects)) is None:
+        return first
+    return confirmed(first, judge(_read(second[0]), _read(second[1]), rules or USUAL))
 
 
 def _suspects_of_runs(runs: Runs, cases: Sequence[str]) -> Runs | None:
@@ -178,12 +188,3 @@ def _read(folder: Path) -> Run:
         return read_run(folder)
     except (ReportError, RunFolderError) as error:
         fail(Exit.USAGE, str(error))
-
-
-def _exit(found: Gate, *, gate: bool) -> Exit:
-    if not found.versus.comparable:
-        note("harness: nothing can be compared: the two runs have no case in common that has numbers on both sides")
-        return Exit.NOT_COMPARABLE
-    if not gate or found.passes:
-        return Exit.FINE
-    return Exit.FAILED_CASES if any(row.verdict == "failed" for row in found.failures) else Exit.REGRESSION

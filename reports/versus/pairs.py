@@ -23,6 +23,18 @@ class Pair:
         return side.id
 
     @property
+    def alike(self) -> bool:
+        """Whether it is the same case on both sides, with numbers on both."""
+        base, candidate = self.base, self.candidate
+        return base is not None and candidate is not None and base.key == candidate.key and base.ok and candidate.ok
+
+    def rounds(self, metric: str) -> tuple[list[float | None], list[float | None]]:
+        """Return the metric's estimates of all rounds of the baseline and of the candidate."""
+        assert self.base is not None
+        assert self.candidate is not None
+        return self.base.rounds(metric), self.candidate.rounds(metric)
+
+    @property
     def difference(self) -> str | None:
         """What of the case itself differs, in words: `d_ff was 1536 and is 3072`; None where it is the same case."""
         if self.base is None or self.candidate is None or self.base.key == self.candidate.key:

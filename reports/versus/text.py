@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from harness.judge.compare import WORSE, Word
+from harness.judge.compare import WORSE, Change, Word
+from harness.judge.verdict import MARGIN
 from harness.metrics import show, show_interval, show_percent, show_ratio, show_spread
 from reports.summary import text as escaped
-from reports.versus.versus import Row, Versus
+from reports.versus.headline import ALL, Headline
+from reports.versus.versus import EXACT, EXACT_HEADLINES, Row, Versus
 from reports.words import capital, count, join
 
+SYMBOLS: dict[Word, str] = {
+    "faster": "✓",
+    "better": "✓",
+    "slower": "✗",
+    "worse": "✗",
+    "changed": "~",
+    "same": "=",
+    "cannot tell": "·",
+    "failed": "!",
+    "missing": "?",
+    "not comparable": "≠",
+}
+"""Beside every verdict stands a sign, so that neither colour nor place has to tell it."""
 GROUPS: tuple[tuple[str, tuple[Word, ...]], ...] = (
     ("worse", WORSE),
     ("better", ("faster", "better")),
@@ -28,38 +45,71 @@ TO_TELL = 0.005
 
 
 def lines(versus: Versus) -> Iterator[str]:
-    """Yield the comparison as plain lines: differences first, then the drift, then what changed."""
+    """Yield the comparison as plain lines: differences first, then the whole, the headlines, and what changed."""
     yield f"{versus.candidate} against {versus.base} ({versus.commits}){BESIDE if versus.paired else ''}"
     yield from (f"  differs: {one.words}" for one in versus.differences)
-    yield summary(versus)
-    if told := drift_sentence(versus):
-        yield told
-    for name, words in GROUPS:
-        rows = [row for row in versus.rows if row.verdict in words]
-        if rows:
-            yield f"{capital(name)}: {len(rows)}"
-            yield from (f"  {line(row)}" for row in rows[:ROWS])
-            if len(rows) > ROWS:
-                yield f"  and {len(rows) - ROWS} more; --json has them all"
+    yield from sentences(versus)
+    if found := headlines(versus):
+        yield _title(versus)
+        yield from (f"  {one}" for one in found)
+    for name, rows in _groups(versus):
+        yield f"{capital(name)}: {len(rows)}"
+        yield from (f"  {line(row)}" for row in rows[:ROWS])
+        if len(rows) > ROWS:
+            yield f"  and {len(rows) - ROWS} more; --json has them all"
     quiet = [f"{versus.count(word)} {what}" for word, what in QUIET.items() if versus.count(word)]
     if quiet:
         yield f"Not listed: {join(quiet)}."
 
 
+def sentences(versus: Versus) -> Iterator[str]:
+    """Yield what is said of the comparison as a whole."""
+    yield summary(versus)
+    yield from filter(None, (noise_sentence(versus), drift_sentence(versus)))
+
+
+def _groups(versus: Versus) -> Iterator[tuple[str, list[Row]]]:
+    for name, words in GROUPS:
+        if rows := [row for row in versus.rows if row.verdict in words]:
+            yield name, rows
+
+
 def summary(versus: Versus) -> str:
     """Return the counts in one sentence."""
+    tally = sorted(versus.tally.items(), key=lambda item: -item[1])
+    counts = f"{count(len(versus.rows), 'row')}: {join(f'{number} {word}' for word, number in tally)}."
     if versus.forbidden:
-        return f"Times are not comparable: {versus.forbidden[0].words}."
-    parts = [f"{number} {word}" for word, number in sorted(versus.tally.items(), key=lambda item: -item[1])]
-    return f"{count(len(versus.rows), 'number')} compared: {join(parts)}. {_counted(versus)}"
+        return f"Times are not comparable: {versus.forbidden[0].words}. What has no noise is: {counts}"
+    return f"{counts} {_counted(versus)}"
 
 
 def _counted(versus: Versus) -> str:
     if not versus.comparisons:
         return "No times were compared."
     return (
-        f"Of {count(versus.comparisons, 'time')} compared, one in twenty of those called faster or slower may be wrong "
-        "(Benjamini and Hochberg)."
+        f"Compared with their noise: {count(versus.comparisons, 'estimate')}; of those called faster or slower one in "
+        "twenty may be wrong (Benjamini and Hochberg)."
+    )
+
+
+def _title(versus: Versus) -> str:
+    if not versus.headlines:
+        return "Headlines"
+    number = count(len(versus.headlines), "comparison")
+    return f"Headlines: {number} of times, and that any word is wrong has a chance of 5 % (Holm)"
+
+
+def noise_sentence(versus: Versus) -> str | None:
+    """Return below which change nothing is told, and why; None where that is no more than always."""
+    if versus.noise.distrusted:
+        which = join(versus.noise.distrusted)
+        return f"Nothing is called faster or slower: the A/A cells of {which}, layers against themselves, differ."
+    if versus.noise.floor <= MARGIN:
+        return None
+    share = show_spread(versus.noise.floor)
+    return (
+        f"No time is called faster or slower by less than {share}: the runs' A/A cells, layers against themselves, "
+        "could not be told apart by less."
     )
 
 
@@ -67,40 +117,74 @@ def drift_sentence(versus: Versus) -> str | None:
     """Return what happened to all times alike, or None where that is next to nothing."""
     if versus.drift is None or abs(versus.drift - 1) < TO_TELL:
         return None
-    share = show_percent(abs(versus.drift - 1))
-    word = "slower" if versus.drift > 1 else "faster"
-    return (
-        f"The median of all ratios is {show_ratio(versus.drift)}: this run is {share} {word} throughout; "
-        "ratios are shown uncorrected."
-    )
+    told = f"The median of all ratios is {show_ratio(versus.drift)}"
+    if any(one.name == ALL and one.verdict == "cannot tell" for one in versus.headlines):
+        return f"{told}, which the noise of the two runs would explain; ratios are shown uncorrected."
+    if abs(math.log(versus.drift)) <= math.log1p(MARGIN):
+        return f"{told}; ratios are shown uncorrected."
+    share, word = show_percent(abs(versus.drift - 1)), "slower" if versus.drift > 1 else "faster"
+    return f"{told}: this run is {share} {word} throughout; ratios are shown uncorrected."
+
+
+def headlines(versus: Versus) -> list[str]:
+    """Return the headlines: `✗ soft / dense-1 (8 cases): slower, 1.08× [1.05, 1.11]`, and `= memory: 40 same`."""
+    return [*map(_timed, versus.headlines), *(_exact(versus, name) for name in versus.exact_headlines)]
+
+
+def _timed(one: Headline) -> str:
+    name = f"{one.name} ({one.cases})" if one.name == ALL else f"{one.name} ({count(one.cases, 'case')})"
+    return f"{SYMBOLS[one.verdict]} {name}: {one.verdict}, {_ratio(one.change)}"
+
+
+def _exact(versus: Versus, name: str) -> str:
+    found = Counter(row.verdict for row in versus.rows if (row.metric or "").startswith(EXACT_HEADLINES[name]))
+    sign = SYMBOLS[next((word for _, words in GROUPS for word in words if found[word]), "same")]
+    return f"{sign} {name}: {join(f'{number} {word}' for word, number in found.most_common()) or 'not measured'}"
 
 
 def line(row: Row) -> str:
-    """Return one row: `top-2-e8: latency_ms slower, 1.08× [1.05, 1.11], 2.7 times its noise (1.2 ms, then 1.3 ms)`."""
+    """Return one row: `✗ top-2-e8: latency_ms slower, 1.08× [1.05, 1.11], 2.7 times its noise of ±3 %`."""
+    mark = SYMBOLS[row.verdict]
     if row.metric is None:
-        return f"{row.id}: {row.verdict}: {row.why}"
-    told = f"{row.id}: {row.metric} {row.verdict}"
+        return f"{mark} {row.id}: {row.verdict}: {row.why}"
+    told = f"{mark} {row.id}: {row.metric} {row.verdict}"
     if row.change is not None:
-        ends = (row.change.ratio.value, row.change.ratio.low, row.change.ratio.high)
-        told += f", {show_ratio(*ends)} {show_interval(*ends)}"
+        told += f", {_ratio(row.change)}"
         told += f", {row.change.factor:.1f} times its noise of ±{show_spread(row.change.noise)}"
     if row.base is not None or row.candidate is not None:
-        told += f" ({show(row.metric, row.base)}, then {show(row.metric, row.candidate)})"
+        told += f" ({show(row.metric, row.base)}, then {show(row.metric, row.candidate)}{_by(row)})"
     return told + (f": {row.why}" if row.why else "")
 
 
+def _by(row: Row) -> str:
+    """Return `: 64 B more` for a number without noise, whose change may be too small to be seen in its digits."""
+    base, candidate = row.base, row.candidate
+    if row.metric not in EXACT or not isinstance(base, int | float) or not isinstance(candidate, int | float):
+        return ""
+    return f": {show(row.metric, abs(candidate - base))} {'more' if candidate > base else 'less'}"
+
+
+def _ratio(change: Change) -> str:
+    ends = (change.ratio.value, change.ratio.low, change.ratio.high)
+    return f"{show_ratio(*ends)} {show_interval(*ends)}"
+
+
 def markdown(versus: Versus) -> str:
-    """Return the comparison as Markdown: the sentences, and a table of what changed."""
+    """Return the comparison as Markdown: the sentences, and a list of what changed."""
     parts = [f"# {escaped(versus.candidate)} against {escaped(versus.base)}"]
     parts += [escaped(versus.commits + (BESIDE if versus.paired else ""))]
     parts += ["\n".join(f"- {escaped(one.words)}" for one in versus.differences)] if versus.differences else []
-    parts += [escaped(summary(versus)), *([escaped(told)] if (told := drift_sentence(versus)) else [])]
-    for name, words in GROUPS:
-        if rows := [row for row in versus.rows if row.verdict in words]:
-            listed = [f"- {escaped(line(row))}" for row in rows[:ROWS]]
-            parts.append("\n".join([f"**{capital(name)}: {len(rows)}**\n", *listed]))
-            parts += [f"and {len(rows) - ROWS} more"] if len(rows) > ROWS else []
+    parts += map(escaped, sentences(versus))
+    if found := headlines(versus):
+        parts.append(_listed(_title(versus), found))
+    for name, rows in _groups(versus):
+        parts.append(_listed(f"{capital(name)}: {len(rows)}", map(line, rows[:ROWS])))
+        parts += [f"and {len(rows) - ROWS} more"] if len(rows) > ROWS else []
     return "\n\n".join(parts) + "\n"
+
+
+def _listed(title: str, items: Iterable[str]) -> str:
+    return "\n".join([f"**{title}**\n", *(f"- {escaped(item)}" for item in items)])
 
 
 def document(versus: Versus) -> dict[str, Any]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.judge.compare import WORSE, Change, Word, change, drift, exact, paired_change, timed
+from harness.judge.compare import WORSE, Change, Word, changes, drift, exact, paired_changes, timed, together
 from harness.judge.multiple import ALPHA, benjamini_hochberg
 from harness.judge.verdict import MARGIN
 from harness.metrics import METRICS
 from reports.read import Result, Run
+from reports.versus.floor import Noise, noise_of
+from reports.versus.headline import Headline, Judge, headlines
 from reports.versus.machines import Difference, commits, differences
 from reports.versus.pairs import Pair, pairs
 
@@ -21,10 +23,13 @@ not compared again: it would count one change several times."""
 EXACT = tuple(name for name, metric in METRICS.items() if metric.exact and not name.endswith(("_proof", "_detail")))
 """Metrics without noise: any change of theirs is one."""
 
+EXACT_HEADLINES = {"memory": "memory_", "determinism": "det_"}
+"""What a suite's headline may name beside ratios, and how the names of its metrics begin."""
+BY_FLOOR = tuple(name for name in TIMED if METRICS[name].unit == "ms")
+"""Metrics that a run's A/A cells, which are timed, tell the noise of; energy is measured in windows of its own."""
+
 Margin = Callable[[str, Result], float]
 """The share of a metric of a case up to which a change is none."""
-Judged = Callable[[Sequence[float | None], Sequence[float | None]], Change | None]
-"""What finds the change from the rounds of both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,12 @@ class Versus:
     """How many times were compared; the list is corrected for so many (Benjamini and Hochberg)."""
     drift: float | None
     """Median of all ratios of latency."""
+    noise: Noise
+    """What the runs' own A/A cells could not have told apart."""
+    headlines: tuple[Headline, ...]
+    """Means over cases, judged together."""
+    exact_headlines: tuple[str, ...] = ()
+    """Of `memory` and `determinism` what the suite's headline names."""
     paired: bool = False
     """Whether both were measured side by side, so that times are judged round by round."""
 
@@ -98,12 +109,14 @@ def compare(base: Run, candidate: Run, margin: Margin = usual) -> Versus:
     `margin` gives the change of a timed metric that is none for a decision. The sides of one paired run are judged
     round by round.
     """
-    found = differences(base, candidate)
+    found, both, noise = differences(base, candidate), tuple(pairs(base, candidate)), noise_of(base, candidate)
     forbids = next((one.words for one in found if one.forbids), None)
     paired = are_paired(base, candidate)
-    rows = [row for pair in pairs(base, candidate) for row in _rows(pair, forbids, paired_change if paired else change)]
-    sides = {result.id: result for result in candidate.results}
-    rows = _judged(rows, lambda row: margin(row.metric or "", sides[row.id]))
+    judge = paired_changes if paired else changes
+    if paired:  # A/A cells stand apart in a round, the two sides side by side: their own pairs say what they can tell
+        noise = replace(noise, smallest_change=None)
+    rows = [row for pair in both for row in _rows(pair, forbids)]
+    rows = _judged(rows, {pair.id: pair for pair in both if pair.alike}, margin, noise.floor, judge)
     times = [row.change.ratio.value for row in rows if row.metric == "latency_ms" and row.change]
     return Versus(
         schema=SCHEMA,
@@ -114,6 +127,9 @@ def compare(base: Run, candidate: Run, margin: Margin = usual) -> Versus:
         rows=tuple(sorted(rows, key=lambda row: row.weight)),
         comparisons=sum(row.change is not None for row in rows),
         drift=drift(times),
+        noise=noise,
+        headlines=() if forbids else headlines(candidate, [pair for pair in both if pair.alike], noise.floor, judge),
+        exact_headlines=tuple(name for name in candidate.file.suite.headline if name in EXACT_HEADLINES),
         paired=paired,
     )
 
@@ -124,7 +140,7 @@ def are_paired(base: Run, candidate: Run) -> bool:
     return a is not None and b is not None and a.id == b.id and a.side != b.side
 
 
-def _rows(pair: Pair, forbids: str | None, judged: Judged) -> Iterable[Row]:
+def _rows(pair: Pair, forbids: str | None) -> Iterable[Row]:
     before, after = pair.base, pair.candidate
     if before is None or after is None:
         where = "the candidate has no such case" if after is None else "it is new: the baseline has no such case"
@@ -134,7 +150,7 @@ def _rows(pair: Pair, forbids: str | None, judged: Judged) -> Iterable[Row]:
     elif not after.ok or not before.ok:
         yield _without_numbers(before, after)
     else:
-        yield from _of_metrics(before, after, forbids, judged)
+        yield from _of_metrics(before, after, forbids)
 
 
 def _without_numbers(before: Result, after: Result) -> Row:
@@ -148,7 +164,7 @@ def _without_numbers(before: Result, after: Result) -> Row:
     return Row(after.id, None, "changed", f"{before.status}, then {after.status}: {after.reason}")
 
 
-def _of_metrics(before: Result, after: Result, forbids: str | None, judged: Judged) -> Iterable[Row]:
+def _of_metrics(before: Result, after: Result, forbids: str | None) -> Iterable[Row]:
     for name in (*TIMED, *EXACT):
         old, new = before.metrics.get(name), after.metrics.get(name)
         if old is None and new is None:
@@ -162,16 +178,34 @@ def _of_metrics(before: Result, after: Result, forbids: str | None, judged: Judg
         elif forbids:
             yield Row(after.id, name, "not comparable", forbids, old.value, new.value)
         else:
-            found = judged(before.rounds(name), after.rounds(name))
-            yield Row(after.id, name, "cannot tell", None, old.value, new.value, found)
+            yield Row(after.id, name, "cannot tell", None, old.value, new.value)
 
 
-def _judged(rows: Sequence[Row], margin: Callable[[Row], float]) -> list[Row]:
-    """Return the rows with the words of those that have a change: all of them are counted together."""
-    adjusted = iter(benjamini_hochberg([row.change.p for row in rows if row.change]))
-    return [
-        replace(row, verdict=timed(row.change, significant=next(adjusted) <= ALPHA, margin=margin(row)))
-        if row.change
-        else row
-        for row in rows
-    ]
+def _judged(rows: Sequence[Row], both: Mapping[str, Pair], margin: Margin, floor: float, judge: Judge) -> list[Row]:
+    """Return the rows, those of times with their change and its word: all of them are counted together."""
+    found = _changes(rows, both, judge)
+    adjusted = dict(zip(found, benjamini_hochberg([one.p for one in found.values()]), strict=True))
+
+    def judged(row: Row, one: Change, p: float) -> Row:
+        case = both[row.id].candidate
+        assert case is not None
+        assert row.metric is not None
+        least = floor if row.metric in BY_FLOOR else 0.0
+        word = timed(one, significant=p <= ALPHA, margin=margin(row.metric, case), floor=least)
+        return replace(row, verdict=word, change=one)
+
+    return [judged(row, found[at], adjusted[at]) if at in found else row for at, row in enumerate(rows)]
+
+
+def _changes(rows: Sequence[Row], both: Mapping[str, Pair], judge: Judge) -> dict[int, Change]:
+    """Return the change of each time that can be judged, by its row's place; those of one metric share their noise."""
+    asked: dict[str, list[int]] = defaultdict(list)
+    for at, row in enumerate(rows):
+        if row.metric in TIMED and row.verdict == "cannot tell":
+            asked[row.metric].append(at)
+    found: dict[int, Change] = {}
+    for metric, places in asked.items():
+        each = judge([both[rows[at].id].rounds(metric) for at in places])
+        known = {at: one for at, one in zip(places, each, strict=True) if one is not None}
+        found |= zip(known, together(list(known.values())), strict=True)
+    return found

@@ -62,6 +62,23 @@ SELECTS = [
     "experts <= 32", "variant == 'top-2' and batch in (1, 2)", "not (d_ff > 4 * d_model or pass == 'train')",
     "d_model == 16", "batch * tokens % 8 == 0", "min(d_ff, 8) ** 2 < 100", "layer != 'soft'", "gated or batch == 2",
 ]  # fmt: skip
+POLICIES = [
+    """\
+failed = "warn"
+missing = "ignore"
+[[rule]]
+metrics = ["latency_ms", "energy_*"]
+where = "variant == 'soft' and batch in (1, 2)"
+threshold = 0.05
+[[rule]]
+metrics = ["latency_*"]
+alert = "warn"
+[[rule]]
+metrics = ["params*", "det_*", "memory_*"]
+threshold = 0
+""",
+    '[[rule]]\nmetrics = ["params"]\nwhere = "not (d_ff > 4 * d_model)"\nalert = "ignore"\n',
+]
 DEVICE = Detected("cpu", "A CPU of the fuzzing, 2 cores")
 CEILINGS = Ceilings(DEVICE.name, {"float32": 1e11}, 1e10, 1 << 34, "2026-01-01", "2.13.0")
 

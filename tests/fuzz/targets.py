@@ -1,10 +1,8 @@
-"""What is fuzzed: every text that the harness reads, given to the code that reads it, as far as a command would go.
-
-Policies have no reader yet; when they do, their target stands here beside the others.
-"""
+"""What is fuzzed: every text that the harness reads, given to the code that reads it, as far as a command would go."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,15 +15,21 @@ from harness.declare.findings import Findings
 from harness.declare.format import Suite
 from harness.declare.overrides import read_overrides
 from harness.declare.plan import plan, plan_document
+from harness.declare.policy import USUAL, Policy, load_policy
 from harness.declare.suite import load_suite, parse_suite
 from harness.engine.folder import JOURNAL, RECORDS, RUN, read_document, read_run, settle
 from harness.engine.journal import Journal, RunFolderError, read_journal
 from harness.engine.manifest import check_resumable
 from reports import ReportError
 from reports.data import render_data
+from reports.read import Run
 from reports.read import read_run as read_for_report
 from reports.review import review
 from reports.summary import render_summary
+from reports.versus import text
+from reports.versus.gate import judge, lines
+from reports.versus.junit import render_junit
+from reports.versus.reach import blind, idle_rules
 from tests.fuzz import seeds
 
 OWN_ERRORS = (SuiteError, RunFolderError, ReportError)
@@ -115,6 +119,49 @@ def _report(folder: Path) -> None:
     render_summary(made)
 
 
+def _policy(data: bytes, folder: Path) -> int:
+    """As `harness compare --gate --policy` does."""
+    path = folder / "policy.toml"
+    path.write_bytes(data)
+    policy = load_policy(path)
+    run = _sound_run(folder)
+    idle_rules(policy, run, run)
+    _gate(run, run, policy)
+    return len(policy.rules)
+
+
+def _compared(data: bytes, folder: Path) -> int:
+    """Hostile records on either side of a comparison."""
+    (folder / RECORDS).write_bytes(data)
+    hostile, sound = read_for_report(folder), _sound_run(folder)
+    _gate(hostile, sound, USUAL)
+    _gate(sound, hostile, USUAL)
+    return len(hostile.records)
+
+
+def _gate(base: Run, candidate: Run, policy: Policy) -> None:
+    gate = judge(base, candidate, policy)
+    blind(gate.versus, policy)
+    json.dumps(text.document(gate.versus), allow_nan=False)
+    text.markdown(gate.versus)
+    render_junit(gate)
+    list(lines(gate))
+
+
+@cache
+def _sound_run(folder: Path) -> Run:
+    whole = folder / "whole"
+    whole.mkdir(exist_ok=True)
+    shutil.copy(folder / RUN, whole / RUN)
+    shutil.copy(folder / SOUND_RECORDS, whole / RECORDS)
+    return read_for_report(whole)
+
+
+def _begin_policy(folder: Path) -> Sequence[bytes]:
+    _begin_run(RECORDS)(folder)
+    return [policy.encode() for policy in seeds.POLICIES]
+
+
 def _begin_run(file: str) -> Callable[[Path], Sequence[bytes]]:
     def begin(folder: Path) -> Sequence[bytes]:
         files = seeds.files_of(seeds.write_seed_run(folder))
@@ -133,5 +180,7 @@ TARGETS = {
         Target("journal", _begin_run(JOURNAL), _journal),
         Target("records", _begin_run(RECORDS), _records),
         Target("manifest", _begin_run(RUN), _manifest),
+        Target("policy", _begin_policy, _policy),
+        Target("compared", _begin_run(RECORDS), _compared),
     )
 }

@@ -19,7 +19,8 @@ from tests.fuzz.mutate import mutate
 from tests.fuzz.strategies import suites
 from tests.fuzz.targets import TARGETS, Target
 
-TEXTS = {"suite": 150, "set": 150, "select": 200, "journal": 60, "records": 60, "manifest": 60}
+TEXTS = {"suite": 150, "set": 150, "select": 200, "journal": 60, "records": 60, "manifest": 60, "policy": 150,
+         "compared": 40}  # fmt: skip
 
 
 @pytest.fixture(params=TARGETS)
