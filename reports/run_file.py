@@ -78,6 +78,13 @@ class HarnessInfo(_Lenient):
     source: str | None = None
 
 
+class Pairing(_Lenient):
+    """Which paired run this run is a side of."""
+
+    id: str
+    side: Literal["base", "candidate"]
+
+
 class NoiseRatio(_Lenient):
     """A ratio of A/A times, 1 where nothing is wrong, with its interval."""
 
@@ -151,3 +158,5 @@ class RunFile(_Lenient):
     end: End | None = None
     noise: NoiseFloor | None = None
     """None in runs without A/A cells, and in those of older versions."""
+    paired: Pairing | None = None
+    """None in a run that was measured alone."""

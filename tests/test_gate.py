@@ -16,6 +16,7 @@ from reports.versus.gate import Gate, confirmed, judge, lines
 from reports.versus.junit import render_junit
 from tests import fake_run
 from tests.fake_run import Edit
+from tests.sweeps import ROOT
 from tests.test_cli import harness
 from tests.test_versus import CASES, VICTIM, again, only, slow
 
@@ -146,20 +147,44 @@ def tampered(measured: Path, name: str, factor: float) -> Path:
     return folder
 
 
-def test_a_slow_night_is_measured_again_and_cleared(measured: Path) -> None:
-    candidate = tampered(measured, "slow-night", 20.0)
-    done = harness("compare", measured / "run", candidate, "--gate", XDG_CACHE_HOME=str(measured / "cache"))
+def test_a_checkout_with_real_layers_is_measured_beside_itself(measured: Path) -> None:
+    (measured / "short.toml").write_text(SUITE.replace("rounds = 3", "rounds = 2\na_a = 0").replace("[2, 4]", "[2]"))
+    cache = str(measured / "cache")
+    done = harness("compare", ROOT, ROOT, "--paired", measured / "short.toml", "-o", measured / "pair",
+                   XDG_CACHE_HOME=cache)  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 suspects are measured again" in done.stderr
-    assert done.stdout.count("cleared:") == 2
-    assert (measured / "slow-night-again" / "records.jsonl").exists()
+    base, candidate = (read_run(measured / "pair" / side) for side in ("base", "candidate"))
+    assert base.file.harness == candidate.file.harness
+    assert [result.status for run in (base, candidate) for result in run.results] == ["ok", "ok"]
+    assert len(base.results[0].rounds()) == 2
 
 
-def test_a_real_slow_down_alerts_twice(measured: Path) -> None:
-    base = tampered(measured, "fast-base", 1 / 20)
-    done = harness("compare", base, measured / "run", "--gate", XDG_CACHE_HOME=str(measured / "cache"))
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert done.stdout.count("FAILED:") == 2
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"harness": {"source": "0" * 16, "commit": "0" * 40}}, "its code is neither this checkout's nor that of"),
+        ({"environment": {"torch": "9.9"}}, "torch differ between the two runs"),
+        ({"sources": {"layers": {"dense": "0" * 16}}}, "its layers' source is not what it was"),
+    ],
+)
+def test_without_its_baseline_the_candidate_is_measured_again_alone(
+    measured: Path, change: dict[str, dict[str, Any]], why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from harness.cli import again as module
+
+    monkeypatch.setattr(module, "_alone", lambda plan, wanted, detected, folder: folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(measured / "cache"))
+    told: list[str] = []
+    monkeypatch.setattr(module, "note", told.append)
+    base = tampered(measured, f"base-{next(iter(change))}", 1 / 20)
+    document = json.loads((base / "run.json").read_text())
+    for part, values in change.items():
+        document[part] |= values
+    (base / "run.json").write_text(json.dumps(document))
+    found = module.measure_again(base, measured / "run", [document["cases"][0]["id"]])
+    assert found is not None
+    assert found[0] == base
+    assert why in told[-1]
 
 
 def test_another_checkouts_run_is_not_measured_again(measured: Path) -> None:

@@ -497,7 +497,7 @@ def measured_with(monkeypatch: pytest.MonkeyPatch, **changes: str) -> None:
     """Let the layers' sources and the probes' be as if they had been changed."""
     real = Sources.of
 
-    def of(plan: Plan, device: str) -> Sources:
+    def of(plan: Plan, device: str, root: Path | None = None) -> Sources:
         found = real(plan, device)
         layers = {kind: changes.get(kind, digest) for kind, digest in found.layers.items()}
         return Sources(layers, {probe: changes.get(probe, digest) for probe, digest in found.probes.items()})

@@ -47,6 +47,15 @@ class Orphans:
 
     def __init__(self) -> None:
         self._before: set[int] | None = None
+        self._workers: set[int] = set()
+
+    def spare(self, worker: int) -> None:
+        """Take a worker for no orphan, until `forget`."""
+        self._workers.add(worker)
+
+    def forget(self, worker: int) -> None:
+        """Hear that a worker has ended."""
+        self._workers.discard(worker)
 
     def adopt(self) -> None:
         """Ask for orphans from now on."""
@@ -54,7 +63,7 @@ class Orphans:
             self._before = {child.pid for child in psutil.Process().children()}
 
     def end(self) -> None:
-        """End all that were adopted and all that they started; no worker may be alive."""
+        """End all that were adopted and all that they started; a worker that is alive must have been spared."""
         for _ in range(GENERATIONS):
             if not (found := list(self._adopted())):
                 return
@@ -64,8 +73,8 @@ class Orphans:
             psutil.wait_procs(found, timeout=KILLED_S)
 
     def release(self) -> None:
-        """Ask for no more orphans."""
-        if self._before is not None:
+        """Ask for no more orphans, once no worker is alive."""
+        if self._before is not None and not self._workers:
             _ask_for_orphans(False)
             self._before = None
 
@@ -75,7 +84,7 @@ class Orphans:
         ours = os.getsid(0)
         for child in psutil.Process().children():
             with suppress(OSError):
-                if child.pid not in self._before and os.getsid(child.pid) != ours:
+                if child.pid not in self._before | self._workers and os.getsid(child.pid) != ours:
                     yield child
 
 

@@ -31,6 +31,11 @@ FULL_SHARE = 0.5
 """Of what it may hold: a worker that holds more when a visit begins is replaced first, so that a case does not pay for
 what others have left there."""
 
+FROM_CHECKOUT = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); from harness.engine.worker import main; sys.exit(main())"
+)
+"""Starts the worker of a checkout, whose folder is the first argument."""
+
 
 class WorkerFailed(Exception):
     """No worker can be started; the message holds the end of its stderr."""
@@ -50,17 +55,26 @@ class WorkerOptions:
     """Keep a Chrome trace of each case whose phases are profiled."""
     program: tuple[str, ...] | None = None
     """Another program than this interpreter's worker: anything that speaks the protocol."""
+    python: str = sys.executable
+    """The interpreter of the worker."""
+    root: Path | None = None
+    """The checkout whose code the worker runs; None: this one's."""
 
     def command(self, device_kind: str, import_from: Sequence[str] = (), traces: Path | None = None) -> list[str]:
         """Return the worker's command line.
 
         `import_from` are folders of a suite's own code; `traces` is where traces go, if they are to be kept.
         """
-        program = self.program or (sys.executable, "-m", "harness.engine.worker")
+        program = self.program or self._usual_program()
         arguments = ("--device", device_kind, "--threads", str(self.threads), "--cache-bytes", str(self.cache_bytes))
         folders = (word for folder in import_from for word in ("--import-from", folder))
         kept = ("--traces", str(traces)) if self.trace and traces is not None else ()
         return [*program, *arguments, *folders, *kept]
+
+    def _usual_program(self) -> tuple[str, ...]:
+        if self.root is None:
+            return self.python, "-m", "harness.engine.worker"
+        return self.python, "-P", "-c", FROM_CHECKOUT, str(self.root)  # -P: the working folder may be a checkout too
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +103,7 @@ class Keeper:
         greeted: Is told of each worker's greeting.
         memory_bytes: What a worker and all that it starts may hold; None: MEMORY_SHARE of the machine's.
         seed: Of the workers' set-ups.
+        orphans: Shared by keepers whose workers live at the same time.
     """
 
     def __init__(
@@ -100,6 +115,7 @@ class Keeper:
         memory_bytes: int | None = None,
         *,
         seed: int = 0,
+        orphans: Orphans | None = None,
     ) -> None:
         self._command = command
         self._log = log
@@ -114,7 +130,7 @@ class Keeper:
         """How many workers the run has had; one that goes on with a run is told."""
         self._seed = seed
         self._setup: Setup | None = None
-        self._orphans = Orphans()
+        self._orphans = orphans or Orphans()
 
     def ask(self, request: Request, timeout: float) -> Answer:
         """Return what came of the visit.
@@ -139,6 +155,7 @@ class Keeper:
         """End the worker, if there is one, and all that it started; `politely` lets it see its stdin close first."""
         if self._worker is not None:
             self._worker.end(politely=politely)
+            self._orphans.forget(self._worker.pid)
             self._worker = None
             self._orphans.end()
 
@@ -193,6 +210,7 @@ class Keeper:
             time.sleep(attempt * START_PAUSE_S)
             try:
                 worker = self._worker = self._start()
+                self._orphans.spare(worker.pid)
                 ready = worker.hello()
             except OSError as error:  # no process to be had, or no memory for one
                 fault = str(error)

@@ -101,19 +101,26 @@ def swept_axes(plan: Plan) -> dict[str, list[Any]]:
     return axes
 
 
-def check_resumable(document: dict[str, Any], plan: Plan, device: Detected) -> None:
+def check_resumable(
+    document: dict[str, Any], plan: Plan, device: Detected, environment: dict[str, Any] | None = None
+) -> None:
     """Return if `plan` on `device` in this environment is the run that `document` began.
 
     A layer or a probe that has changed is no hindrance: its visits are made again (`standing`). The environment is one:
     it would make every visit stale, and half a report of each kind is what nobody wants.
 
+    `environment` is that of the side of a paired run; None: this process's, for a run that is alone.
+
     Raises:
         ResumeMismatch: It is not; numbers of two kinds would stand in one report.
     """
+    if environment is None and document.get("paired"):
+        again = "harness compare BASE CANDIDATE --paired SUITE --resume DIR"
+        raise ResumeMismatch(f"this is one side of a paired run, which goes on as a pair alone: {again}")
     was = document["device"].get("name")
     if was != device.name:
         raise ResumeMismatch(f"the run began on {was}, this is {device.name}: resume it there, or start a new run")
-    _check_environment(document["environment"])
+    _check_environment(document["environment"], environment or _environment())
     if document["suite"].get("measure") != plan.suite.measure.model_dump():
         raise ResumeMismatch("the suite's [measure] has changed since the run began: start a new run")
     planned = [planned.case.key for planned in plan.cases]
@@ -126,18 +133,20 @@ def check_resumable(document: dict[str, Any], plan: Plan, device: Detected) -> N
         )
 
 
-def _check_environment(begun: dict[str, Any]) -> None:
+def _environment() -> dict[str, Any]:
+    versions = {name: version(name) for name in MEASURING_SOFTWARE}
+    return {**versions, "python": platform.python_version(), "variables": measuring_variables()}
+
+
+def _check_environment(begun: dict[str, Any], current: dict[str, Any]) -> None:
     """Return if what software measures, and the variables that change it, are those of the run's beginning."""
-    for name, now in {
-        **{name: version(name) for name in MEASURING_SOFTWARE},
-        "python": platform.python_version(),
-    }.items():
-        then = begun.get(name)
+    for name in (*MEASURING_SOFTWARE, "python"):
+        then, now = begun.get(name), current.get(name)
         if then != now:
             raise ResumeMismatch(
                 f"the run began with {name} {then}, this is {now}: resume it with that, or start a new run"
             )
-    was, are = begun.get("variables", {}), measuring_variables()
+    was, are = begun.get("variables", {}), current["variables"]
     changed = sorted(name for name in was.keys() | are.keys() if was.get(name) != are.get(name))
     if changed:
         name = changed[0]

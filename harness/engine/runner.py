@@ -19,6 +19,7 @@ from harness.engine.process import Stopped
 from harness.engine.progress import Progress, Silent
 from harness.engine.signals import stop_requests
 from harness.engine.sweep import RunResult, Sweep
+from harness.engine.turns import take_turns
 
 __all__ = ["RunResult", "WorkerFailed", "WorkerOptions", "run"]
 
@@ -77,7 +78,8 @@ def run(
         document["budget_s"] = budget
         asked = stopped or held.enter_context(stop_requests())
         try:
-            return Sweep(plan, folder, document, device, options, progress or Silent(), asked, budget).run()
+            sweep = Sweep(plan, folder, document, device, options, progress or Silent(), asked, budget)
+            return take_turns([sweep])[0]
         except (NoSuchDevice, WriteError) as error:
             begun = resume or (isinstance(error, WriteError) and (folder / RUN).exists())
             if not begun:

@@ -41,8 +41,11 @@ class Sources:
     """By probe: its files, those of the device, and its settings."""
 
     @classmethod
-    def of(cls, plan: Plan, device: str) -> Sources:
-        """Return the digests of what `plan` needs on a device of this kind, as the files are now."""
+    def of(cls, plan: Plan, device: str, root: Path | None = None) -> Sources:
+        """Return the digests of what `plan` needs on a device of this kind, as the files are now.
+
+        `root` is the checkout whose files they are; None: this one's.
+        """
         measure = plan.suite.measure
         shared = [measure.seconds_per_visit, measure.min_samples, measure.seed]
         own = {"energy": [measure.energy_seconds]}
@@ -50,8 +53,8 @@ class Sources:
         names = sorted({layer_name(planned.case) for planned in plan.cases})
         folder = plan.suite.path.parent
         return cls(
-            {name: layer_digest(name, folder) for name in names},
-            {probe: _digest(_probe_files(probe, device), said) for probe, said in settings.items()},
+            {name: layer_digest(name, folder, root) for name in names},
+            {probe: _digest(_probe_files(probe, device, _first(root)), said) for probe, said in settings.items()},
         )
 
     @classmethod
@@ -74,29 +77,34 @@ def layer_name(case: Case) -> str:
     return case.layer if around == "layer" or is_plugin(case.layer) else f"{case.layer}/{around}"
 
 
-def layer_digest(name: str, folder: Path | None = None) -> str:
+def layer_digest(name: str, folder: Path | None = None, root: Path | None = None) -> str:
     """Return 16 hex digits over the source of a layer, by its `layer_name`; of a plug-in, over its module's package.
 
-    `folder` is that of the suite, where a plug-in is looked for first.
+    `folder` is that of the suite, where a plug-in is looked for first, but for `root`, a checkout to be measured.
     """
-    kind, _, around = name.partition("/")
+    (kind, _, around), first = name.partition("/"), _first(root)
     if not is_plugin(kind):
         rooms = {"block": "harness.layers.block", "model": "harness.layers.model", "": f"harness.layers.{kind}"}
-        return _digest(_closure_in("harness.layers", kind) | _closure(rooms.get(around, "harness.layers.adapters")), "")
+        around_it = _closure(rooms.get(around, "harness.layers.adapters"), first)
+        return _digest(_closure_in("harness.layers", kind, first) | around_it, "")
     target = target_of(kind)
-    return _digest(_closure(target.partition(":")[0], tuple(search_folders(folder))) if target else (), "")
+    return _digest(_closure(target.partition(":")[0], (*first, *search_folders(folder))) if target else (), "")
 
 
-def _probe_files(probe: str, device: str) -> set[Path]:
-    files = _closure_in("harness.probes", probe) | _closure(f"harness.devices.{device}")
-    layers = _file("harness.layers")
-    measuring = {path for module in MEASURING if (path := _file(module))}
+def _first(root: Path | None) -> tuple[str, ...]:
+    return () if root is None else (str(root),)
+
+
+def _probe_files(probe: str, device: str, folders: tuple[str, ...] = ()) -> set[Path]:
+    files = _closure_in("harness.probes", probe, folders) | _closure(f"harness.devices.{device}", folders)
+    layers = _file("harness.layers", folders)
+    measuring = {path for module in MEASURING if (path := _file(module, folders))}
     return measuring | {path for path in files if layers is None or layers.parent not in path.parents}
 
 
-def _closure_in(room: str, name: str) -> set[Path]:
+def _closure_in(room: str, name: str, folders: tuple[str, ...] = ()) -> set[Path]:
     """Return the files of a module in `room`, or of all of the room where `name` is not that of a module."""
-    return _closure(f"{room}.{name}") or _closure(room)
+    return _closure(f"{room}.{name}", folders) or _closure(room, folders)
 
 
 def _digest(paths: Iterable[Path], settings: str) -> str:

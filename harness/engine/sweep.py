@@ -1,12 +1,12 @@
 """One run's visits, from the first to the last: sent to a worker, journaled, folded.
 
-Whatever happens to one case, the sweep goes on to the next.
+Whatever happens to one case, the sweep goes on to the next. `turns.py` says which visit comes when.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from harness.devices.interface import NoSuchDevice
 from harness.devices.names import Detected
 from harness.engine.cells import fewest_rounds, noise_document
 from harness.engine.environment import source_digest
+from harness.engine.family import Orphans
 from harness.engine.fold import AnyRecord, Circumstances, fold
 from harness.engine.folder import JOURNAL, LOG, TRACES, write_records, write_run
 from harness.engine.journal import Journal, Line, read_journal, utc_now
@@ -74,6 +75,7 @@ class Sweep:
         progress: Progress,
         stopped: Stopped,
         budget: float | None = None,
+        orphans: Orphans | None = None,
     ) -> None:
         self._folder = folder
         self._document = document
@@ -81,50 +83,36 @@ class Sweep:
         self._progress = progress
         self._asked = stopped
         self._deadline = None if budget is None else time.monotonic() + budget
-        command = options.command(device.kind, _own_folders(plan), folder.absolute() / TRACES)
+        command = options.command(device.kind, _own_folders(plan, options.root), folder.absolute() / TRACES)
         self._measure = plan.suite.measure
         self._keeper = Keeper(
-            command, folder / LOG, self._stopped, self._note_device, options.memory_bytes, seed=self._measure.seed
+            command,
+            folder / LOG,
+            self._stopped,
+            self._note_device,
+            options.memory_bytes,
+            seed=self._measure.seed,
+            orphans=orphans,
         )
         self._cases = {planned.case.key: planned for planned in plan.cases}
         self._plan, self._cache, self._hurried = plan, options.cache_bytes, budget is not None
-        self._visits = visits(plan, self._cache, in_budget=self._hurried)
+        self.visits = visits(plan, self._cache, in_budget=self._hurried)
+        """Those that every case has, in order."""
         self._ledger = Ledger(a_a_cells(plan, self._cache))
-        self._ledger.expect(self._visits)
+        self._ledger.expect(self.visits)
         self._round: int | None = None
         self._records: dict[str, AnyRecord] = {}
-        self._sources = Sources.of(plan, device.kind)
+        self._sources = Sources.of(plan, device.kind, options.root)
         self._prune = bool(document.get("prune", True))
         self._frontier = Frontier()
         self._facts_known = False
-        self._end: End = "interrupted"
+        self._journal: Journal | None = None
+        self._reused = 0
+        self.end: End = "interrupted"
+        """Why the run ended; whoever sees it end says so."""
 
-    def run(self) -> RunResult:
-        """Make all visits that are left and write the run down, whatever ends it.
-
-        Raises:
-            NoSuchDevice: The device is not here, and was not when the run began.
-            WorkerFailed: No worker can be started.
-            RunFolderError: The journal cannot be read, or (WriteError) a file of the run cannot be written.
-        """
-        reused = self._take_up()
-        journal = Journal(self._folder / JOURNAL)
-        try:
-            self._make_visits(journal)
-            self._end = "ok"
-        except Interrupted:
-            self._end = "interrupted" if self._asked() else "over_budget"
-        except DeviceLost:
-            self._end = "no_device"
-        finally:
-            self._keeper.close(politely=self._end == "ok")
-            journal.close()
-            self._progress.end()
-            records = self._write_down()
-        return RunResult(self._folder, self._status, self._end, records, len(self._ledger) - reused, reused)
-
-    def _take_up(self) -> int:
-        """Take over the visits of an earlier sitting that still stand, and return how many they are."""
+    def take_up(self) -> None:
+        """Take over the visits of an earlier sitting that still stand."""
         cases = {key: planned.case for key, planned in self._cases.items()}
         lines = read_journal(self._folder / JOURNAL)
         found = standing(lines, cases, self._sources, resuming=True)
@@ -138,7 +126,15 @@ class Sweep:
         sitting = {"started": utc_now(), "harness": source_digest(), "reused": len(found.lines), "stale": found.stale}
         self._document["sittings"] = [*self._document.get("sittings", ()), sitting]
         write_run(self._folder, self._document)
-        return len(found.lines)
+        self._reused = len(found.lines)
+
+    def begin(self) -> None:
+        """Open the journal; cases that need no visit have their records now."""
+        self._journal = Journal(self._folder / JOURNAL)
+        self._progress.begin(len(self._cases), self._ledger.left(self.visits))
+        for key in self._cases:
+            if self._ledger.has_failed(key) or self._has_all(key):
+                self._finish_case(key)
 
     def _stopped(self) -> bool:
         """Return whether the run is to stop: somebody asked for it, or its time is up."""
@@ -146,59 +142,82 @@ class Sweep:
 
     @property
     def _status(self) -> str:
-        return "complete" if self._end == "ok" else "interrupted"
+        return "complete" if self.end == "ok" else "interrupted"
 
-    def _make_visits(self, journal: Journal) -> None:
-        todo = self._ledger.left(self._visits)
-        self._progress.begin(len(self._cases), todo)
-        for key in self._cases:
-            if self._ledger.has_failed(key) or self._has_all(key):
-                self._finish_case(key)
-        self._make(todo, journal)
-        for round_ in further_rounds(self._plan, len(self._visits), self._is_wanting, self._cache, self._hurried):
-            self._ledger.expect(round_)
-            todo = self._ledger.left(round_)
-            self._progress.more(todo)
-            self._make(todo, journal)
-        for key in self._cases:
-            if key not in self._records:  # it has the most rounds, and is not precise
-                self._finish_case(key)
+    @property
+    def cut_short(self) -> End:
+        """Why it was interrupted: somebody asked for it, or its time is up."""
+        return "interrupted" if self._asked() else "over_budget"
 
-    def _make(self, todo: Sequence[Visit], journal: Journal) -> None:
-        for visit in todo:
-            if self._stopped():
-                raise Interrupted
-            if self._ledger.is_moot(visit):  # since an earlier one of them
-                continue
-            if not self._ledger.of(visit.key) and self._frontier.before(self._cases[visit.key].case):
-                if visit.key not in self._records:
-                    self._finish_case(visit.key)
-                continue
-            if visit.round not in (None, self._round):
-                # Each round has a worker of its own: where a process happens to lie in memory moves its times by more
-                # than all noise within it, so that an interval over rounds of one process would be too narrow.
-                self._keeper.end(politely=True)
-            self._round = visit.round
-            line = self._visit(visit)
-            journal.append(line)
-            self._take(line)
-            self._progress.visited(line)
-            if line.probe != A_A and (line.status != "ok" or self._has_all(visit.key)):
-                self._finish_case(visit.key)
-            if line.end == "device_lost":
-                raise DeviceLost
+    def further(self, is_wanting: Callable[[str, int], bool]) -> Iterator[list[Visit]]:
+        """Yield the rounds beyond `visits`, of a suite with a precision; `is_wanting` is asked at each look."""
+        yield from further_rounds(self._plan, len(self.visits), is_wanting, self._cache, self._hurried)
+
+    def expect(self, round_: list[Visit]) -> None:
+        """Count in a further round."""
+        self._ledger.expect(round_)
+        self._progress.more(self._ledger.left(round_))
+
+    def make(self, visit: Visit) -> None:
+        """Make a visit, if it was not made and still has a point.
+
+        Raises:
+            Interrupted: The run is to stop.
+            DeviceLost: The device has gone in it.
+            NoSuchDevice: The device is not here, and was not when the run began.
+            WorkerFailed: No worker can be started.
+        """
+        if self._stopped():
+            raise Interrupted
+        if not self._ledger.left([visit]):
+            return
+        if not self._ledger.of(visit.key) and self._frontier.before(self._cases[visit.key].case):
+            self.finish(visit.key)
+            return
+        if visit.round not in (None, self._round):
+            # Each round has a worker of its own: where a process happens to lie in memory moves its times by more
+            # than all noise within it, so that an interval over rounds of one process would be too narrow.
+            self._keeper.end(politely=True)
+        self._round = visit.round
+        line = self._visit(visit)
+        assert self._journal is not None
+        self._journal.append(line)
+        self._take(line)
+        self._progress.visited(line)
+        if line.probe != A_A and (line.status != "ok" or self._has_all(visit.key)):
+            self._finish_case(visit.key)
+        if line.end == "device_lost":
+            raise DeviceLost
+
+    def close(self) -> None:
+        """End the worker and write the run down, whatever ended it."""
+        self._keeper.close(politely=self.end == "ok")
+        if self._journal is not None:
+            self._journal.close()
+        self._progress.end()
+        self._write_down()
+
+    @property
+    def result(self) -> RunResult:
+        """What came of the run, once it is closed."""
+        records = [self._records[key] for key in self._cases]
+        made = len(self._ledger) - self._reused
+        return RunResult(self._folder, self._status, self.end, records, made, self._reused)
 
     def _has_all(self, key: str) -> bool:
         """Return whether a case has all its visits; with a precision only a look at it can tell."""
         return self._measure.precision is None and self._ledger.is_whole(key)
 
-    def _is_wanting(self, key: str, rounds: int) -> bool:
-        """Return whether a case is not yet precise after so many rounds; one that is has its record now."""
+    def is_wanting(self, key: str, rounds: int) -> bool:
+        """Return whether a case is not yet precise after so many rounds."""
         assert self._measure.precision is not None
-        wanting = key not in self._records and not is_precise(self._ledger.of(key), rounds, self._measure.precision)
-        if not wanting and key not in self._records:
-            self._finish_case(key)
-        return wanting
+        return key not in self._records and not is_precise(self._ledger.of(key), rounds, self._measure.precision)
+
+    def finish(self, key: str | None = None) -> None:
+        """Give a case its record, where it has none: no visit of it is to come; None: all cases."""
+        for each in self._cases if key is None else (key,):
+            if each not in self._records:
+                self._finish_case(each)
 
     def _visit(self, visit: Visit) -> Line:
         case = self._cases[visit.key].case
@@ -233,22 +252,23 @@ class Sweep:
         self._progress.finished(self._records[key])
 
     def _fold(self, key: str) -> AnyRecord:
-        where = Circumstances.of(self._document, visits=self._ledger.due(key), stopped=self._end)
+        where = Circumstances.of(self._document, visits=self._ledger.due(key), stopped=self.end)
         return fold(self._cases[key], self._ledger.of(key), where, self._frontier)
 
-    def _write_down(self) -> list[AnyRecord]:
-        records = [self._records.get(key) or self._fold(key) for key in self._cases]
+    def _write_down(self) -> None:
+        self._records = {key: self._records.get(key) or self._fold(key) for key in self._cases}
+        records = list(self._records.values())
         write_records(self._folder, records)
         noise = noise_document(self._ledger.paired, fewest_rounds(records, self._measure.rounds))
-        ended = {"status": self._status, "end": self._end, "finished": utc_now(), "noise": noise}
+        ended = {"status": self._status, "end": self.end, "finished": utc_now(), "noise": noise}
         write_run(self._folder, self._document | ended)
-        return records
 
 
-def _own_folders(plan: Plan) -> list[str]:
+def _own_folders(plan: Plan, root: Path | None = None) -> list[str]:
     """Return where the worker finds the code and the assignments that the suite names; nothing where it names none."""
-    named = any(names_code(planned.case.layer) or planned.case.assignment for planned in plan.cases)
-    return search_folders(plan.suite.path.parent) if named else []
+    if not any(names_code(planned.case.layer) or planned.case.assignment for planned in plan.cases):
+        return []
+    return [*([] if root is None else [str(root)]), *search_folders(plan.suite.path.parent)]
 
 
 def _line(visit: Visit, case_id: str, answer: Answer, source: str, method: str) -> Line:

@@ -1,9 +1,10 @@
 """Two runs' estimates of one quantity: how much it changed, and what may be said of that.
 
-The runs were made at different times, so nothing pairs their rounds: the two samples are independent. How large a
-change is, is told by their trimmed log-times (Yuen 1974, as SciPy has it), in which a hiccup has no say; whether there
-is one at all, by the means of all rounds (`means`), since trimming would cut off the second of a machine's two speeds.
-What a machine did to one run as a whole is in every ratio; `drift` says how much.
+Runs that were made at different times have nothing that pairs their rounds: the two samples are independent. How large
+a change is, is told by their trimmed log-times (Yuen 1974, as SciPy has it), in which a hiccup has no say; whether
+there is one at all, by the means of all rounds (`means`), since trimming would cut off the second of a machine's two
+speeds. What a machine did to one run as a whole is in every ratio; `drift` says how much. The rounds of a paired run
+are pairs, and are compared as such.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from harness.judge.means import Means, alone, beside, means
-from harness.judge.stats import CONFIDENCE, MIN_RESAMPLED, NO_SPREAD, TRIM, Floats, Interval
+from harness.judge.means import Means, alone, beside, means, paired_means
+from harness.judge.multiple import p_value
+from harness.judge.stats import CONFIDENCE, MIN_RESAMPLED, NO_SPREAD, TRIM, Floats, Interval, log_ratios, paired_ratio
 from harness.judge.verdict import MARGIN
 
 Word = Literal[
@@ -34,14 +36,14 @@ MOST_LOG = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """The logarithms of all rounds of two independent runs, as far as it takes to judge their means."""
+    """The logarithms of all rounds of two runs, as far as it takes to judge their means."""
 
     shift: float
     """Of the candidate's mean from the baseline's."""
-    variances: tuple[float, float]
-    """Of one round of the candidate, and of the baseline."""
-    rounds: tuple[int, int]
-    """Of the candidate, and of the baseline."""
+    variances: tuple[float, ...]
+    """Of one round of the candidate, and of the baseline; where rounds are pairs, of the ratio of a round alone."""
+    rounds: tuple[int, ...]
+    """Of the candidate, and of the baseline; where rounds are pairs, of both together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +98,10 @@ def changes(pairs: Sequence[tuple[Rounds, Rounds]]) -> list[Change | None]:
 def together(found: Sequence[Change]) -> list[Change]:
     """Return the changes of one metric over a sweep, each with the p-value that its noise has beside the others'."""
     known = [one.samples for one in found if one.samples is not None]
-    if len(known) < len(found):
+    if not known or len(known) < len(found):
         return list(found)
-    count = np.array([one.rounds for one in known], dtype=np.float64).reshape(-1, 2).T
-    variance = np.array([one.variances for one in known]).reshape(-1, 2).T
+    count = np.array([one.rounds for one in known], dtype=np.float64).T
+    variance = np.array([one.variances for one in known]).T
     ps = beside(Means(np.array([one.shift for one in known]), variance, count))
     return [replace(one, p=p) for one, p in zip(found, ps.tolist(), strict=True)]
 
@@ -144,6 +146,26 @@ def _ends(a: Floats, b: Floats, trim: float) -> tuple[Floats, Floats]:
 def _exp(logs: Floats) -> Floats:
     """Return exp, its result finite: two rounds that differ by much have an interval beyond all numbers."""
     return np.asarray(np.exp(np.clip(logs, -MOST_LOG, MOST_LOG)))
+
+
+def paired_change(base: Rounds, candidate: Rounds) -> Change | None:
+    """Return how positive rounds of `candidate` stand to those of `base` that were taken side by side, round by round.
+
+    What the machine did in a round is in both its times, and cancels. None with fewer than two common rounds.
+
+    Raises:
+        ValueError: A time is not positive.
+    """
+    ratio, p, logs = paired_ratio(candidate, base), p_value(candidate, base), log_ratios(candidate, base)
+    if ratio is None or p is None:
+        return None
+    found = paired_means(logs[None])
+    return Change(ratio, p, Samples(float(found.shift[0]), (float(found.variance[0, 0]),), (len(logs),)))
+
+
+def paired_changes(pairs: Sequence[tuple[Rounds, Rounds]]) -> list[Change | None]:
+    """Return `paired_change` of every (base, candidate)."""
+    return [paired_change(base, candidate) for base, candidate in pairs]
 
 
 def timed(found: Change | None, *, significant: bool, margin: float = MARGIN, floor: float = 0.0) -> Word:

@@ -30,14 +30,17 @@ MOST_FREEDOM = 1e8
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """Differences of two means, N at once; nothing is trimmed here, so that no second mode is cut off."""
+    """Differences of two means, N at once; nothing is trimmed here, so that no second mode is cut off.
+
+    S is 2 where the samples are independent. Of pairs the differences are the one sample, and S is 1.
+    """
 
     shift: Floats
     """Of the first mean from the second [N]."""
     variance: Floats
-    """Of one value of either sample [2, N]."""
+    """Of one value of each sample [S, N]."""
     count: Floats
-    """Values in either sample [2, N]."""
+    """Values in each sample [S, N]."""
 
 
 def means(a: Floats, b: Floats) -> Means:
@@ -47,23 +50,41 @@ def means(a: Floats, b: Floats) -> Means:
     return Means(a.mean(axis=1) - b.mean(axis=1), variance, count)
 
 
+def paired_means(differences: Floats) -> Means:
+    """Return how the rows of `differences` [N, n] stand to 0, n at least 2."""
+    count = np.full((1, len(differences)), differences.shape[1], dtype=np.float64)
+    return Means(differences.mean(axis=1), differences.var(axis=1, ddof=1)[None], count)
+
+
 def alone(found: Means) -> Floats:
-    """Return the chance [N] of each shift, or a larger one, if there was none, by its own noise: Welch 1947."""
-    first, second = zip(np.sqrt(found.variance), found.count, strict=True)
+    """Return the chance [N] of each shift, or a larger one, if there was none, by its own noise: Welch 1947.
+
+    Of pairs it is Student's.
+    """
     with warnings.catch_warnings():  # of shifts without noise, whose chance is nothing or all
         warnings.simplefilter("ignore", RuntimeWarning)
-        p = stats.ttest_ind_from_stats(found.shift, *first, 0.0, *second, equal_var=False).pvalue
+        p = _students(found) if len(found.variance) == 1 else _welchs(found)
     silent = np.sqrt(found.variance.max(axis=0)) <= NO_SPREAD
     return np.where(silent, np.where(np.abs(found.shift) <= NO_SPREAD, 1.0, 0.0), p)
 
 
+def _students(found: Means) -> Floats:
+    t = np.abs(found.shift) / np.sqrt(found.variance[0] / found.count[0])
+    return np.asarray(2 * stats.t.sf(t, found.count[0] - 1))
+
+
+def _welchs(found: Means) -> Floats:
+    first, second = zip(np.sqrt(found.variance), found.count, strict=True)
+    return np.asarray(stats.ttest_ind_from_stats(found.shift, *first, 0.0, *second, equal_var=False).pvalue)
+
+
 def beside(found: Means) -> Floats:
     """Return the same chance [N] by the noise that each has in the light of the others; of few, by its own."""
-    middle = np.median(found.variance, axis=1, keepdims=True) if len(found.shift) >= ENOUGH else np.zeros((2, 1))
+    middle = np.median(found.variance, axis=1, keepdims=True) if len(found.shift) >= ENOUGH else np.zeros((1, 1))
     if math.sqrt(middle.min()) <= NO_SPREAD:
         return alone(found)
     freedom, variance = found.count - 1, np.maximum(found.variance, LEAST * middle)
-    level = np.exp(np.mean(_logs(variance, freedom), axis=1, keepdims=True))  # [2, 1]: of either run as a whole
+    level = np.exp(np.mean(_logs(variance, freedom), axis=1, keepdims=True))  # [S, 1]: of each run as a whole
     whole = freedom.sum(axis=0)
     share = (freedom * variance / level).sum(axis=0) / whole
     typical, likeness = prior(share, whole)

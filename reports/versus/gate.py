@@ -7,11 +7,16 @@ from dataclasses import dataclass
 
 from harness.declare.policy import Alert, Policy
 from harness.judge.compare import WORSE
+from harness.judge.multiple import ALPHA
 from reports.results import Result, Run
 from reports.versus.text import line
 from reports.versus.turned import Turned, turned
 from reports.versus.versus import TIMED, Row, Versus, compare
 from reports.words import count, join
+
+AGAIN_ALPHA = 0.01
+"""Share of false alarms that a second look accepts. It has more rounds, and a gate that is open by chance comes to be
+judged anew tomorrow, while one that is shut by chance wakes somebody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +52,10 @@ class Gate:
         return tuple(dict.fromkeys([*slower, *(row for one in self.refuted if one.timed for row in one.claim.rows)]))
 
 
-def judge(base: Run, candidate: Run, policy: Policy) -> Gate:
-    """Return what of `candidate` against `base` the policy does not let pass."""
+def judge(base: Run, candidate: Run, policy: Policy, alpha: float = ALPHA) -> Gate:
+    """Return what of `candidate` against `base` the policy does not let pass; `alpha` as `versus.compare`."""
     cases = {result.id: result for run in (base, candidate) for result in run.results}
-    versus = compare(base, candidate, lambda metric, result: _threshold(policy, metric, result))
+    versus = compare(base, candidate, lambda metric, result: _threshold(policy, metric, result), alpha)
     rows = [(row, _alert(row, policy, cases)) for row in versus.rows]
     return Gate(
         versus,
@@ -61,13 +66,18 @@ def judge(base: Run, candidate: Run, policy: Policy) -> Gate:
 
 
 def confirmed(first: Gate, second: Gate) -> Gate:
-    """Return the gate of which only those times fail that `second`, in which they were measured again, fails too."""
+    """Return the gate of which only those times fail that `second`, in which they were measured again, fails too.
+
+    A time that `second` could not compare has not been cleared by it.
+    """
     again = {(row.id, row.metric) for row in (*second.failures, *second.warnings)}
     refuted = {one.claim.id for one in second.refuted}
     restored = tuple(one for one in first.refuted if one.timed and one.claim.id not in refuted)
+    compared = {(row.id, row.metric) for row in second.versus.rows if row.change is not None}
 
     def stands(row: Row) -> bool:
-        return row.metric not in TIMED or (row.id, row.metric) in again
+        name = row.id, row.metric
+        return row.metric not in TIMED or name in again or name not in compared
 
     return Gate(
         first.versus,

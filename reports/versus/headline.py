@@ -7,7 +7,7 @@ procedure: that any is wrong has a chance of 5 %.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.judge.compare import Change, Rounds, Word, changes, timed
@@ -19,6 +19,8 @@ from reports.versus.pairs import Pair
 
 METRIC = "latency_ms"
 ALL = "all cases"
+Judge = Callable[[Sequence[tuple[Rounds, Rounds]]], list[Change | None]]
+"""Finds the change of every (base, candidate) from the rounds of both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,13 @@ class Headline:
     change: Change
 
 
-def headlines(candidate: Run, both: Sequence[Pair], floor: float) -> tuple[Headline, ...]:
-    """Return the headlines of the pairs that have numbers on both sides; `floor` as `harness.judge.compare.timed`."""
+def headlines(candidate: Run, both: Sequence[Pair], floor: float, judge: Judge = changes) -> tuple[Headline, ...]:
+    """Return the headlines of the pairs that have numbers on both sides; `floor` as `harness.judge.compare.timed`.
+
+    `judge` finds the changes: of two runs, or of one paired run.
+    """
     asked = list(_asked(candidate.file.suite.headline, [pair for pair in both if _is_timed(pair)]))
-    found = changes([(base, after) for _, _, base, after in asked])
+    found = judge([(base, after) for _, _, base, after in asked])
     known = [(name, cases, one) for (name, cases, _, _), one in zip(asked, found, strict=True) if one is not None]
     adjusted = holm([one.p for _, _, one in known])
     return tuple(

@@ -37,6 +37,7 @@ GROUPS: tuple[tuple[str, tuple[Word, ...]], ...] = (
 )
 """What is listed row by row; what is the same, and what cannot be told, is only counted."""
 QUIET: dict[Word, str] = {"same": "the same", "cannot tell": "that the noise hides"}
+BESIDE = ", measured side by side and judged round by round"
 ROWS = 40
 """Rows of one group that are printed; --json has them all."""
 TO_TELL = 0.005
@@ -45,7 +46,7 @@ TO_TELL = 0.005
 
 def lines(versus: Versus) -> Iterator[str]:
     """Yield the comparison as plain lines: differences first, then the whole, the headlines, and what changed."""
-    yield f"{versus.candidate} against {versus.base} ({versus.commits})"
+    yield f"{versus.candidate} against {versus.base} ({versus.commits}){BESIDE if versus.paired else ''}"
     yield from (f"  differs: {one.words}" for one in versus.differences)
     yield from sentences(versus)
     if found := headlines(versus):
@@ -170,7 +171,8 @@ def _ratio(change: Change) -> str:
 
 def markdown(versus: Versus) -> str:
     """Return the comparison as Markdown: the sentences, and a list of what changed."""
-    parts = [f"# {escaped(versus.candidate)} against {escaped(versus.base)}", escaped(versus.commits)]
+    parts = [f"# {escaped(versus.candidate)} against {escaped(versus.base)}"]
+    parts += [escaped(versus.commits + (BESIDE if versus.paired else ""))]
     parts += ["\n".join(f"- {escaped(one.words)}" for one in versus.differences)] if versus.differences else []
     parts += map(escaped, sentences(versus))
     if found := headlines(versus):

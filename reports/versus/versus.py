@@ -6,13 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.judge.compare import WORSE, Change, Word, changes, drift, exact, timed, together
+from harness.judge.compare import WORSE, Change, Word, changes, drift, exact, paired_changes, timed, together
 from harness.judge.multiple import ALPHA, benjamini_hochberg
 from harness.judge.verdict import MARGIN
 from harness.metrics import METRICS
 from reports.results import Result, Run
 from reports.versus.floor import Noise, noise_of
-from reports.versus.headline import Headline, headlines
+from reports.versus.headline import Headline, Judge, headlines
 from reports.versus.machines import Difference, commits, differences
 from reports.versus.pairs import Pair, pairs
 
@@ -75,6 +75,8 @@ class Versus:
     """Means over cases, judged together."""
     exact_headlines: tuple[str, ...] = ()
     """Of `memory` and `determinism` what the suite's headline names."""
+    paired: bool = False
+    """Whether both were measured side by side, so that times are judged round by round."""
 
     @property
     def forbidden(self) -> tuple[Difference, ...]:
@@ -101,15 +103,20 @@ def usual(metric: str, result: Result) -> float:
     return MARGIN
 
 
-def compare(base: Run, candidate: Run, margin: Margin = usual) -> Versus:
+def compare(base: Run, candidate: Run, margin: Margin = usual, alpha: float = ALPHA) -> Versus:
     """Return what became of every case of `base` and `candidate`.
 
-    `margin` gives the change of a timed metric that is none for a decision.
+    `margin` gives the change of a timed metric that is none for a decision; `alpha` is the share of false ones among
+    those called faster or slower. The sides of one paired run are judged round by round.
     """
     found, both, noise = differences(base, candidate), tuple(pairs(base, candidate)), noise_of(base, candidate)
     forbids = next((one.words for one in found if one.forbids), None)
+    paired = are_paired(base, candidate)
+    judge = paired_changes if paired else changes
+    if paired:  # A/A cells stand apart in a round, the two sides side by side: their own pairs say what they can tell
+        noise = replace(noise, smallest_change=None)
     rows = [row for pair in both for row in _rows(pair, forbids)]
-    rows = _judged(rows, {pair.id: pair for pair in both if pair.alike}, margin, noise.floor)
+    rows = _judged(rows, {pair.id: pair for pair in both if pair.alike}, margin, noise.floor, alpha, judge)
     times = [row.change.ratio.value for row in rows if row.metric == "latency_ms" and row.change]
     return Versus(
         schema=SCHEMA,
@@ -121,9 +128,16 @@ def compare(base: Run, candidate: Run, margin: Margin = usual) -> Versus:
         comparisons=sum(row.change is not None for row in rows),
         drift=drift(times),
         noise=noise,
-        headlines=() if forbids else headlines(candidate, [pair for pair in both if pair.alike], noise.floor),
+        headlines=() if forbids else headlines(candidate, [pair for pair in both if pair.alike], noise.floor, judge),
         exact_headlines=tuple(name for name in candidate.file.suite.headline if name in EXACT_HEADLINES),
+        paired=paired,
     )
+
+
+def are_paired(base: Run, candidate: Run) -> bool:
+    """Return whether the two are the sides of one paired run."""
+    a, b = base.file.paired, candidate.file.paired
+    return a is not None and b is not None and a.id == b.id and a.side != b.side
 
 
 def _rows(pair: Pair, forbids: str | None) -> Iterable[Row]:
@@ -167,9 +181,11 @@ def _of_metrics(before: Result, after: Result, forbids: str | None) -> Iterable[
             yield Row(after.id, name, "cannot tell", None, old.value, new.value)
 
 
-def _judged(rows: Sequence[Row], both: Mapping[str, Pair], margin: Margin, floor: float) -> list[Row]:
+def _judged(
+    rows: Sequence[Row], both: Mapping[str, Pair], margin: Margin, floor: float, alpha: float, judge: Judge
+) -> list[Row]:
     """Return the rows, those of times with their change and its word: all of them are counted together."""
-    found = _changes(rows, both)
+    found = _changes(rows, both, judge)
     adjusted = dict(zip(found, benjamini_hochberg([one.p for one in found.values()]), strict=True))
 
     def judged(row: Row, one: Change, p: float) -> Row:
@@ -177,13 +193,13 @@ def _judged(rows: Sequence[Row], both: Mapping[str, Pair], margin: Margin, floor
         assert case is not None
         assert row.metric is not None
         least = floor if row.metric in BY_FLOOR else 0.0
-        word = timed(one, significant=p <= ALPHA, margin=margin(row.metric, case), floor=least)
+        word = timed(one, significant=p <= alpha, margin=margin(row.metric, case), floor=least)
         return replace(row, verdict=word, change=one)
 
     return [judged(row, found[at], adjusted[at]) if at in found else row for at, row in enumerate(rows)]
 
 
-def _changes(rows: Sequence[Row], both: Mapping[str, Pair]) -> dict[int, Change]:
+def _changes(rows: Sequence[Row], both: Mapping[str, Pair], judge: Judge) -> dict[int, Change]:
     """Return the change of each time that can be judged, by its row's place; those of one metric share their noise."""
     asked: dict[str, list[int]] = defaultdict(list)
     for at, row in enumerate(rows):
@@ -191,7 +207,7 @@ def _changes(rows: Sequence[Row], both: Mapping[str, Pair]) -> dict[int, Change]
             asked[row.metric].append(at)
     found: dict[int, Change] = {}
     for metric, places in asked.items():
-        each = changes([both[rows[at].id].rounds(metric) for at in places])
+        each = judge([both[rows[at].id].rounds(metric) for at in places])
         known = {at: one for at, one in zip(places, each, strict=True) if one is not None}
         found |= zip(known, together(list(known.values())), strict=True)
     return found
