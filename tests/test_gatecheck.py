@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from harness.devices.ceilings import Ceilings, save
 from harness.devices.names import detect
-from tests.gatecheck import session
+from tests.gatecheck import drive, session
 from tests.gatecheck.drive import Failed, Verdict, gate, measure
 from tests.gatecheck.planted import PLANTED, ROOT, SUITE, checkout
 
@@ -27,6 +28,7 @@ SMALL = (
 def verdict(*failures: tuple[str, str], noise: float = 0.02, cleared: int = 0) -> Verdict:
     rows = [{"id": name, "metric": metric, "verdict": "worse"} for name, metric in failures]
     told: dict[str, Any] = {"rows": [{"metric": "latency_ms", "change": {"noise": noise}}], "comparisons": 4}
+    told["gate"] = {"failures": rows, "cleared": rows[:1] * cleared}
     return Verdict(int(bool(failures)), rows, rows[:1] * cleared, told)
 
 
@@ -39,11 +41,13 @@ def test_a_gate_sees_what_was_planted_where_it_names_that_and_nothing_else() -> 
 
 
 def test_false_alarms_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = iter([verdict(), verdict(("a", "latency_ms")), verdict(("a", "memory_peak_bytes"))])
+    blind = replace(verdict(), code=drive.BLIND)
+    answers = iter([verdict(), verdict(("a", "latency_ms")), verdict(("a", "memory_peak_bytes")), blind])
     monkeypatch.setattr(session, "measure", lambda checkout, suite, folder: folder)
-    monkeypatch.setattr(session, "gate", lambda *arguments: next(answers))
-    found = [row[1] for row in session.equals(tmp_path, "quick", 3)]
-    assert found == ["1 of 3", "2 of 3", "1 of 3", "0"]
+    monkeypatch.setattr(drive, "gate", lambda *arguments: next(answers))
+    for _ in range(2):  # the second time it goes on with what was kept
+        found = [row[1] for row in session.equals(tmp_path, "quick", 4)]
+        assert found == ["1 of 4", "2 of 4", "1 of 4", "1 of 4", "0"]
 
 
 def test_a_paired_run_must_see_half_as_much_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

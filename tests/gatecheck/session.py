@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.gatecheck.drive import Failed, Verdict, gate, measure
+from tests.gatecheck.drive import BLIND, Failed, Verdict, gate, kept_gate, measure
 from tests.gatecheck.planted import PLANTED, ROOT, SUITE, checkout
 from tests.reliability import markdown_table, plain_table, write_section
 
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Gate real runs of one code, and of code with a planted change.")
     parser.add_argument("--gates", type=int, default=GATES, help=f"A/A gates in a row ({GATES})")
     parser.add_argument("--suite", default="quick", help="what the A/A gates run (quick)")
-    parser.add_argument("--into", type=Path, help="keep the runs there; left out: a folder that is removed")
+    parser.add_argument("--into", type=Path, help="keep the runs there, or go on with those that are there")
     parser.add_argument("--keep", type=Path, help="write the table to this page")
     options = parser.parse_args(arguments)
     table: list[Row] = [("what", "found", "must be", "")]
@@ -58,16 +58,18 @@ def equals(folder: Path, suite: str, gates: int) -> Iterator[Row]:
         begun = time.monotonic()
         run = measure(ROOT, suite, folder / f"run-{number:02}")
         if last is not None:
-            verdicts.append(gate(ROOT, last, run))
+            verdicts.append(kept_gate(folder / f"gate-{number:02}.json", ROOT, last, run))
             _tell(f"A/A {number} of {gates}", verdicts[-1], begun)
         last = run
     if not verdicts:
         return
     wrong, once = sum(bool(one.times) for one in verdicts), sum(bool(one.times or one.cleared) for one in verdicts)
-    shut, compared = sum(one.code for one in verdicts), sum(one.document["comparisons"] for one in verdicts)
+    shut, compared = sum(one.code == 1 for one in verdicts), sum(one.document["comparisons"] for one in verdicts)
+    blind = sum(one.code == BLIND for one in verdicts)
     yield f"A/A gates of {suite} in a row with a false alarm on time", f"{wrong} of {gates}", "0", _word(wrong == 0)
     yield "the same on anything", f"{shut} of {gates}", "0", _word(shut == 0)
     yield f"gates of which a first look at {compared} times alerted", f"{once} of {gates}", "", ""
+    yield "gates that believed no time: A/A cells of a run differed", f"{blind} of {gates}", "", ""
     yield "times that alerted once, and not again", str(sum(len(one.cleared) for one in verdicts)), "", ""
 
 
