@@ -45,6 +45,7 @@ def loaded() -> None:
 def session(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Session:
     """Run the tests of a text, after LAYERS."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / "cache"))
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # by which pytest-benchmark would stand aside
 
     def run(tests: str, *words: str) -> pytest.RunResult:
         pytester.makepyfile(test_own=LAYERS + tests)

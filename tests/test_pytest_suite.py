@@ -64,6 +64,7 @@ def loaded() -> None:
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run pytest on `suite.toml` and what else is given, in a folder and with locks of its own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / "cache"))
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # by which pytest-benchmark would stand aside
     pytester.path.joinpath("suite.toml").write_text(TINY)
 
     def start(*words: str, process: bool = False) -> pytest.RunResult:

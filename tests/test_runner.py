@@ -701,7 +701,8 @@ def test_two_runs_exclude_each_other_and_the_second_says_who_holds_it(folder: Pa
     folder.mkdir(parents=True)
     with folder_lock(folder), pytest.raises(Busy, match=f"the folder .* in use by process {os.getpid()}"):
         measure(folder, make_plan("a"))
-    held_by = r"the device .* in use by process \d+, which has run in elsewhere since 20.*\(.*test.*\)"
+    program = re.escape(Path(sys.argv[0]).name)
+    held_by = rf"the device .* in use by process \d+, which has run in elsewhere since 20.*\(.*{program}.*\)"
     with device_lock(detect("cpu").name, Path("elsewhere")), pytest.raises(Busy, match=held_by):
         measure(folder, make_plan("a"))
     assert measure(folder, make_plan("a")).status == "complete"
