@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.judge.compare import changes, timed, together
-from harness.judge.means import beside, means
+from harness.judge.compare import changes, paired_change, timed, together
+from harness.judge.means import beside, means, paired_means
 from harness.judge.multiple import ALPHA, benjamini_hochberg
 from harness.judge.noise import Cell, noise_floor
 from harness.judge.stats import Floats
@@ -127,3 +127,37 @@ def test_ten_per_cent_among_499_sound_neighbours_is_found() -> None:
         others += "slower" in told[1:]
     assert hits >= 0.95 * SWEEPS
     assert others <= int(stats.binom.ppf(0.99, SWEEPS, 0.10))  # of a list of two, one at 5 %: BH says no more
+
+
+def paired_words(base: Floats, candidate: Floats) -> dict[int, str]:
+    """Return the word of each cell that is significant among its sweep, of rounds that were taken side by side."""
+    kept = np.flatnonzero(np.array(benjamini_hochberg(beside(paired_means(candidate - base)).tolist())) <= ALPHA)
+    both = {int(cell): (np.exp(base[cell]).tolist(), np.exp(candidate[cell]).tolist()) for cell in kept}
+    return {cell: timed(paired_change(*rounds), significant=True) for cell, rounds in both.items()}
+
+
+@pytest.mark.parametrize(
+    ("noise", "sweeps"), [(normal, 400), (heavy, 400), (two_speeds, 400), (unlike, 400), (of_processes, 100)]
+)
+def test_sweeps_of_paired_equals_alarm_no_more_often(noise: Noise, sweeps: int) -> None:
+    """Also where each side's process has a speed of its own in a round, which no pairing takes away."""
+    slower = faster = 0
+    for sweep in range(sweeps):
+        rng = np.random.default_rng([3, sweep])
+        told = paired_words(noise(rng, (CELLS, 6)), noise(rng, (CELLS, 6))).values()
+        slower += "slower" in told
+        faster += "faster" in told
+    assert max(slower, faster) <= stats.binom.ppf(0.99, sweeps, 0.05)
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.3])
+def test_what_a_round_does_to_both_sides_hides_nothing_from_pairs(shared: float) -> None:
+    """Ten per cent at 2 % noise of either side; beside it the machine moves both, by 30 % from round to round."""
+    hits = 0
+    for sweep in range(SWEEPS // 4):
+        rng = np.random.default_rng([4, sweep])
+        machine = rng.normal(0, shared, 6)
+        base, candidate = normal(rng, (CELLS, 6)) + machine, normal(rng, (CELLS, 6)) + machine
+        candidate[0] += math.log(1.1)
+        hits += paired_words(base, candidate).get(0) == "slower"
+    assert hits >= 0.95 * SWEEPS / 4

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.judge.means import ENOUGH, alone, beside, means, prior
+from harness.judge.means import ENOUGH, alone, beside, means, paired_means, prior
 from harness.judge.stats import Floats
 
 
@@ -25,6 +25,11 @@ def test_alone_it_is_welchs_test() -> None:
     for n, m in ((2, 2), (3, 7), (6, 6)):
         a, b = rng.normal(0, 1, (50, n)), rng.normal(0.5, 2, (50, m))
         assert alone(means(a, b)) == pytest.approx(stats.ttest_ind(a, b, axis=1, equal_var=False).pvalue, rel=1e-9)
+
+
+def test_of_pairs_it_is_students_test() -> None:
+    differences = np.random.default_rng(0).normal(0.5, 1, (50, 4))
+    assert alone(paired_means(differences)) == pytest.approx(stats.ttest_1samp(differences, 0, axis=1).pvalue, rel=1e-9)
 
 
 @pytest.mark.parametrize("likeness", [3.0, 10.0])
@@ -53,6 +58,14 @@ def test_noise_that_all_share_is_known_as_of_all_together(noisier: float) -> Non
 def test_equals_are_as_seldom_far_apart_as_is_told(likeness: float, rounds: tuple[int, int]) -> None:
     """Also where the chance is small, which is what a long list asks for; a quarter more is let pass."""
     ps = beside(means(*drawn(likeness, 100_000, rounds, 3)))
+    for level in (0.05, 1e-3, 1e-4):
+        assert (ps <= level).sum() <= max(stats.binom.ppf(0.999, len(ps), level), 1.25 * level * len(ps))
+
+
+@pytest.mark.parametrize("likeness", [2.0, 8.0])
+def test_paired_equals_are_as_seldom_far_apart_as_is_told(likeness: float) -> None:
+    a, b = drawn(likeness, 100_000, (6, 6), 5)
+    ps = beside(paired_means(a - b))
     for level in (0.05, 1e-3, 1e-4):
         assert (ps <= level).sum() <= max(stats.binom.ppf(0.999, len(ps), level), 1.25 * level * len(ps))
 
