@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness.declare import draw
@@ -74,6 +74,7 @@ def test_without_a_selection_one_is_asked_for() -> None:
 
 
 @settings(max_examples=60, deadline=None)
+@example(select=["batch == 8"], exclude=["experts * batch <= 64", "variant != 'soft'"], joint=" or ")
 @given(
     select=st.lists(st.sampled_from(CONDITIONS), min_size=1, max_size=3),
     exclude=st.lists(st.sampled_from(CONDITIONS), max_size=2),

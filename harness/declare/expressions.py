@@ -96,6 +96,11 @@ class Condition(Expression):
             expected = "comparisons, alone or joined by `and`, `or` and `not`, such as size == 'B' and experts > 64"
             raise ExpressionError(f"{shown(text)} is neither true nor false", expected)
 
+    @property
+    def may_fail(self) -> bool:
+        """Whether it may give no value for some case: it reckons, or orders texts."""
+        return any(_may_fail(node) for node in ast.walk(self._node))
+
     def all_of(self) -> list[Condition]:
         """Return the conditions that all hold where this one does: the parts that `and` joins, or itself alone."""
         return self._parts(ast.And)
@@ -111,6 +116,13 @@ class Condition(Expression):
         names = [name.rstrip("_") for name in self.names]
         texts = [re.sub(r"\bpass_\b", "pass", ast.unparse(part)) for part in node.values]
         return [part for text in texts for part in Condition(text, names)._parts(operator_)]
+
+
+def _may_fail(node: ast.AST) -> bool:
+    if isinstance(node, ast.Compare):
+        texts = any(isinstance(side, ast.Constant) and isinstance(side.value, str) for side in ast.walk(node))
+        return texts and not all(isinstance(op, ast.Eq | ast.NotEq | ast.In | ast.NotIn) for op in node.ops)
+    return isinstance(node, ast.BinOp | ast.Call | ast.UnaryOp) and not isinstance(getattr(node, "op", None), ast.Not)
 
 
 def _parse(text: str) -> ast.expr:

@@ -37,26 +37,34 @@ class Test:
 
     condition: Condition
     wanted: bool
+    before: tuple[Condition, ...] = ()
+    """What is asked before it and may give no value: where it gives none, the selection ends with that fault."""
 
     @property
     def axes(self) -> frozenset[str]:
-        """The names in it, as suites write them."""
-        return frozenset(name.rstrip("_") for name in self.condition.names)
+        """The names in it, and in what is asked before it, as suites write them."""
+        return frozenset(name.rstrip("_") for one in (*self.before, self.condition) for name in one.names)
 
     def passes(self, values: dict[str, Any]) -> bool:
-        """Return False where the point is left out for sure; a condition without a value leaves nothing out."""
+        """Return False where the point is left out for sure; where a condition has no value nothing is left out."""
         try:
-            given = tuple(values[name.rstrip("_")] for name in self.condition.names)
-            return bool(self.condition.value(given)) is self.wanted
+            given = [one.value(_given(one, values)) for one in (*self.before, self.condition)]
         except ExpressionError:
             return True
+        return bool(given[-1]) is self.wanted
+
+
+def _given(condition: Condition, values: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(values[name.rstrip("_")] for name in condition.names)
 
 
 def tests_of(selection: Selection) -> list[Test]:
     """Return what a selection says of every case: the parts of its one include, and of each of its excludes."""
     include = selection.include[0].condition.all_of() if len(selection.include) == 1 else []
     exclude = [part for rule in selection.exclude for part in rule.condition.any_of()]
-    return [Test(part, True) for part in include] + [Test(part, False) for part in exclude]
+    asked = [(part, True) for part in include] + [(part, False) for part in exclude]
+    unsure = [tuple(one for one, _ in asked[:place] if one.may_fail) for place in range(len(asked))]
+    return [Test(part, wanted, before) for (part, wanted), before in zip(asked, unsure, strict=True)]
 
 
 class TooWide(Exception):
