@@ -12,7 +12,7 @@ from harness.devices.ceilings import Ceilings, save
 from harness.devices.names import detect
 from tests.gatecheck import drive, session
 from tests.gatecheck.drive import Failed, Verdict, gate, measure
-from tests.gatecheck.planted import PLANTED, ROOT, SUITE, checkout
+from tests.gatecheck.planted import PLANTED, ROOT, SUITE, changed, checkout
 
 METHOD = ROOT / "docs" / "method.md"
 SMALL = (
@@ -69,9 +69,10 @@ def test_what_is_planted_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     save(Ceilings(detect("cpu").name, {"float32": 1e11}, 1e10, 2**34, "2026-01-01", "2.13.0"))
     suite = tmp_path / "small.toml"
     suite.write_text(SMALL, "utf-8")
-    base = measure(checkout(tmp_path / "sound"), suite, tmp_path / "run-sound")
-    changed = checkout(tmp_path / "changed", PLANTED["copy"], PLANTED["order"])
-    found = gate(changed, base, measure(changed, suite, tmp_path / "run-changed"), "--no-again")
+    sound = checkout(tmp_path / "sound")
+    other = changed(sound, tmp_path / "changed", PLANTED["copy"], PLANTED["order"])
+    base = measure(sound, suite, tmp_path / "run-sound")
+    found = gate(other, base, measure(other, suite, tmp_path / "run-changed"), "--no-again")
     assert found.code == 1
     exact = [row for row in found.failures if row not in found.times]
     for name in ("copy", "order"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,8 +129,8 @@ def tiled(function, rows):
 }
 
 
-def checkout(folder: Path, *planted: Planted) -> Path:
-    """Copy what measures of this checkout into `folder`, with the planted changes; return it."""
+def checkout(folder: Path) -> Path:
+    """Copy what measures of this checkout into `folder`, as the one commit of a repository of its own; return it."""
     for part in PARTS:
         source, target = ROOT / part, folder / part
         if source.is_dir():
@@ -137,7 +138,29 @@ def checkout(folder: Path, *planted: Planted) -> Path:
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target)
-    for change in planted:
-        changed = folder / change.file
-        changed.write_text(changed.read_text("utf-8") + change.source, "utf-8")
+    _git(folder, "init", "-q")
+    _commit(folder, "as it is")
     return folder
+
+
+def changed(sound: Path, folder: Path, *planted: Planted) -> Path:
+    """Copy the checkout `sound` into `folder` and commit the planted changes there; return it.
+
+    So a gate that stands in it can have the baseline's code, as on any night.
+    """
+    shutil.copytree(sound, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for change in planted:
+        file = folder / change.file
+        file.write_text(file.read_text("utf-8") + change.source, "utf-8")
+    _commit(folder, "planted")
+    return folder
+
+
+def _commit(folder: Path, message: str) -> None:
+    (folder / ".gitignore").write_text("__pycache__/\n", "utf-8")
+    _git(folder, "add", "-A")
+    _git(folder, "-c", "user.name=gatecheck", "-c", "user.email=", "commit", "-q", "-m", message)
+
+
+def _git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True)

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.gatecheck.drive import BLIND, Failed, Verdict, gate, kept_gate, measure
-from tests.gatecheck.planted import PLANTED, ROOT, SUITE, checkout
+from tests.gatecheck.planted import PLANTED, ROOT, SUITE, changed, checkout
 from tests.reliability import markdown_table, plain_table, write_section
 
 GATES = 20
@@ -82,13 +82,12 @@ def planted(folder: Path) -> Iterator[Row]:
     base = measure(sound, suite, folder / "run-sound", *OPTIONS)
     separate, paired = [], []
     for name, change in PLANTED.items():
-        changed = checkout(folder / name, change)
-        begun = time.monotonic()
-        run = measure(changed, suite, folder / f"run-{name}", *OPTIONS)
+        begun, other = time.monotonic(), changed(sound, folder / name, change)
+        run = measure(other, suite, folder / f"run-{name}", *OPTIONS)
         found = {
-            "two runs": gate(changed, base, run),
+            "two runs": gate(other, base, run),
             "one paired run": gate(
-                changed, sound, changed, "--paired", str(suite), "-o", str(folder / f"paired-{name}"), *OPTIONS
+                other, sound, other, "--paired", str(suite), "-o", str(folder / f"paired-{name}"), *OPTIONS
             ),
         }
         separate.append(smallest(found["two runs"]))
