@@ -12,6 +12,7 @@ import pytest
 from reports.claims import decided
 from reports.context import Context
 from reports.read import read_run
+from tests.ceilings import keep_ceilings
 from tests.test_cli import harness
 
 PLUGINS = Path(__file__).parent / "plugins"
@@ -22,15 +23,12 @@ GROUPS = ("counts", "cost", "memory", "scaling", "determinism", "routing")
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
     """Return the folder of a real run of the planted layers under `--gate`, and how the command ended."""
-    from harness.devices.ceilings import Ceilings, save
-    from harness.devices.names import detect
-
     folder = tmp_path_factory.mktemp("planted")
     for name in ("planted.toml", "planted.py"):
         shutil.copy(PLUGINS / name, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        save(Ceilings(detect("cpu").name, {"float32": 1e11}, 1e10, 2**34, "2026-01-01", "2.13.0"))
+        keep_ceilings()
     cache = str(folder / "cache")
     done = harness("run", folder / "planted.toml", "-o", folder / "run", "--gate", "--json", XDG_CACHE_HOME=cache)
     return folder / "run", done

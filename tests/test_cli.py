@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from harness.record import OkRecord, parse_record
+from tests.ceilings import keep_ceilings
 
 ROOT = Path(__file__).parent.parent
 
@@ -38,11 +39,8 @@ seconds_per_visit = 0.001
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache folder of the test's own, with this device's ceilings in it, so that no run measures them."""
-    from harness.devices.ceilings import Ceilings, save
-    from harness.devices.names import detect
-
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    save(Ceilings(detect("cpu").name, {"float32": 1e11, "bfloat16": 1e11}, 1e10, 2**34, "2026-01-01", "2.13.0"))
+    keep_ceilings()
     return tmp_path / "cache"
 
 
@@ -349,6 +347,7 @@ def without_cuda(folder: Path, name: str) -> dict[str, str]:
 
 
 NVML = """
+from tests.ceilings import keep_ceilings
 from tests.scripted_cuda import ScriptedNvml
 nvml = ScriptedNvml()
 def __getattr__(name):

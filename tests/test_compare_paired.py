@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ceilings import keep_ceilings
 from tests.checkouts import commit, make_checkout, plant
 from tests.sweeps import ROOT
 from tests.test_cli import harness
@@ -35,13 +36,10 @@ a_a = 0
 @pytest.fixture(scope="module")
 def repo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a repository whose last commit makes one layer 10 % slower."""
-    from harness.devices.ceilings import Ceilings, save
-    from harness.devices.names import detect
-
     folder = tmp_path_factory.mktemp("paired")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        save(Ceilings(detect("cpu").name, {"float32": 1e11}, 1e10, 2**34, "2026-01-01", "2.13.0"))
+        keep_ceilings()
     (folder / "suite.toml").write_text(SUITE)
     root = make_checkout(folder / "repo")
     commit(root, "as it was")

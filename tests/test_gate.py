@@ -15,6 +15,7 @@ from reports.read import read_run
 from reports.versus.gate import Gate, confirmed, judge, lines
 from reports.versus.junit import render_junit
 from tests import fake_run
+from tests.ceilings import keep_ceilings
 from tests.fake_run import Edit
 from tests.sweeps import ROOT
 from tests.test_cli import harness
@@ -120,13 +121,10 @@ seconds_per_visit = 0.02
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a run of a real layer."""
-    from harness.devices.ceilings import Ceilings, save
-    from harness.devices.names import detect
-
     folder = tmp_path_factory.mktemp("gate")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        save(Ceilings(detect("cpu").name, {"float32": 1e11}, 1e10, 2**34, "2026-01-01", "2.13.0"))
+        keep_ceilings()
         (folder / "tiny.toml").write_text(SUITE)
         done = harness("run", folder / "tiny.toml", "-o", folder / "run")
         assert done.returncode == 0, done.stderr

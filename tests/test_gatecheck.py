@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.devices.ceilings import Ceilings, save
-from harness.devices.names import detect
+from tests.ceilings import keep_ceilings
 from tests.gatecheck import drive, session
 from tests.gatecheck.drive import Failed, Verdict, gate, measure
 from tests.gatecheck.planted import PLANTED, ROOT, SUITE, changed, checkout
@@ -66,7 +65,7 @@ def test_a_paired_run_must_see_half_as_much_again(tmp_path: Path, monkeypatch: p
 def test_what_is_planted_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow-down is a matter of many rounds; what has no noise is seen at once, and by real runs."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    save(Ceilings(detect("cpu").name, {"float32": 1e11}, 1e10, 2**34, "2026-01-01", "2.13.0"))
+    keep_ceilings()
     suite = tmp_path / "small.toml"
     suite.write_text(SMALL, "utf-8")
     sound = checkout(tmp_path / "sound")

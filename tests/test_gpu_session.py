@@ -16,12 +16,12 @@ import pytest
 from harness.declare.plan import plan
 from harness.declare.shipped import shipped_suites
 from harness.declare.suite import load_suite
-from harness.devices.ceilings import Ceilings, save
 from harness.devices.interface import NoSuchDevice
-from harness.devices.names import Detected, detect
+from harness.devices.names import Detected
 from harness.engine.folder import Run
 from harness.metrics import METRICS
 from harness.record import OkRecord, Value
+from tests.ceilings import keep_ceilings
 from tests.gpu import findings, session, steps
 from tests.gpu.findings import Finding, Gathered, causes, gather
 from tests.gpu.leads import LEADS, lead_of
@@ -280,7 +280,7 @@ def test_what_must_hold_in_every_case_is_looked_at_in_each(metrics: dict[str, fl
 def test_a_whole_session_becomes_one_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The real run folder of a real run, beside a step that failed and a doctor's document."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    save(Ceilings(detect("cpu").name, {"float32": 1e13, "bfloat16": 1e13}, 1e11, 2**34, "2026-01-01", "2.13.0"))
+    keep_ceilings(1e13, 1e11)
     command = ["-m", "harness.cli", "run", "smoke", "--select", "variant == 'dense' and pass == 'forward'", "-o"]
     done = subprocess.run(
         [sys.executable, *command, str(tmp_path / "sweep"), "--device", "cpu"],

@@ -16,8 +16,6 @@ from typer.testing import CliRunner, Result
 from harness.case import Case
 from harness.cli import app
 from harness.cli.exits import Exit
-from harness.devices.ceilings import Ceilings, save
-from harness.devices.names import detect
 from harness.nightly import steps
 from harness.nightly.night import (
     FIRST_WINS,
@@ -29,6 +27,7 @@ from harness.nightly.night import (
     write_night,
 )
 from tests import fake_run
+from tests.ceilings import keep_ceilings
 from tests.nights import invent, night, spend
 from tests.test_cli import ROOT, harness
 from tests.test_gate import heavier
@@ -189,7 +188,7 @@ def test_ctrl_c_is_handed_on_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_real_night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    save(Ceilings(detect("cpu").name, {"float32": 1e11}, 1e10, 2**34, "2026-01-01", "2.13.0"))
+    keep_ceilings()
     (tmp_path / "tiny.toml").write_text(TINY)
     own = {"HARNESS_BASELINES": str(tmp_path / "kept"), "GITHUB_STEP_SUMMARY": str(tmp_path / "job.md")}
     asked = ("--suite", "tiny.toml", "--device", "cpu", "-o", "night", "--keep-as", "tiny")

@@ -14,13 +14,13 @@ from harness.cli.exits import Exit
 from harness.cli.options import DeviceOption, JsonOption, SelectOption, SetOption
 from harness.cli.paired import Runs, Sides, measured_pair
 from harness.cli.planning import suite_or_exit
+from harness.cli.reading import run_or_exit
 from harness.cli.run import MemoryOption, ThreadsOption
 from harness.cli.verdicts import check_folders, check_outputs, check_policy, exit_of
 from harness.cli.wanted import Wanted, amount
 
 if TYPE_CHECKING:
     from harness.declare.policy import Policy
-    from reports.results import Run
     from reports.versus.gate import Gate
 
 COMPARED = "compared.md"
@@ -130,14 +130,14 @@ def _judged(runs: Runs, rules: Policy | None, policy: Path | None, again: Again 
     from harness.declare.policy import USUAL
     from reports.versus.gate import AGAIN_ALPHA, confirmed, judge
 
-    both = _read(runs[0]), _read(runs[1])
+    both = run_or_exit(runs[0]), run_or_exit(runs[1])
     check_policy(rules, policy, *both)
     first = judge(*both, rules or USUAL)
     if again is None or not first.suspects:
         return first
     if (second := again(runs, first.suspects)) is None:
         return first
-    return confirmed(first, judge(_read(second[0]), _read(second[1]), rules or USUAL, AGAIN_ALPHA))
+    return confirmed(first, judge(run_or_exit(second[0]), run_or_exit(second[1]), rules or USUAL, AGAIN_ALPHA))
 
 
 def _suspects_of_runs(runs: Runs, cases: Sequence[str]) -> Runs | None:
@@ -174,17 +174,4 @@ def _policy(path: Path | None) -> Policy | None:
     try:
         return None if path is None else load_policy(path)
     except SuiteError as error:
-        fail(Exit.USAGE, str(error))
-
-
-def _read(folder: Path) -> Run:
-    from harness.engine.folder import settle
-    from harness.engine.journal import RunFolderError
-    from reports import ReportError
-    from reports.read import read_run
-
-    try:
-        settle(folder)
-        return read_run(folder)
-    except (ReportError, RunFolderError) as error:
         fail(Exit.USAGE, str(error))

@@ -10,10 +10,10 @@ import typer
 
 from harness.cli.console import fail, note, out
 from harness.cli.exits import Exit
+from harness.cli.reading import run_or_exit
 
 if TYPE_CHECKING:
     from reports.export import Format
-    from reports.results import Run
 
 SUFFIXES = {".csv": "csv", ".parquet": "parquet", ".json": "json"}
 """What a file's name says of its format."""
@@ -41,7 +41,7 @@ def export(
     wanted = _format(form, output)
     if wanted in BINARY and output is None:
         fail(Exit.USAGE, f"--format {wanted} is no text: name a file with -o")
-    read = _read(run)
+    read = run_or_exit(run)
     try:
         data = exported(read, wanted)
     except ReportError as error:
@@ -61,19 +61,6 @@ def _format(form: str | None, output: Path | None) -> Format:
     wanted = form or SUFFIXES.get("" if output is None else output.suffix.lower(), "csv")
     found = next((known for known in FORMATS if known == wanted), None)
     return found or fail(Exit.USAGE, f"--format {wanted}: expected {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
-
-
-def _read(folder: Path) -> Run:
-    from harness.engine.folder import settle
-    from harness.engine.journal import RunFolderError
-    from reports import ReportError
-    from reports.read import read_run
-
-    try:
-        settle(folder)
-        return read_run(folder)
-    except (ReportError, RunFolderError) as error:
-        fail(Exit.USAGE, str(error))
 
 
 def _write(path: Path, data: bytes, run: Path) -> None:

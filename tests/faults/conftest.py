@@ -10,10 +10,9 @@ from typing import TypeVar
 
 import pytest
 
-from harness.devices.ceilings import Ceilings, save
-from harness.devices.names import detect
 from harness.engine.folder import read_run
 from harness.engine.keeper import WorkerOptions
+from tests.ceilings import keep_ceilings
 from tests.faults.layers import EVERY_FAULT
 from tests.faults.sweeps import make_plan, sweep
 from tests.faults.tally import MARK, Tally, Truth, end_leftovers
@@ -73,7 +72,7 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
-        save(Ceilings(detect("cpu").name, {"float32": 1e13}, 1e11, 2**34, "2026-01-01", "2.13.0"))
+        keep_ceilings(1e13, 1e11)
         yield folder
 
 
