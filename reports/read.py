@@ -14,6 +14,9 @@ from harness.record import SCHEMA, FailedRecord, OkRecord, parse_record
 from reports.results import Run
 from reports.run_file import RunFile
 
+NIGHTS_RUN = "run"
+"""What the folder of a night calls its run."""
+
 
 class ReportError(Exception):
     """Why there is no report, in one sentence."""
@@ -36,7 +39,13 @@ def read_run(folder: Path) -> Run:
         ) from None
     records, damage = _parse_records(text, folder)
     seconds = _visit_seconds(folder / "journal.jsonl")
-    return Run(name=folder.resolve().name, file=file, records=records, damage=damage, seconds=seconds)
+    return Run(name=_name(folder.resolve()), file=file, records=records, damage=damage, seconds=seconds)
+
+
+def _name(folder: Path) -> str:
+    """Return what a run is called: its folder, or, of a night's `run`, the night's; what cannot be printed is spelt."""
+    name = folder.parent.name if folder.name == NIGHTS_RUN else folder.name
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in name)
 
 
 def _refuse_links(folder: Path) -> None:

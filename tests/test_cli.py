@@ -403,3 +403,9 @@ def test_a_case_that_fails_makes_exit_3(tmp_path: Path) -> None:
     assert done.returncode == 3, done.stderr
     assert "timeout" in done.stderr
     assert (tmp_path / "run" / "report.html").exists()
+
+
+def test_several_selections_hold_together(tmp_path: Path) -> None:
+    path = suite(tmp_path, TINY.replace("batch = 2", "") + "[sweep]\nbatch = [1, 2, 4]\n")
+    done = harness("plan", path, "--json", "--select", "batch > 1", "--select", "batch < 4")
+    assert [case["case"]["batch"] for case in json.loads(done.stdout)["cases"]] == [2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import webbrowser
 from pathlib import Path
 
@@ -38,6 +39,33 @@ def test_a_folder_of_runs_stands_for_them(tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert "Nights of &lt;b&gt;" in (tmp_path / "page.html").read_text("utf-8")
     assert (tmp_path / "page.json").exists()
+
+
+def test_a_folder_of_nights_stands_for_their_runs_which_have_the_nights_names(tmp_path: Path) -> None:
+    for run in fake_history.write(tmp_path / "runs", 3):
+        night = tmp_path / "nights" / run.name.replace("quick", "nightly")
+        night.mkdir(parents=True)
+        run.rename(night / "run")
+    done = report(tmp_path / "nights", "-o", tmp_path / "page.html")
+    assert done.exit_code == 0
+    assert "nightly-20260902" in (tmp_path / "page.html").read_text("utf-8")
+
+
+def test_a_run_that_lacks_a_case_is_a_gap(tmp_path: Path) -> None:
+    folders = fake_history.write(tmp_path, 6)
+    records = (folders[3] / "records.jsonl").read_text("utf-8").splitlines(keepends=True)
+    (folders[3] / "records.jsonl").write_text("".join(line for line in records if '"soft' not in line), "utf-8")
+    done = report(*folders)
+    assert done.exit_code == 0, done.exception
+    assert "–" in (tmp_path / "history.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", [b"night-\xff\xfe", b"night-\x1b[31m"])
+def test_names_that_no_page_can_show_are_spelt(tmp_path: Path, name: bytes) -> None:
+    folders = fake_history.write(tmp_path, 2)
+    folders[1] = folders[1].rename(tmp_path / os.fsdecode(name))
+    assert report(*folders, "-o", tmp_path / "page.html").exit_code == 0
+    assert "\\x" in (page := (tmp_path / "page.html").read_text("utf-8")) or "\\udc" in page
 
 
 def test_runs_of_several_folders_have_their_history_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -236,6 +236,7 @@ def records(run: Path) -> list[dict[str, Any]]:
     [
         (("--replace",), "--replace is for --keep-as"),
         (("--of", "nowhere"), "is no night's folder"),
+        (("--of", "baselines", "--policy", "exact"), "--of is about a night that is over"),
         (("--baseline", "no/such/run"), "the baseline no/such/run cannot be read"),
         (("--policy", "no-such"), "no-such"),
         (("--keep-as", "../up"), "is no name for a baseline"),

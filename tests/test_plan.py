@@ -330,3 +330,13 @@ def test_any_sweep_has_unique_ids_and_keys(
     count = len(sizes) * len(experts) * len(activations)
     assert sum(case.variant == "top" for case in cases) == count * len(top_ks) * len(factors)
     assert sum(case.variant == "soft" for case in cases) == count * len(top_ks)
+
+
+def test_a_claim_whose_expression_has_no_value_is_told_before_anything_is_measured() -> None:
+    suite = parse_suite(
+        "title = 'A claim'\n[[variant]]\nname = 'dense'\nlayer = 'dense'\nd_model = 16\nd_ff = 32\ntokens = 4\n"
+        "[[claim]]\nid = 'odd'\ntext = 'It is odd.'\nmetric = 'params'\nexpect = 'at_most'\nvalue = 1\n"
+        "where = \"batch > 'a'\"\n"
+    )
+    with pytest.raises(SuiteError, match=r"claim odd: where: .*gives no value"):
+        plan(suite)

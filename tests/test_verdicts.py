@@ -109,6 +109,18 @@ def test_a_policy_that_matches_nothing(base: Path, run: Callable[..., Path], tmp
     refused(gated(base, run(), "--policy", policy), "none of its rules")
 
 
+def test_a_policy_whose_expression_has_no_value(base: Path, run: Callable[..., Path], tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text("[[rule]]\nmetrics = ['latency_ms']\nwhere = \"batch > 'a'\"\n")
+    done = gated(base, run(), "--policy", policy)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"{policy}:3: rule[0].where: \"batch > 'a'\" gives no value" in done.stderr
+
+
+def test_a_shipped_policy_goes_by_its_name(base: Path, run: Callable[..., Path]) -> None:
+    assert gated(base, run(), "--policy", "exact").exit_code == 0
+
+
 def test_a_single_rule_that_matches_nothing_is_told(base: Path, run: Callable[..., Path], tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text('[[rule]]\nmetrics = ["params"]\n[[rule]]\nmetrics = ["params", "det_causal"]\n')

@@ -11,7 +11,7 @@ import typer
 from harness.cli.amounts import bytes_of
 from harness.cli.console import document, fail, out
 from harness.cli.exits import Exit
-from harness.cli.options import DeviceOption, JsonOption, SelectOption, SetOption
+from harness.cli.options import DeviceOption, JsonOption, SelectOption, SetOption, all_of
 from harness.cli.paired import Runs, Sides, measured_pair
 from harness.cli.planning import suite_or_exit
 from harness.cli.reading import run_or_exit
@@ -112,7 +112,13 @@ def compare(
         found = _judged(runs, rules, policy, _suspects_of_runs if gate and again else None)
     else:
         wanted = Wanted(
-            suite_or_exit(paired), paired, set_ or [], select, device, threads, amount("--memory", memory, bytes_of)
+            suite_or_exit(paired),
+            paired,
+            set_ or [],
+            all_of(select),
+            device,
+            threads,
+            amount("--memory", memory, bytes_of),
         )
         check_outputs(None, junit)
         pair = measured_pair(wanted, Sides(base, candidate, base_python, candidate_python), output, resume)
@@ -170,8 +176,9 @@ def _print(found: Gate, *, gate: bool, json_: bool) -> None:
 def _policy(path: Path | None) -> Policy | None:
     from harness.declare.faults import SuiteError
     from harness.declare.policy import load_policy
+    from harness.declare.shipped import shipped_policies
 
     try:
-        return None if path is None else load_policy(path)
+        return None if path is None else load_policy(shipped_policies().get(str(path), path))
     except SuiteError as error:
         fail(Exit.USAGE, str(error))

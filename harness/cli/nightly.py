@@ -11,6 +11,7 @@ import typer
 from harness.cli.console import fail, note, out
 from harness.cli.exits import Exit
 from harness.cli.options import DeviceOption
+from harness.cli.wanted import given
 
 if TYPE_CHECKING:
     from harness.nightly.baselines import Baseline
@@ -68,6 +69,7 @@ ExitZeroOption = Annotated[
 
 
 def nightly(
+    context: typer.Context,
     suite: SuiteOption = "quick",
     baseline: BaselineOption = None,
     policy: PolicyOption = "nightly",
@@ -86,6 +88,10 @@ def nightly(
     if replace and keep_as is None:
         fail(Exit.USAGE, "--replace is for --keep-as NAME")
     if of is not None:
+        if given(context, but=("of", "keep_as", "replace", "exit_zero")):
+            fail(
+                Exit.USAGE, "--of is about a night that is over: --keep-as, --replace and --exit-zero alone go with it"
+            )
         night = _over(of)
         if keep_as is not None:
             _keep(of, keep_as, replace=replace)
@@ -147,6 +153,9 @@ def _keep_or_say(folder: Path, night: Night, name: str, *, replace: bool) -> Non
     """Keep the run where the night ended well: what is worse becomes the measure only when somebody says so."""
     if night.code == Exit.FINE:
         _keep(folder, name, replace=replace)
+        return
+    if night.code == Exit.INTERRUPTED:
+        note(f"harness: not kept as {name}: the night was cut short, and half a run is no measure")
         return
     note(
         f"harness: not kept as {name}, since the night ends with {night.code}; to accept it all the same: "

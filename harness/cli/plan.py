@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.console import document, note, out
-from harness.cli.options import DeviceOption, JsonOption, PluginsOption, SelectOption, SetOption, SuiteArgument
+from harness.cli.options import DeviceOption, JsonOption, PluginsOption, SelectOption, SetOption, SuiteArgument, all_of
 from harness.cli.planning import detect_or_exit, plan_or_exit, suite_or_exit, tell_plugins
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def plan(
 ) -> None:
     """Show every case with its parameters, FLOPs, bytes, expected time, and what will not fit. Measures nothing."""
     gc.disable()  # nothing that a plan makes is ever freed: with 100,000 cases the searches for it cost a second
-    planned = plan_or_exit(suite_or_exit(suite), set_ or [], select, detect_or_exit(device))
+    planned = plan_or_exit(suite_or_exit(suite), set_ or [], all_of(select), detect_or_exit(device))
     tell_plugins(planned, allowed=plugins)
     if json_:
         from harness.declare.plan import plan_document

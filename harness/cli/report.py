@@ -64,11 +64,16 @@ def _expanded(given: Sequence[Path]) -> list[Path]:
     """Return the run folders: a folder that is no run itself stands for the runs in it."""
     found: list[Path] = []
     for path in given:
-        inner = [] if (path / RUN).exists() else sorted(each.parent for each in path.glob(f"*/{RUN}"))
+        inner = [] if (path / RUN).exists() else _runs_in(path)
         if len(inner) == 1 and len(given) == 1:
             fail(Exit.USAGE, f"{path} holds a single run, and a history needs two; try `harness report {inner[0]}`")
         found += inner or [path]
     return found
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    """Return the runs in a folder: those of nights too, each of which holds one as `run`."""
+    return sorted(file.parent for pattern in (RUN, f"run/{RUN}") for file in folder.glob(f"*/{pattern}"))
 
 
 def _beside(folders: Sequence[Path]) -> Path:

@@ -14,7 +14,7 @@ from harness.cli.amounts import bytes_of, seconds_of
 from harness.cli.console import fail, note
 from harness.cli.ended import cut_short, exit_code, render_or_tell
 from harness.cli.exits import Exit
-from harness.cli.options import DeviceOption, JsonOption, PluginsOption, SelectOption, SetOption
+from harness.cli.options import DeviceOption, JsonOption, PluginsOption, SelectOption, SetOption, all_of
 from harness.cli.planning import detect_or_exit, plan_or_exit, suite_or_exit, tell_plugins
 from harness.cli.wanted import Wanted, amount, begun, given
 
@@ -94,7 +94,7 @@ def run(
     if resume is not None:
         wanted = begun(resume, given=given(context, but=("resume", "json_", "budget", "gate", "plugins")))
     elif suite is not None:
-        wanted = Wanted(suite_or_exit(suite), suite, set_ or [], select, device, threads, limit, prune, trace)
+        wanted = Wanted(suite_or_exit(suite), suite, set_ or [], all_of(select), device, threads, limit, prune, trace)
     else:
         fail(Exit.USAGE, "name a suite (`harness suites` lists them), or a run to go on with by --resume DIR")
     _check_threads(wanted.threads)

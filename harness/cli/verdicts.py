@@ -52,11 +52,15 @@ def _of_a_run(path: Path, runs: tuple[Path, ...]) -> str | None:
 
 def check_policy(policy: Policy | None, path: Path | None, base: Run, candidate: Run) -> None:
     """End where no rule of the policy is about anything that these runs measured; tell of single ones that are not."""
+    from harness.declare.faults import SuiteError
     from reports.versus.reach import idle_rules
 
     if policy is None:
         return
-    idle = idle_rules(policy, base, candidate)
+    try:
+        idle = idle_rules(policy, base, candidate)
+    except SuiteError as error:  # of an expression that only a case shows to have no value
+        fail(Exit.USAGE, str(error))
     if len(idle) == len(policy.rules):
         fail(Exit.USAGE, f"{path}: none of its rules is about a metric of a case of these runs; see --json for theirs")
     for rule in idle:
