@@ -89,9 +89,7 @@ def nightly(
         fail(Exit.USAGE, "--replace is for --keep-as NAME")
     if of is not None:
         if given(context, but=("of", "keep_as", "replace", "exit_zero")):
-            fail(
-                Exit.USAGE, "--of is about a night that is over: --keep-as, --replace and --exit-zero alone go with it"
-            )
+            fail(Exit.USAGE, "--of is about a night that is over: only --keep-as, --replace and --exit-zero go with it")
         night = _over(of)
         if keep_as is not None:
             _keep(of, keep_as, replace=replace)

@@ -24,6 +24,8 @@ HEIGHT = 186
 TOP, BOTTOM, LEFT = 22, 30, 46
 LEAST = 1.15
 """Ratio of an axis's ends below which it does not go: noise of a per cent is to look like noise of a per cent."""
+BEYOND = 2.0
+"""How far beyond the values, as a factor, an interval is drawn; a longer one runs off the chart."""
 TICKS = 4
 WORSE_INK, BETTER_INK = "rgb(174, 0, 56)", "rgb(63, 55, 176)"
 """Words of a change; `assets/history.css` gives them to the page's scheme."""
@@ -39,8 +41,7 @@ def figures(history: History) -> list[Drawn]:
 def figure(line: Line, history: History) -> go.Figure:
     """Return the chart of one trend."""
     stops = history.runs.stops
-    values = [end for point in line.points for end in (point.value, point.low, point.high) if end is not None]
-    low, high = _span(values, exact=METRICS[line.metric].exact)
+    low, high = _span(_reach(line), exact=METRICS[line.metric].exact)
     end = _last(line)
     last = shown(line.metric, end)
     out = go.Figure(
@@ -102,6 +103,14 @@ def _by(shift: Shift) -> str:
             return "< +0.1 %" if share > 0 else "> −0.1 %"
         return f"{'+' if share > 0 else '−'}{100 * abs(share):.2g} %" if abs(share) < 1 else f"{share + 1:.3g}×"
     return "unsteady" if shift.how == "unsteady" else "changed"
+
+
+def _reach(line: Line) -> list[float]:
+    """Return what the axis must hold: every value, and of an interval as much as leaves the values to be told apart."""
+    values = [point.value for point in line.points]
+    least, most = min(values) / BEYOND, max(values) * BEYOND
+    ends = [end for point in line.points for end in (point.low, point.high) if end is not None]
+    return [*values, *(min(max(end, least), most) for end in ends)]
 
 
 def _span(values: Sequence[float], *, exact: bool) -> tuple[float, float]:
