@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from harness.judge.compare import WORSE
 from harness.metrics import METRICS, show, show_interval
-from reports.figures.base import CHARACTER, Drawn, tidy
+from reports.figures.base import CHARACTER, Drawn, decade_ticks, tidy
 from reports.history.history import History
 from reports.history.shifts import Line, Point, Shift
 from reports.history.stops import Stop
@@ -27,6 +27,8 @@ LEAST = 1.15
 BEYOND = 2.0
 """How far beyond the values, as a factor, an interval is drawn; a longer one runs off the chart."""
 TICKS = 4
+DECADE = 5.0
+"""Ratio of an axis's ends from which round numbers stand evenly apart by their logarithms, and not by themselves."""
 WORSE_INK, BETTER_INK = "rgb(174, 0, 56)", "rgb(63, 55, 176)"
 """Words of a change; `assets/history.css` gives them to the page's scheme."""
 HOVER = "<b>%{text}</b><br>%{customdata}<extra></extra>"
@@ -125,7 +127,9 @@ def _span(values: Sequence[float], *, exact: bool) -> tuple[float, float]:
 
 def _axis(metric: str, low: float, high: float) -> dict[str, Any]:
     scale = 1024.0 ** max(0, math.floor(math.log(high, 1024))) if METRICS[metric].unit == "B" and high > 1 else 1.0
-    marks = [mark * scale for mark in round_ticks(low / scale, high / scale)]
+    narrow = METRICS[metric].exact or high < DECADE * low
+    ticks_of = round_ticks if narrow else decade_ticks
+    marks = [mark * scale for mark in ticks_of(low / scale, high / scale, TICKS)]
     ticks = [(tidy(mark), _plain(metric, mark)) for mark in marks]
     if METRICS[metric].exact:
         return log_axis(ticks, (low, high), grid=True) | {"type": "linear", "range": [low, tidy(high)]}
