@@ -95,7 +95,7 @@ def planted(folder: Path) -> Iterator[Row]:
         for how, verdict in found.items():
             _tell(f"{name}, {how}", verdict, begun)
             told = f"{len(verdict.failures)} alarms: {_names(verdict)}"
-            must = f"{change.metrics}* of {change.variant}, nothing else"
+            must = f"`{change.metrics.rstrip('_')}_*` of {change.variant}, nothing else"
             yield f"{change.what}, {how}", told, must, _word(verdict.sees(change))
     two, one = statistics.median(separate), statistics.median(paired)
     yield "smallest change that two runs tell, median case", f"{100 * two:.1f} %", "", ""
@@ -109,7 +109,7 @@ def smallest(verdict: Verdict) -> float:
 
 
 def _names(verdict: Verdict) -> str:
-    named = {f"{row['metric']} of {row['id'].split('-')[0]}" for row in verdict.failures}
+    named = {f"`{(row['metric'] or '').split('_')[0]}_*` of {row['id'].split('-')[0]}" for row in verdict.failures}
     return ", ".join(sorted(named)) or "none"
 
 
