@@ -15,7 +15,7 @@ from tests.gatecheck.planted import PLANTED, ROOT, SUITE, changed, checkout
 
 METHOD = ROOT / "docs" / "method.md"
 SMALL = (
-    SUITE.replace("rounds = 12", "rounds = 2")
+    SUITE.replace("rounds = 12", "rounds = 2\na_a = 0")  # of two rounds on a busy machine cells say nothing
     .replace("seconds_per_visit = 0.05", "seconds_per_visit = 0.001")
     .replace("batch = [1, 8]", "batch = [2]")
     .replace("d_model = 256", "d_model = 64")
