@@ -15,7 +15,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from reports.page import environment, styles
+from reports.markup.assets import styles
+from reports.markup.environment import environment
 
 _PACKAGE = Path(__file__).parent
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")

@@ -16,7 +16,7 @@ from reports.history import figures, words
 from reports.history.history import History
 from reports.history.page import MEMBERS, render_page
 from reports.history.text import render_summary
-from reports.page import plotly_js
+from reports.markup.assets import plotly_js
 from reports.words import plain
 from tests import fake_history, fake_run
 from tests.test_history import made, peak, slow, torch_changes

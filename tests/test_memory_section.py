@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from harness.case import Case
-from reports.page import ROLE_CLASS, render_page, stack
+from reports.markup.shapes import ROLE_CLASS, stack
+from reports.page import render_page
 from reports.read import read_run
 from reports.review import review
 from reports.sections.bars import ROLES

@@ -11,7 +11,11 @@ import pytest
 
 from harness.case import Case
 from reports import render
-from reports.page import STYLES, asset, environment, plotly_js, render_page, styles, thin, unbroken
+from reports.markup.assets import STYLES, asset, plotly_js, styles
+from reports.markup.environment import environment
+from reports.markup.texts import unbroken
+from reports.markup.thin import thin
+from reports.page import render_page
 from reports.read import read_run
 from reports.review import review
 from reports.words import plain

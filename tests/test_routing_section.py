@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from harness.case import Case
-from reports.page import level, render_page, steps
+from reports.markup.shapes import level, steps
+from reports.page import render_page
 from reports.read import read_run
 from reports.review import Review, review
 from reports.sections.routing import COLUMNS, Routing

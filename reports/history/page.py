@@ -9,7 +9,9 @@ from reports.figures.base import Drawn
 from reports.history import figures, words
 from reports.history.history import History
 from reports.history.shifts import Line
-from reports.page import STYLES, asset, environment, plotly_js, policy, styles, thin
+from reports.markup.assets import STYLES, asset, plotly_js, policy, styles
+from reports.markup.environment import environment
+from reports.markup.thin import thin
 
 CLASSES = {
     "faster": "fast",

@@ -1,0 +1,69 @@
+"""The data of a page's charts, as its boot script reads them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import plotly.graph_objects as go
+
+from reports.review import Review
+from reports.theme import base_layout, marker
+
+Shared = Mapping[str, Mapping[str, Any]]
+"""What every figure of a page would say: `layout`, and `marks` by family and step."""
+
+
+def figure_json(figure: go.Figure, rows: Mapping[str, int] | None = None, shared: Shared | None = None) -> str:
+    """Return the figure as JSON that cannot end its script element: `<`, `>` and `/` are escaped, NaN is null.
+
+    With `rows`, the table of cases, and what all figures share, it says only what is its own: the id of a case is the
+    number of its row, `#12`. The page's script puts both back, and a page of many figures is a tenth smaller for it.
+    """
+    text = str(figure.to_json())
+    if rows is None or shared is None:
+        return text
+    data = json.loads(text)
+    for trace in data["data"]:
+        trace |= {"customdata": _numbered(trace["customdata"], rows)} if "customdata" in trace else {}
+        trace |= {"marker": _marked(trace["marker"], shared["marks"])} if "marker" in trace else {}
+        if trace["type"] == "scatter":  # what plotly.js takes a trace for that does not say
+            del trace["type"]
+    own, usual = data["layout"], shared["layout"]
+    data["hover"] = own.pop("template")["data"]["scatter"][0]["hovertemplate"]
+    for axis in ("xaxis", "yaxis"):
+        own[axis] = _unlike(own[axis], usual["template"]["layout"][axis])
+    data["layout"] = _unlike(own, usual)
+    return to_json(data)
+
+
+def shared_by_all(review: Review) -> Shared:
+    """Return the layout that all figures share, and the mark of each variant."""
+    layout = base_layout(0, "")
+    marks = {f"{one.family}{one.step}": marker(one.family, one.step) for one in review.identities}
+    return {"layout": _unlike(layout, {"height": 0}), "marks": marks}
+
+
+def to_json(data: Any) -> str:
+    """Return `data` as JSON that cannot end its script element: `<`, `>` and `/` are escaped."""
+    plain = json.dumps(data, separators=(",", ":"))
+    return plain.replace("<", "\\u003c").replace(">", "\\u003e").replace("/", "\\u002f")
+
+
+def _unlike(own: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in own.items() if key not in usual or usual[key] != value}
+
+
+def _marked(own: Mapping[str, Any], marks: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the mark by the name of the shared one that looks like it, with what is its own beside it."""
+    for name, mark in marks.items():
+        if (own["symbol"], own["color"], own["line"]) == (mark["symbol"], mark["color"], mark["line"]):
+            return {"of": name} | _unlike(own, mark)
+    return own
+
+
+def _numbered(data: Any, rows: Mapping[str, int]) -> Any:
+    if isinstance(data, list):
+        return [_numbered(item, rows) for item in data]
+    return f"#{rows[data]}" if isinstance(data, str) and data in rows else data

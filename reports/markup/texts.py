@@ -1,0 +1,71 @@
+"""How a page words a number, and which class gives a verdict its symbol and colour."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from markupsafe import Markup
+
+from harness.judge.stats import Interval
+from harness.metrics import show, show_percent
+from reports.sections.cases import Filter
+from reports.sections.cases import Row as CaseRow
+from reports.sections.ratios import Block
+from reports.sections.scaling import Line
+from reports.words import Sentence, join, slope
+
+VERDICT_CLASS = {
+    "faster": "fast",
+    "slower": "slow",
+    "same": "noise",
+    "undecided": "und",
+    "less memory": "fast",
+    "more memory": "nc plain",
+    "batch-invariant": "fast",
+    "not batch-invariant": "nc",
+}
+"""Verdict word: the class that gives it symbol and colour."""
+_HYPHENATED = re.compile(r"((?<![\w-])[\w.]{1,12}-[\w.]{1,12}(?![\w-]))")
+
+
+def tally(block: Block) -> str:
+    """Return `3 faster, 2 slower and 1 undecided`."""
+    words = [row.verdict for row in block.rows]
+    return join(f"{words.count(word)} {word}" for word in ("faster", "slower", "same", "undecided") if word in words)
+
+
+def slope_words(interval: Interval) -> Sentence:
+    """Return a slope with its interval."""
+    return slope(interval)
+
+
+def gap(share: float | None) -> str:
+    """Return how far a measured peak lies from its prediction: `+1.2 %`, `0 %` below a tenth of a per cent."""
+    if share is None:
+        return "–"
+    text = show_percent(round(abs(share), 3))
+    return text if text == "0 %" else f"{'+' if share > 0 else '−'}{text}"
+
+
+def keys(row: CaseRow, filters: Iterable[Filter]) -> str:
+    """Return for each filter the place of the row's value in it; `-` where the row has none."""
+    values = [(row.filters[one.key], one.values) for one in filters]
+    return ",".join(str(known.index(value)) if value in known else "-" for value, known in values)
+
+
+def unbroken(text: str) -> Markup:
+    """Return `text` escaped, its short hyphenated words kept in one piece: a line ends after `top-2`, not within."""
+    pieces = _HYPHENATED.split(text)
+    return Markup("").join(
+        Markup('<span class="nb">{}</span>').format(piece) if index % 2 else piece for index, piece in enumerate(pieces)
+    )
+
+
+def time_at(line: Line, x: float) -> str:
+    """Return the time of a line at `x`, without its unit; a level line has the same everywhere."""
+    level = line.slope is None and len({point.id for point in line.points}) == 1
+    found = line.points[0] if level else next((point for point in line.points if point.x == x), None)
+    if found is None:
+        return "–"
+    return show("latency_ms", found.ms, found.low, found.high).removesuffix(" ms")

@@ -1,0 +1,22 @@
+"""Leaves out of a page what HTML implies."""
+
+from __future__ import annotations
+
+import re
+
+_TAG = re.compile(r"<[a-z][^<>]*>")
+_QUOTED = re.compile(r'="([\w.#%,-]+)"(?=[ >])')
+_CLOSED = re.compile(r'="([\w.#%,-]+)"/>')
+_IMPLIED = re.compile(
+    r"</td>(?=\s*(?:<td|</tr>))|</tr>(?=\s*<tr)|(?<=>)\s+(?=<t[rd])|</t[hrd]>(?=</t|<th)|</p>(?=\s*<(?:p|table|div|/details|details|/section))"
+    r"|</li>(?=<li|</[ou]l)|</d[td]>(?=</div)|</dt>(?=<dd)|</tr>(?=\s*</t)"
+)
+
+
+def thin(page: str) -> str:
+    """Return the page without what HTML implies in its body: quotes of plain values, and ends of cells and rows."""
+    head, main, rest = page.partition("<main>")
+    body, footer, tail = rest.partition("<footer>")
+    body = body.replace(' x="0%"', "")
+    body = _TAG.sub(lambda tag: _CLOSED.sub(r"=\1 />", _QUOTED.sub(r"=\1", tag[0])), _IMPLIED.sub("", body))
+    return head + main + body + footer + tail
