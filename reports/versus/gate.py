@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from harness.declare.policy import Alert, Policy
 from harness.judge.compare import WORSE
 from harness.judge.multiple import ALPHA
 from reports.results import Result, Run
-from reports.versus.text import line
+from reports.versus.many import METRIC
+from reports.versus.text import line, line_of_layer
 from reports.versus.turned import Turned, turned
 from reports.versus.versus import TIMED, Row, Versus, compare
 from reports.words import count, join
@@ -28,6 +29,8 @@ class Gate:
     """What ends the gate with exit 1."""
     warnings: tuple[Row, ...]
     """What is told and lets it pass."""
+    suspected: tuple[Row, ...] = ()
+    """Times of layers that look slower as a whole, of cases that do not alert themselves."""
     cleared: tuple[Row, ...] = ()
     """Times that alerted once, were measured again, and did not alert twice."""
     claims: tuple[Turned, ...] = ()
@@ -48,7 +51,7 @@ class Gate:
     @property
     def suspects(self) -> tuple[str, ...]:
         """The cases whose times are to be measured again before anything fails: what has no noise needs no proof."""
-        slower = [row.id for row in (*self.failures, *self.warnings) if row.metric in TIMED]
+        slower = [row.id for row in (*self.failures, *self.warnings, *self.suspected) if row.metric in TIMED]
         return tuple(dict.fromkeys([*slower, *(row for one in self.refuted if one.timed for row in one.claim.rows)]))
 
 
@@ -61,6 +64,7 @@ def judge(base: Run, candidate: Run, policy: Policy, alpha: float = ALPHA) -> Ga
         versus,
         failures=tuple(row for row, alert in rows if alert == "fail"),
         warnings=tuple(row for row, alert in rows if alert == "warn"),
+        suspected=tuple(_suspected(versus, policy, cases)),
         claims=turned(base, candidate, policy),
     )
 
@@ -68,7 +72,8 @@ def judge(base: Run, candidate: Run, policy: Policy, alpha: float = ALPHA) -> Ga
 def confirmed(first: Gate, second: Gate) -> Gate:
     """Return the gate of which only those times fail that `second`, in which they were measured again, fails too.
 
-    A time that `second` could not compare has not been cleared by it.
+    A time that `second` could not compare has not been cleared by it. One whose layer alone was suspected fails as
+    `second` has it.
     """
     again = {(row.id, row.metric) for row in (*second.failures, *second.warnings)}
     refuted = {one.claim.id for one in second.refuted}
@@ -79,14 +84,30 @@ def confirmed(first: Gate, second: Gate) -> Gate:
         name = row.id, row.metric
         return row.metric not in TIMED or name in again or name not in compared
 
+    whole = {(row.id, row.metric) for row in first.suspected}
     return Gate(
         first.versus,
-        failures=tuple(filter(stands, first.failures)),
-        warnings=tuple(filter(stands, first.warnings)),
+        failures=(*filter(stands, first.failures), *_among(whole, second.failures)),
+        warnings=(*filter(stands, first.warnings), *_among(whole, second.warnings)),
         cleared=tuple(row for row in (*first.failures, *first.warnings) if not stands(row)),
         claims=tuple(one for one in first.claims if one not in restored),
         restored=restored,
     )
+
+
+def _suspected(versus: Versus, policy: Policy, cases: dict[str, Result]) -> Iterator[Row]:
+    """Yield the times of layers that look slower as a whole, where the policy counts them and they do not alert."""
+    layers = {one.name for one in versus.layers}
+    for row in versus.rows:
+        result = cases[row.id]
+        if row.metric == METRIC and row.verdict != "slower" and result.case.variant in layers:
+            rule = policy.rule(METRIC, result.case)
+            if rule is not None and rule.alert != "ignore":
+                yield row
+
+
+def _among(names: set[tuple[str, str | None]], rows: Iterable[Row]) -> Iterator[Row]:
+    return (row for row in rows if (row.id, row.metric) in names)
 
 
 def _threshold(policy: Policy, metric: str, result: Result) -> float:
@@ -114,6 +135,8 @@ def _share(row: Row) -> float:
 
 def lines(found: Gate) -> Iterable[str]:
     """Yield the gate's answer as plain lines."""
+    then = "its cases are to be measured again" if found.suspected else "what its cases say for themselves counts"
+    yield from (f"suspect: {line_of_layer(layer)}; {then}" for layer in found.versus.layers)
     for row in found.cleared:
         yield f"cleared: {line(row)}; measured again it did not alert"
     for one in found.restored:
@@ -147,6 +170,7 @@ def document(found: Gate) -> dict[str, object]:
         "failures": named(found.failures),
         "warnings": named(found.warnings),
         "cleared": named(found.cleared),
+        "suspected": named(found.suspected),
         "claims": [
             {"id": one.claim.id, "before": one.before, "after": one.claim.verdict, "alert": one.alert}
             for one in found.claims

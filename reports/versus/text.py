@@ -136,6 +136,11 @@ def _timed(one: Headline) -> str:
     return f"{SYMBOLS[one.verdict]} {name}: {one.verdict}, {_ratio(one.change)}"
 
 
+def line_of_layer(one: Headline) -> str:
+    """Return `soft as a whole (4 cases) beside the other layers: 1.10× [1.04, 1.18]`."""
+    return f"{one.name} as a whole ({count(one.cases, 'case')}) beside the other layers: {_ratio(one.change)}"
+
+
 def _exact(versus: Versus, name: str) -> str:
     found = Counter(row.verdict for row in versus.rows if (row.metric or "").startswith(EXACT_HEADLINES[name]))
     sign = SYMBOLS[next((word for _, words in GROUPS for word in words if found[word]), "same")]

@@ -13,6 +13,7 @@ from harness.metrics import METRICS
 from reports.results import Result, Run
 from reports.versus.floor import Noise, noise_of
 from reports.versus.headline import Headline, Judge, headlines
+from reports.versus.layers import slower_layers
 from reports.versus.machines import Difference, commits, differences
 from reports.versus.pairs import Pair, pairs
 
@@ -73,6 +74,8 @@ class Versus:
     """What the runs' own A/A cells could not have told apart."""
     headlines: tuple[Headline, ...]
     """Means over cases, judged together."""
+    layers: tuple[Headline, ...] = ()
+    """Variants of which all cases together look slower beside the others: suspects, of which no verdict is given."""
     exact_headlines: tuple[str, ...] = ()
     """Of `memory` and `determinism` what the suite's headline names."""
     paired: bool = False
@@ -116,6 +119,7 @@ def compare(base: Run, candidate: Run, margin: Margin = usual, alpha: float = AL
     if paired:  # A/A cells stand apart in a round, the two sides side by side: their own pairs say what they can tell
         noise = replace(noise, smallest_change=None)
     rows = [row for pair in both for row in _rows(pair, forbids)]
+    alike = [] if forbids else [pair for pair in both if pair.alike]
     rows = _judged(rows, {pair.id: pair for pair in both if pair.alike}, margin, noise.floor, alpha, judge)
     times = [row.change.ratio.value for row in rows if row.metric == "latency_ms" and row.change]
     return Versus(
@@ -128,7 +132,8 @@ def compare(base: Run, candidate: Run, margin: Margin = usual, alpha: float = AL
         comparisons=sum(row.change is not None for row in rows),
         drift=drift(times),
         noise=noise,
-        headlines=() if forbids else headlines(candidate, [pair for pair in both if pair.alike], noise.floor, judge),
+        headlines=headlines(candidate, alike, noise.floor, judge),
+        layers=() if noise.distrusted else slower_layers(alike, judge),
         exact_headlines=tuple(name for name in candidate.file.suite.headline if name in EXACT_HEADLINES),
         paired=paired,
     )
