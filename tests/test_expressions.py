@@ -70,6 +70,8 @@ def test_a_comparison_with_an_axis_that_does_not_apply_is_false(comparison: str)
         ("...", "Ellipsis has no place in an expression", None),
         ("min(*(1, 2))", "starred has no place in an expression", None),
         ("1" * 2000, "the expression is too long", None),
+        (f"size in ['{'S' * 200_000}']", "the expression is too long", None),
+        ("(a #'\n" + " and a" * 600 + " #')'\n)", "the expression is too long", None),
         ("(" * 400 + ")" * 400, "is no expression", None),
         ("'\0'", "is no expression", None),
     ],

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from harness.cli.console import note
 from harness.cli.paired import PairedRun, Runs, measure_suspects, told
 from harness.cli.planning import detect_or_exit, plan_or_exit
+from harness.cli.suspects import of_cases
 from harness.cli.wanted import Wanted, begun
 
 if TYPE_CHECKING:
@@ -40,14 +41,12 @@ def measure_again(base: Path, candidate: Path, cases: Sequence[str]) -> Runs | N
     if why := _another(document, detected.name):
         note(f"harness: suspects are not measured again: {why}")
         return None
-    some = f"id in [{', '.join(map(repr, cases))}]"
-    chosen = replace(wanted, select=f"({wanted.select}) and {some}" if wanted.select else some)
-    plan = plan_or_exit(chosen.suite, chosen.overrides, chosen.select, detected, chosen.memory)
+    plan = of_cases(plan_or_exit(wanted.suite, wanted.overrides, wanted.select, detected, wanted.memory), cases)
     folder = _folder(candidate)
     found = _sides(read_document(base), document, plan, detected)
     if isinstance(found, str):
         note(f"harness: suspects are measured again without their baseline: {found}")
-        return base, _alone(plan, chosen, detected, folder)
+        return base, _alone(plan, replace(wanted, select=plan.select), detected, folder)
     return measure_suspects(PairedRun(found, wanted, folder), cases, detected, folder)
 
 

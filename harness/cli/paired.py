@@ -17,6 +17,7 @@ from harness.cli.ended import ENDED
 from harness.cli.exits import Exit
 from harness.cli.planning import detect_or_exit, plan_or_exit
 from harness.cli.run import ROOT
+from harness.cli.suspects import chosen, of_cases
 from harness.cli.wanted import Wanted
 
 if TYPE_CHECKING:
@@ -69,14 +70,12 @@ class PairedRun:
 
 def measure_suspects(first: PairedRun, cases: Sequence[str], detected: Detected, folder: Path) -> Runs:
     """Measure the cases of these ids on both sides, in more rounds than the suite says, and return the two runs."""
-    some = f"id in [{', '.join(map(repr, cases))}]"
-    wanted = first.wanted
-    wanted = replace(wanted, select=f"({wanted.select}) and {some}" if wanted.select else some)
+    wanted = replace(first.wanted, select=chosen(first.wanted.select, cases))
     folder.mkdir(parents=True, exist_ok=True)
     second = replace(first, wanted=wanted, folder=folder, resume=False)
     what = "1 suspect is" if len(cases) == 1 else f"{len(cases)} suspects are"
     note(f"harness: {what} measured again, side by side, into {folder}")
-    measure_pair(_of_suspects(second.plan(detected)), second, detected)
+    measure_pair(_of_suspects(of_cases(first.plan(detected), cases)), second, detected)
     return second.runs
 
 

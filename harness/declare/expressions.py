@@ -33,7 +33,11 @@ CONSTANTS: dict[str, Any] = {"true": True, "false": False, "inf": math.inf, "dro
 """Names that mean the same everywhere; `capacity_factor == dropless` reads as a suite's author would say it."""
 
 MAX_LENGTH = 1000
-"""Characters; a longer one is a mistake, or an attack on the parser."""
+"""Characters beside its texts; a longer one is a mistake, or an attack on the parser."""
+MAX_TEXTS = 100_000
+"""Characters with its texts: a few hundred cases may be named by their ids."""
+MAX_PARTS = 500
+"""Names, comparisons and operations, which are as many calls deep at worst."""
 MAX_POWER = 64
 """Largest exponent, so that no expression computes for minutes."""
 
@@ -42,6 +46,7 @@ _ALLOWED = (
     ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.Compare, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE,
     ast.In, ast.NotIn, ast.Is, ast.IsNot, ast.IfExp, ast.Call, ast.Name, ast.Load, ast.Constant, ast.Tuple, ast.List,
 )  # fmt: skip
+_TEXT = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""")
 _PASS = re.compile(r"""("[^"]*"|'[^']*')|\bpass\b""")
 
 
@@ -126,8 +131,8 @@ def _may_fail(node: ast.AST) -> bool:
 
 
 def _parse(text: str) -> ast.expr:
-    if len(text) > MAX_LENGTH:
-        raise ExpressionError("the expression is too long", f"at most {MAX_LENGTH} characters")
+    if len(text) > MAX_TEXTS or len(_TEXT.sub("''", text)) > MAX_LENGTH:
+        raise ExpressionError("the expression is too long", f"at most {MAX_LENGTH} characters beside its texts")
     # `pass` is an axis, and a keyword of Python's
     renamed = _PASS.sub(lambda found: found[1] or "pass_", text.strip())
     try:
@@ -158,6 +163,8 @@ def _is_condition(node: ast.expr) -> bool:
 
 
 def _check_nodes(root: ast.expr) -> None:
+    if sum(isinstance(node, ast.expr) and not isinstance(node, ast.Constant) for node in ast.walk(root)) > MAX_PARTS:
+        raise ExpressionError("the expression is too long", f"at most {MAX_PARTS} names, comparisons and operations")
     for node in ast.walk(root):
         if not isinstance(node, _ALLOWED):
             raise ExpressionError(
