@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from harness.metrics import METRICS
 
@@ -120,8 +121,9 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Value(_Strict):
-    """One metric of one case."""
+@pydantic_dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+class Value:
+    """One metric of one case; no model, since a run has a hundred of them a case and a model is six times as large."""
 
     value: float | int | str
     low: float | None = None

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
 from urllib.parse import quote
 
 from reports.figures import fronts as fronts_figure
 from reports.figures import memory as memory_figure
 from reports.figures import roofline as roofline_figure
 from reports.figures import scaling as scaling_figure
+from reports.figures.base import Drawn
 from reports.markup.assets import plotly_js, policy, script, styles
-from reports.markup.charts import shared_by_all
+from reports.markup.charts import figure_data, shared_by_all
 from reports.markup.environment import environment
+from reports.markup.packed import packed
+from reports.markup.rows import Rows, table
 from reports.markup.shapes import strip
 from reports.markup.thin import thin
 from reports.review import Review
@@ -24,8 +29,8 @@ def render_page(review: Review, run_folder: str = "") -> str:
     panels = scaling_figure.figures(review)
     fronts = fronts_figure.figures(review)
     drawn = [*fronts, *panels, *roofline_figure.figures(review), *memory_figure.figures(review)]
-    scripts = {"plotly": plotly_js(), "boot": script("boot.js"), "script": script("page.js")}
-    shared = shared_by_all(review)
+    scripts = {"plotly": plotly_js(), "boot": script("unpack.js", "boot.js"), "script": script("page.js", "cases.js")}
+    cases = table(review.cases)
     page = (
         environment()
         .get_template("page.html.j2")
@@ -33,15 +38,23 @@ def render_page(review: Review, run_folder: str = "") -> str:
             review=review,
             beside=quote(run_folder),
             figures=drawn,
-            rows={row.subject.id: number for number, row in enumerate(review.cases.rows)},
             front_ids={figure.id for figure in fronts},
             panel_ids={figure.id for figure in panels},
             columns=scaling_figure.columns(review),
-            strip=list(strip(review.coverage)),
+            strip=strip(review.coverage),
+            table=cases,
             css=styles(),
             policy=policy(scripts.values()),
-            shared=shared,
+            packed=packed(_scripted(review, drawn, cases)),
             **scripts,
         )
     )
     return thin(page)
+
+
+def _scripted(review: Review, drawn: Sequence[Drawn], cases: Rows) -> dict[str, Any]:
+    """Return what only the page's scripts read: the charts, and the rows that are not drawn yet."""
+    shared = shared_by_all(review)
+    rows = {row.subject.id: number for number, row in enumerate(review.cases.rows)}
+    figures = {one.id: figure_data(one.figure, rows, shared) for one in drawn}
+    return {"shared": shared, "figures": figures, "table": cases.data}

@@ -6,8 +6,9 @@ import json
 import math
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from harness.case import Case
 from harness.record import SCHEMA, FailedRecord, OkRecord, parse_record
@@ -31,13 +32,12 @@ def read_run(folder: Path) -> Run:
     _refuse_links(folder)
     file = _read_file(folder)
     try:
-        text = (folder / "records.jsonl").read_bytes()
+        records, damage = _read_records(folder)
     except OSError:
         raise ReportError(
             f"{folder} has a run.json but no records.jsonl that can be read; was the run stopped before its first "
             f"case? Try `harness run --resume {folder}`."
         ) from None
-    records, damage = _parse_records(text, folder)
     seconds = _visit_seconds(folder / "journal.jsonl")
     return Run(name=_name(folder.resolve()), file=file, records=records, damage=damage, seconds=seconds)
 
@@ -88,46 +88,55 @@ def _refuse_newer(path: Path, schema: object) -> None:
         )
 
 
-def _parse_records(text: bytes, folder: Path) -> tuple[dict[str, OkRecord | FailedRecord], str | None]:
+def _read_records(folder: Path) -> tuple[dict[str, OkRecord | FailedRecord], str | None]:
     records: dict[str, OkRecord | FailedRecord] = {}
     bad: list[int] = []
-    lines = text.splitlines()
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            record = parse_record(line)
-        except ValidationError:
-            _refuse_newer(folder / "records.jsonl", _schema_of(line))
-            bad.append(number)
-            continue
-        _refuse_newer(folder / "records.jsonl", record.schema_)
-        records[record.key] = record
+    number, last = 0, b"\n"
+    with (folder / "records.jsonl").open("rb") as lines:  # line by line: there may be gigabytes
+        for number, last in enumerate(lines, start=1):
+            if not last.strip():
+                continue
+            try:
+                record = parse_record(last)
+            except ValidationError:
+                _refuse_newer(folder / "records.jsonl", _schema_of(last))
+                bad.append(number)
+                continue
+            _refuse_newer(folder / "records.jsonl", record.schema_)
+            records[record.key] = record
+    return records, _damage(bad, number, cut=not last.endswith(b"\n"))
+
+
+def _damage(bad: list[int], lines: int, *, cut: bool) -> str | None:
     if not bad:
-        return records, None
-    if bad == [len(lines)] and not text.endswith(b"\n"):
-        return records, f"records.jsonl breaks off in line {bad[0]}: this page shows what stands before it."
-    share = f"{len(bad)} of {len(lines)} lines of records.jsonl"
-    return records, f"{share} cannot be read, the first is line {bad[0]}: their cases count as missing."
+        return None
+    if bad == [lines] and cut:
+        return f"records.jsonl breaks off in line {bad[0]}: this page shows what stands before it."
+    share = f"{len(bad)} of {lines} lines of records.jsonl"
+    return f"{share} cannot be read, the first is line {bad[0]}: their cases count as missing."
+
+
+class _Visit(BaseModel):
+    """What a report reads of a journal's line."""
+
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 
 
 def _visit_seconds(journal: Path) -> float | None:
     """Return the sum of the journal's visits; None where there is none, and a line that breaks off does not count."""
     try:
-        lines = journal.read_bytes().splitlines()
+        with journal.open("rb") as lines:
+            found = [seconds for line in lines if (seconds := _seconds_of(line)) is not None]
     except OSError:
         return None
-    found = [seconds for line in lines if (seconds := _seconds_of(line)) is not None]
     return math.fsum(found) if found else None
 
 
 def _seconds_of(line: bytes) -> float | None:
     try:
-        data = json.loads(line)
-    except ValueError:
+        return _Visit.model_validate_json(line).seconds
+    except ValidationError:
         return None
-    seconds = data.get("seconds") if isinstance(data, dict) else None
-    return float(seconds) if isinstance(seconds, (int, float)) and 0 <= seconds < math.inf else None
 
 
 def _schema_of(line: bytes) -> object:

@@ -133,7 +133,7 @@ def ok_record(case: Case, draw: random.Random) -> dict[str, Any]:
         "backend": resolve_backend(case),
         "status": "ok",
         "notes": ["[test data] the rounds of this case were unsteady"] if draw.random() < 0.05 else [],
-        "metrics": {name: value.model_dump() for name, value in metrics.items()},
+        "metrics": {name: asdict(value) for name, value in metrics.items()},
         "series": roofs.series | series | _series(case),
     }
 

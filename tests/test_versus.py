@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -34,7 +34,7 @@ def again(seed: int, edit: Edit | None = None) -> Edit:
 
     def drawn(case: Case, record: dict[str, Any]) -> dict[str, Any] | None:
         draw = random.Random(f"{seed}{case.id}")
-        data = json.loads(json.dumps(record, default=lambda value: value.model_dump()))
+        data = json.loads(json.dumps(record, default=asdict))
         time = data["metrics"]["latency_ms"]
         time["rounds"] = [time["value"] * draw.lognormvariate(0, 0.005) for _ in range(8)]
         return edit(case, data) if edit is not None else data

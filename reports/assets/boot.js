@@ -7,26 +7,30 @@
   };
   const paper = { 3: 270, 2: 410, 1: 410 };
   const plots = [];
-  const names = [...document.querySelectorAll(".cases summary")].map((row) => row.textContent);
-  const named = (data) => Array.isArray(data) ? data.map(named)
-    : /^#\d+$/.test(data) ? names[data.slice(1)].replace(/&/g, "&amp;").replace(/</g, "&lt;") : data;
-  const shared = document.getElementById("shared")?.textContent;
-  const whole = (figure) => {
+  const drawn = [...document.querySelectorAll(".cases tbody td:first-child")].map((name) => name.firstChild?.data ?? "");
+  const whole = (figure, shared) => {
     if (!figure.hover) return figure;
-    const { layout, marks } = JSON.parse(shared);
+    const { layout, marks, lines } = structuredClone(shared);
     layout.template.data.scatter[0].hovertemplate = figure.hover;
-    const marked = (trace) => trace.marker ? { ...trace, marker: { ...marks[trace.marker.of], ...trace.marker } } : trace;
-    return { data: figure.data.map(marked), layout: { ...layout, ...figure.layout } };
+    for (const trace of figure.data) {
+      trace.marker &&= { ...marks[trace.marker.of], ...trace.marker };
+      trace.line &&= { ...lines[trace.line.of], ...trace.line };
+    }
+    return { data: figure.data, layout: { ...layout, ...figure.layout } };
   };
-  const draw = (source) => {
-    const target = document.getElementById(source.dataset.fig);
-    const figure = whole(JSON.parse(source.textContent));
+  const draw = (id, figure, names) => {
+    const named = (told) => Array.isArray(told) ? told.map(named)
+      : /^#\d+$/.test(told) ? names[told.slice(1)].replace(/&/g, "&amp;").replace(/</g, "&lt;") : told;
     for (const trace of figure.data) if (trace.customdata) trace.customdata = named(trace.customdata);
-    plots.push(target);
-    return Plotly.newPlot(target, figure.data, figure.layout, config);
+    plots.push(document.getElementById(id));
+    return Plotly.newPlot(id, figure.data, figure.layout, config);
   };
   const relayout = (change) => plots.map((plot) => Plotly.relayout(plot, change(plot)));
   addEventListener("beforeprint", () => relayout((plot) => ({ width: paper[plot.dataset.columns], autosize: false })));
   addEventListener("afterprint", () => relayout(() => ({ width: null, autosize: true })));
-  Promise.all([...document.querySelectorAll("script[data-fig]")].map(draw)).then(() => { root.dataset.ready = ""; });
+  data.then(({ shared, figures = {}, table }) => {
+    const names = [...drawn, ...(table?.rest ?? []).map((row) => row[4])];
+    const plain = [...document.querySelectorAll("script[data-fig]")].map((one) => [one.dataset.fig, JSON.parse(one.textContent)]);
+    return Promise.all([...plain, ...Object.entries(figures)].map(([id, figure]) => draw(id, whole(figure, shared), names)));
+  }).then(() => { root.dataset.ready = ""; });
 })();

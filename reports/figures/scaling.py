@@ -11,7 +11,8 @@ from harness.metrics import show, show_interval, show_number
 from reports.figures.base import CHARACTER, LABEL_HEIGHT, Drawn, decade_ticks, log_span, spread, tidy
 from reports.review import Review
 from reports.sections.scaling import Line, Panel, growth
-from reports.theme import DASH, HUE, INK, WIDTH, base_layout, log_axis, marker
+from reports.theme import HUE, INK, base_layout, log_axis, marker
+from reports.theme import line as style
 from reports.words import capital, join, plain
 
 HEIGHT = 272
@@ -105,7 +106,7 @@ def _trace(line: Line) -> go.Scatter:
         x=[point.x for point in line.points],
         y=[tidy(point.ms) for point in line.points],
         mode="lines" if level else "lines+markers",
-        line={"color": HUE[line.family], "dash": DASH[line.family], "width": 1.2 if level else WIDTH[line.family]},
+        line=style(line.family) | ({"width": 1.2} if level else {}),
         marker=marker(line.family, line.step),
         error_y=None if level else _bars(line),
         customdata=[[_interval(p.ms, p.low, p.high), p.n or "–", escape(p.id)] for p in line.points],

@@ -9,7 +9,7 @@ from reports.figures.base import Drawn
 from reports.history import figures, words
 from reports.history.history import History
 from reports.history.shifts import Line
-from reports.markup.assets import STYLES, asset, plotly_js, policy, styles
+from reports.markup.assets import STYLES, plotly_js, policy, script, styles
 from reports.markup.environment import environment
 from reports.markup.thin import thin
 
@@ -33,7 +33,7 @@ MEMBERS = 12
 def render_page(history: History) -> str:
     """Return the page; the same History always gives the same bytes."""
     drawn = figures.figures(history)
-    scripts = {"plotly": plotly_js(), "boot": asset("boot.js"), "script": asset("page.js")}
+    scripts = {"plotly": plotly_js(), "boot": script("unpack.js", "boot.js"), "script": script("page.js")}
     page = (
         environment()
         .get_template("history.html.j2")

@@ -36,9 +36,9 @@ def asset(name: str) -> str:
 
 
 @cache
-def script(name: str) -> str:
-    """Return one of the page's own scripts without its indents."""
-    return re.sub(r"\n\s+", "\n", asset(name))
+def script(*names: str) -> str:
+    """Return the page's own scripts of these names as one, without their indents."""
+    return re.sub(r"\n\s+", "\n", "".join(asset(name) for name in names))
 
 
 @cache

@@ -10,9 +10,10 @@ from harness.judge.verdict import MARGIN
 from harness.metrics import show, show_bytes, show_percent, show_ratio, show_spread
 from reports.glyph import band
 from reports.labels import label
-from reports.markup.charts import figure_json, to_json
+from reports.markup.charts import figure_json
+from reports.markup.rows import cells, look
 from reports.markup.shapes import ROLE_CLASS, level, place_of, split, stack, steps
-from reports.markup.texts import VERDICT_CLASS, gap, keys, slope_words, tally, time_at, unbroken
+from reports.markup.texts import VERDICT_CLASS, gap, slope_words, tally, time_at, unbroken
 from reports.sections import fronts, winners
 from reports.sections.crossovers import overtaker, place, settled, unsettled
 from reports.sections.ratios import mean_text
@@ -35,19 +36,20 @@ def environment() -> Environment:
         "band": lambda scale: band(scale, MARGIN),
         "bytes": lambda value: "–" if value is None else show_bytes(value),
         "capacity": fronts.show_capacity,
+        "cells": cells,
         "clip": lambda at: max(0.0, min(100.0, at)),
         "estimate": lambda row: ratio(row.value, row.interval),
         "figure_json": figure_json,
-        "to_json": to_json,
         "gap": gap,
         "mean_text": mean_text,
         "joules": lambda value: show("energy_j_per_mtoken", value).removesuffix(" J/Mtoken"),
-        "keys": keys,
         "label": label,
         "level": level,
+        "look": look,
         "ms": lambda value: show("latency_ms", value).removesuffix(" ms"),
         "of_subject": fronts.of_subject,
         "of_roof": lambda fraction: show_percent(round(fraction, 3 if fraction < 0.1 else 2)),
+        "part": lambda value: f"{value / 100:.3g}".removeprefix("0") or "0",
         "pct": lambda value: f"{round(value, 1):g}%",
         "role_class": ROLE_CLASS.__getitem__,
         "spread": show_spread,

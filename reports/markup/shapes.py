@@ -24,21 +24,34 @@ ROLE_CLASS = {
 """Role of bytes: the class that fills its part of a bar."""
 GAP = 0.6
 """Free marks' widths between two variants on the strip of cases."""
+MARK = 0.58
+"""Share of its place on that strip that a case's mark takes."""
 
 
-def strip(coverage: Coverage) -> Iterator[tuple[float, float, str]]:
-    """Yield start and width in per cent and the status of every case, variants set apart by a gap."""
+def strip(coverage: Coverage) -> tuple[str, list[tuple[str, str]]]:
+    """Return the dashes of the strip of cases, a mark each, and an SVG path for each class, 100 wide and 26 high.
+
+    Variants are set apart by a gap. Classes: none for ok, `st-bad` failed, `st-not` not tried or missing.
+    """
     groups = [group for group in coverage.groups if group.marks]
     units = sum(len(group.marks) for group in groups) + 2 * GAP * max(0, len(groups) - 1)
-    if not units:
-        return
-    unit = min(100 / units, 1.6)
+    unit = min(100 / units, 1.6) if units else 1.6
+    paths: dict[str, list[str]] = {}
     x = 0.0
     for group in groups:
-        for mark in group.marks:
-            yield x, unit * 0.58, mark.status
-            x += unit
+        for kind, run in itertools.groupby(_kind(mark.status) for mark in group.marks):
+            width = len(list(run)) * unit
+            paths.setdefault(kind, []).append(f"M{x:.4g} 13h{width - unit * (1 - MARK):.4g}")
+            x += width
         x += 2 * GAP * unit
+    dashes = f"{unit * MARK:.4g} {unit * (1 - MARK):.4g}"
+    return dashes, [(kind, "".join(path)) for kind, path in paths.items()]
+
+
+def _kind(status: str) -> str:
+    if status in ("unsupported", "skipped", "missing"):
+        return "st-not"
+    return "" if status == "ok" else "st-bad"
 
 
 def split(row: PhaseRow, top: float) -> Iterator[tuple[float, float, str]]:
@@ -72,7 +85,7 @@ def steps(values: Sequence[float], top: float) -> str:
 
 def level(value: float, top: float) -> str:
     """Return where `value` stands on a scale that is 100 high and ends at `top`; what is above is cut."""
-    return f"{round(100 - 100 * min(1.0, value / top), 1):g}"
+    return f"{round(100 - 100 * min(1.0, value / top))}"
 
 
 def place_of(row: Comparison, scale: Scale) -> Glyph:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from markupsafe import Markup
 
 from harness.judge.stats import Interval
 from harness.metrics import show, show_percent
-from reports.sections.cases import Filter
-from reports.sections.cases import Row as CaseRow
 from reports.sections.ratios import Block
 from reports.sections.scaling import Line
 from reports.words import Sentence, join, slope
@@ -46,12 +43,6 @@ def gap(share: float | None) -> str:
         return "–"
     text = show_percent(round(abs(share), 3))
     return text if text == "0 %" else f"{'+' if share > 0 else '−'}{text}"
-
-
-def keys(row: CaseRow, filters: Iterable[Filter]) -> str:
-    """Return for each filter the place of the row's value in it; `-` where the row has none."""
-    values = [(row.filters[one.key], one.values) for one in filters]
-    return ",".join(str(known.index(value)) if value in known else "-" for value, known in values)
 
 
 def unbroken(text: str) -> Markup:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 _TAG = re.compile(r"<[a-z][^<>]*>")
-_QUOTED = re.compile(r'="([\w.#%,-]+)"(?=[ >])')
-_CLOSED = re.compile(r'="([\w.#%,-]+)"/>')
+_QUOTED = re.compile(r'="([\w.#%,:;-]+)"(?=[ >])')
+_CLOSED = re.compile(r'="([\w.#%,:;-]+)"/>')
 _IMPLIED = re.compile(
-    r"</td>(?=\s*(?:<td|</tr>))|</tr>(?=\s*<tr)|(?<=>)\s+(?=<t[rd])|</t[hrd]>(?=</t|<th)|</p>(?=\s*<(?:p|table|div|/details|details|/section))"
-    r"|</li>(?=<li|</[ou]l)|</d[td]>(?=</div)|</dt>(?=<dd)|</tr>(?=\s*</t)"
+    r"</td>(?=\s*(?:<td|</tr>))|</tr>(?=\s*<tr)|\s+(?=<t[rd][ >])|</t[hrd]>(?=</t|<th)"
+    r"|</p>(?=\s*<(?:p|t[rd]|table|div|/details|details|/section))|</li>(?=<li|</[ou]l)|</d[td]>(?=</div)|</dt>(?=<dd)|</tr>(?=\s*</t)"
 )
 
 
