@@ -5,7 +5,7 @@
     responsive: true, displaylogo: false, displayModeBar: false, showSendToCloud: false,
     modeBarButtonsToRemove: ["lasso2d", "select2d"],
   };
-  const paper = { 3: 270, 2: 410, 1: 410 };
+  const paper = { 3: 286, 2: 438, 1: 340 };
   const plots = [];
   const names = [...document.querySelectorAll(".cases summary")].map((row) => row.textContent);
   const named = (data) => Array.isArray(data) ? data.map(named)
