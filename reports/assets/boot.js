@@ -13,10 +13,15 @@
   const shared = document.getElementById("shared")?.textContent;
   const whole = (figure) => {
     if (!figure.hover) return figure;
-    const { layout, marks } = JSON.parse(shared);
+    const { layout, marks, hues, lines } = JSON.parse(shared);
     layout.template.data.scatter[0].hovertemplate = figure.hover;
-    const marked = (trace) => trace.marker ? { ...trace, marker: { ...marks[trace.marker.of], ...trace.marker } } : trace;
-    return { data: figure.data.map(marked), layout: { ...layout, ...figure.layout } };
+    for (const trace of figure.data) {
+      const { marker, line, error_x, error_y } = trace;
+      if (marker) trace.marker = { ...marks[marker.of], ...marker };
+      if (line) trace.line = { ...lines[line.of], ...line };
+      for (const bar of [error_x, error_y]) if (bar) bar.color ??= hues[marker.of];
+    }
+    return { data: figure.data, layout: { ...layout, ...figure.layout } };
   };
   const draw = (source) => {
     const target = document.getElementById(source.dataset.fig);

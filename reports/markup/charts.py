@@ -9,14 +9,17 @@ from typing import Any
 import plotly.graph_objects as go
 
 from reports.review import Review
-from reports.theme import base_layout, marker
+from reports.theme import DASH, HUE, WIDTH, base_layout, marker
+
+LOOKS, STROKES = ("symbol", "color", "line"), ("color", "dash")
+"""What a mark and a line are known by."""
 
 Shared = Mapping[str, Mapping[str, Any]]
-"""What every figure of a page would say: `layout`, and `marks` by family and step."""
+"""What every figure of a page would say: `layout`, `marks` by family and step with their `hues`, `lines` by family."""
 
 
 def figure_json(figure: go.Figure, rows: Mapping[str, int] | None = None, shared: Shared | None = None) -> str:
-    """Return the figure as JSON that cannot end its script element: `<`, `>` and `/` are escaped, NaN is null.
+    """Return the figure as JSON that cannot end its script element: `<` is escaped, NaN is null.
 
     With `rows`, the table of cases, and what all figures share, it says only what is its own: the id of a case is the
     number of its row, `#12`. The page's script puts both back, and a page of many figures is a tenth smaller for it.
@@ -24,10 +27,14 @@ def figure_json(figure: go.Figure, rows: Mapping[str, int] | None = None, shared
     text = str(figure.to_json())
     if rows is None or shared is None:
         return text
-    data = json.loads(text)
+    data = json.loads(text, parse_float=_short)
     for trace in data["data"]:
         trace |= {"customdata": _numbered(trace["customdata"], rows)} if "customdata" in trace else {}
-        trace |= {"marker": _marked(trace["marker"], shared["marks"])} if "marker" in trace else {}
+        trace |= {"marker": _like(trace["marker"], shared["marks"], LOOKS)} if "marker" in trace else {}
+        trace |= {"line": _like(trace["line"], shared["lines"], STROKES)} if "line" in trace else {}
+        hue = shared["hues"].get(trace.get("marker", {}).get("of"))
+        for bar in ("error_x", "error_y"):
+            trace |= {bar: _unlike(trace[bar], {"color": hue})} if bar in trace else {}
         if trace["type"] == "scatter":  # what plotly.js takes a trace for that does not say
             del trace["type"]
     own, usual = data["layout"], shared["layout"]
@@ -42,24 +49,32 @@ def shared_by_all(review: Review) -> Shared:
     """Return the layout that all figures share, and the mark of each variant."""
     layout = base_layout(0, "")
     marks = {f"{one.family}{one.step}": marker(one.family, one.step) for one in review.identities}
-    return {"layout": _unlike(layout, {"height": 0}), "marks": marks}
+    hues = {f"{one.family}{one.step}": HUE[one.family] for one in review.identities}
+    lines = {one.family: {"color": HUE[one.family], "dash": DASH[one.family], "width": WIDTH[one.family]}
+             for one in review.identities}  # fmt: skip
+    return {"layout": _unlike(layout, {"height": 0}), "marks": marks, "hues": hues, "lines": lines}
 
 
 def to_json(data: Any) -> str:
-    """Return `data` as JSON that cannot end its script element: `<`, `>` and `/` are escaped."""
-    plain = json.dumps(data, separators=(",", ":"))
-    return plain.replace("<", "\\u003c").replace(">", "\\u003e").replace("/", "\\u002f")
+    """Return `data` as JSON that cannot end its script element: `<`, which alone begins what could, is escaped."""
+    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _short(number: str) -> float:
+    """Return the number, a whole one without its idle `.0`."""
+    value = float(number)
+    return int(value) if value.is_integer() else value
 
 
 def _unlike(own: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in own.items() if key not in usual or usual[key] != value}
 
 
-def _marked(own: Mapping[str, Any], marks: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return the mark by the name of the shared one that looks like it, with what is its own beside it."""
-    for name, mark in marks.items():
-        if (own["symbol"], own["color"], own["line"]) == (mark["symbol"], mark["color"], mark["line"]):
-            return {"of": name} | _unlike(own, mark)
+def _like(own: Mapping[str, Any], kept: Mapping[str, Mapping[str, Any]], by: tuple[str, ...]) -> Mapping[str, Any]:
+    """Return a mark or a line by the name of the shared one that has its `by`, with what is its own beside it."""
+    for name, one in kept.items():
+        if all(own.get(key) == one[key] for key in by):
+            return {"of": name} | _unlike(own, one)
     return own
 
 

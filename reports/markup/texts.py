@@ -12,7 +12,7 @@ from harness.metrics import show, show_percent
 from reports.sections.cases import Filter
 from reports.sections.cases import Row as CaseRow
 from reports.sections.ratios import Block
-from reports.sections.scaling import Line
+from reports.sections.scaling_lines import Line
 from reports.words import Sentence, join, slope
 
 VERDICT_CLASS = {
