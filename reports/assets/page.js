@@ -17,6 +17,11 @@
     target.append(code, button);
   }, true);
 
+  all("section table").forEach((table) => {
+    const named = [table.closest("section"), table.closest("details") ?? table];
+    table.ariaLabel = named.map((one) => one.querySelector("b, summary, th").textContent).join(": ");
+  });
+
   const links = new Map(all(".rail a").map((link) => [link.hash.slice(1), link]));
   const observer = new IntersectionObserver((entries) => {
     for (const entry of entries) {
