@@ -64,6 +64,11 @@ def marker(family: Family, step: int, size: float = 8) -> dict[str, Any]:
     }
 
 
+def stroke(family: Family) -> dict[str, Any]:
+    """Return Plotly's line of a family."""
+    return {"color": HUE[family], "dash": DASH[family], "width": WIDTH[family]}
+
+
 AT_THE_END = {"x": 1, "xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "middle", "xshift": 4,
               "showarrow": False, "align": "left", "font": {"size": 11.5}}  # fmt: skip
 """How a line's own label stands right of its last point; said once, for all labels of a figure."""

@@ -13,7 +13,7 @@ from reports.figures.scaling_marks import band, cut, dots, headroom, named, pass
 from reports.review import Review
 from reports.sections.scaling_lines import Line, Panel
 from reports.sections.scaling_words import growth
-from reports.theme import DASH, HUE, INK, MUTE, WIDTH, base_layout, log_axis, marker
+from reports.theme import HUE, INK, MUTE, base_layout, log_axis, marker, stroke
 from reports.words import capital, join, plain
 
 HEIGHT = 272
@@ -114,7 +114,7 @@ def _trace(line: Line) -> go.Scatter:
         x=[point.x for point in line.points],
         y=[tidy(point.ms) for point in line.points],
         mode="lines" if level else "lines+markers",
-        line={"color": HUE[line.family], "dash": DASH[line.family], "width": 1.2 if level else WIDTH[line.family]},
+        line=stroke(line.family) | ({"width": 1.2} if level else {}),
         marker=marker(line.family, line.step),
         error_y=None if level else _bars(line),
         customdata=[[_interval(p.ms, p.low, p.high), p.n or "–", escape(p.id)] for p in line.points],

@@ -9,7 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from reports.review import Review
-from reports.theme import DASH, HUE, WIDTH, base_layout, marker
+from reports.theme import HUE, base_layout, marker, stroke
 
 LOOKS, STROKES = ("symbol", "color", "line"), ("color", "dash")
 """What a mark and a line are known by."""
@@ -50,8 +50,7 @@ def shared_by_all(review: Review) -> Shared:
     layout = base_layout(0, "")
     marks = {f"{one.family}{one.step}": marker(one.family, one.step) for one in review.identities}
     hues = {f"{one.family}{one.step}": HUE[one.family] for one in review.identities}
-    lines = {one.family: {"color": HUE[one.family], "dash": DASH[one.family], "width": WIDTH[one.family]}
-             for one in review.identities}  # fmt: skip
+    lines = {str(one.family): stroke(one.family) for one in review.identities}
     return {"layout": _unlike(layout, {"height": 0}), "marks": marks, "hues": hues, "lines": lines}
 
 
