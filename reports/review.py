@@ -90,6 +90,7 @@ def review(run: Run) -> Review:
     covered = coverage.build(context)
     compared = ratios.build(context)
     scaled = scaling.build(context)
+    crossed = crossovers.build(context, scaled)
     remembered = memory.build(context)
     repeated = determinism.build(context)
     shown = cards.build(context, compared, remembered, repeated)
@@ -110,8 +111,8 @@ def review(run: Run) -> Review:
         ratios=compared,
         fronts=fronts.build(context),
         winners=winners.build(context),
-        scaling=scaled,
-        crossovers=crossovers.build(context, scaled),
+        scaling=crossovers.marked(scaled, crossed),
+        crossovers=crossed,
         phases=phases.build(context),
         roofline=roofline.build(context),
         memory=remembered,

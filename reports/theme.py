@@ -1,7 +1,7 @@
 """Colours, marks and dashes of the families, as Plotly takes them; the page's own tokens stand in assets/base.css.
 
 Plotly refuses CSS variables, so figures are drawn in the light scheme's colours, and `assets/sections.css` maps
-the inks below to variables by their rgb() value.
+the inks below to variables by the rgb() value that plotly.js writes.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from typing import Any
 
 from reports.families import Family
 
-PAPER = "rgb(253, 253, 251)"
+PAPER = "#fdfdfb"
 """The page's ground; a hollow mark is filled with it."""
-MUTE = "rgb(89, 96, 106)"
+MUTE = "#59606a"
 HAIR = "#e3e3dd"
-BAND = "rgb(223, 223, 216)"
+BAND = "#dfdfd8"
 AXIS = "#b4b7b8"
 
 HUE: dict[Family, str] = {
@@ -26,9 +26,9 @@ HUE: dict[Family, str] = {
 }
 """Marks and lines: Okabe and Ito's hues that keep 3:1 on white and on near-black."""
 INK: dict[Family, str] = {
-    "dense": "rgb(0, 95, 150)",
-    "sparse": "rgb(163, 69, 0)",
-    "soft": "rgb(0, 110, 79)",
+    "dense": "#005f96",
+    "sparse": "#a34500",
+    "soft": "#006e4f",
     "mixture": MUTE,
     "other": MUTE,
 }
@@ -64,8 +64,8 @@ def marker(family: Family, step: int, size: float = 8) -> dict[str, Any]:
     }
 
 
-def line(family: Family) -> dict[str, Any]:
-    """Return Plotly's line of a family: its colour, dash and width."""
+def stroke(family: Family) -> dict[str, Any]:
+    """Return Plotly's line of a family."""
     return {"color": HUE[family], "dash": DASH[family], "width": WIDTH[family]}
 
 
@@ -73,9 +73,12 @@ AT_THE_END = {"x": 1, "xref": "paper", "yref": "paper", "xanchor": "left", "yanc
               "showarrow": False, "align": "left", "font": {"size": 11.5}}  # fmt: skip
 """How a line's own label stands right of its last point; said once, for all labels of a figure."""
 
+AROUND = {"yref": "paper", "y0": 0, "y1": 1, "layer": "below", "fillcolor": BAND, "line": {"width": 0, "color": MUTE}}
+"""A band across a chart, from its foot to its head, under the lines."""
 
 QUIET = {"tickmode": "array", "gridcolor": HAIR, "zeroline": False, "linecolor": AXIS, "ticklen": 4, "tickcolor": AXIS,
-         "fixedrange": True, "ticklabeloverflow": "allow"}  # fmt: skip
+         "fixedrange": True, "ticklabeloverflow": "allow",
+         "title": {"font": {"size": 11.5}, "standoff": 8}}  # fmt: skip
 """What all axes share."""
 
 
@@ -91,7 +94,12 @@ def base_layout(height: int, hover: str, **more: Any) -> dict[str, Any]:
     return {
         "template": {
             "data": {"scatter": [scatter]},
-            "layout": {"annotationdefaults": AT_THE_END, "xaxis": QUIET | ALONG, "yaxis": QUIET | ACROSS},
+            "layout": {
+                "annotationdefaults": AT_THE_END,
+                "shapedefaults": AROUND,
+                "xaxis": QUIET | ALONG,
+                "yaxis": QUIET | ACROSS,
+            },
         },
         "height": height,
         "autosize": True,
@@ -117,5 +125,5 @@ def log_axis(
             "ticktext": [text for _, text in ticks],
         }
         | (ACROSS if grid else ALONG)
-        | ({"title": {"text": title, "font": {"size": 11.5}, "standoff": 8}} if title else {})
+        | ({"title": {"text": title}} if title else {})
     )

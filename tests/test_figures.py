@@ -42,7 +42,7 @@ def test_a_dense_sweep_keeps_few_ticks(tmp_path: Path) -> None:
 
 def test_lines_wear_their_familys_colour_shape_and_dash(made: Review) -> None:
     panel = made.scaling.panels[0]
-    for line, trace in zip(panel.lines, scaling.figure(panel).data, strict=True):
+    for line, trace in zip(panel.lines, scaling.figure(panel).data[:-1], strict=True):
         assert trace.line.color == HUE[line.family]
         assert trace.line.dash == DASH[line.family]
         assert trace.marker.symbol.startswith(SHAPE[line.family])
@@ -50,7 +50,7 @@ def test_lines_wear_their_familys_colour_shape_and_dash(made: Review) -> None:
 
 def test_every_measured_line_has_its_interval(made: Review) -> None:
     panel = next(panel for panel in made.scaling.panels if panel.axis == "batch")
-    for line, trace in zip(panel.lines, scaling.figure(panel).data, strict=True):
+    for line, trace in zip(panel.lines, scaling.figure(panel).data[:-1], strict=True):
         assert line.slope is not None
         assert list(trace.error_y.array) == pytest.approx([p.high - p.ms for p in line.points if p.high], rel=1e-4)
 
@@ -67,10 +67,11 @@ def test_only_svg_traces_and_plain_lists(made: Review) -> None:
 def test_labels_carry_the_slope_and_keep_clear_of_each_other(made: Review) -> None:
     for panel in made.scaling.panels:
         figure = scaling.figure(panel)
-        texts = [annotation.text for annotation in figure.layout.annotations]
-        assert texts == [scaling.label(line) for line in panel.lines]
-        heights = sorted(annotation.y * (scaling.HEIGHT - scaling.TOP - scaling.BOTTOM)
-                         for annotation in figure.layout.annotations)  # fmt: skip
+        labels = figure.layout.annotations[: len(panel.lines) + 1]
+        assert [one.text for one in labels[:-1]] == [scaling.label(line) for line in panel.lines]
+        assert panel.ideal is not None
+        assert labels[-1].text == f"ideal {round(panel.ideal.power, 2):g}"
+        heights = sorted(one.y * (scaling.HEIGHT - scaling.TOP - scaling.BOTTOM) for one in labels)
         assert all(b - a >= base.LABEL_HEIGHT - 0.1 for a, b in pairwise(heights))
 
 

@@ -5,16 +5,18 @@
     responsive: true, displaylogo: false, displayModeBar: false, showSendToCloud: false,
     modeBarButtonsToRemove: ["lasso2d", "select2d"],
   };
-  const paper = { 3: 270, 2: 410, 1: 410 };
+  const paper = { 3: 286, 2: 438, 1: 340 };
   const plots = [];
   const drawn = [...document.querySelectorAll(".cases tbody td:first-child")].map((name) => name.firstChild?.data ?? "");
   const whole = (figure, shared) => {
     if (!figure.hover) return figure;
-    const { layout, marks, lines } = structuredClone(shared);
+    const { layout, marks, hues, lines } = structuredClone(shared);
     layout.template.data.scatter[0].hovertemplate = figure.hover;
     for (const trace of figure.data) {
-      trace.marker &&= { ...marks[trace.marker.of], ...trace.marker };
-      trace.line &&= { ...lines[trace.line.of], ...trace.line };
+      const { marker, line, error_x, error_y } = trace;
+      if (marker) trace.marker = { ...marks[marker.of], ...marker };
+      if (line) trace.line = { ...lines[line.of], ...line };
+      for (const bar of [error_x, error_y]) if (bar) bar.color ??= hues[marker.of];
     }
     return { data: figure.data, layout: { ...layout, ...figure.layout } };
   };

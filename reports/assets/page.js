@@ -9,6 +9,11 @@
     navigator.clipboard.writeText(text).then(() => { event.target.textContent = "copied"; });
   });
 
+  all("section table").forEach((table) => {
+    const named = [table.closest("section"), table.closest("details") ?? table];
+    table.ariaLabel = named.map((one) => one.querySelector("b, summary, th").textContent).join(": ");
+  });
+
   const links = new Map(all(".rail a").map((link) => [link.hash.slice(1), link]));
   const observer = new IntersectionObserver((entries) => {
     for (const entry of entries) {

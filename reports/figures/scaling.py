@@ -9,10 +9,11 @@ import plotly.graph_objects as go
 
 from harness.metrics import show, show_interval, show_number
 from reports.figures.base import CHARACTER, LABEL_HEIGHT, Drawn, decade_ticks, log_span, spread, tidy
+from reports.figures.scaling_marks import band, cut, dots, headroom, named, passing, reached
 from reports.review import Review
-from reports.sections.scaling import Line, Panel, growth
-from reports.theme import HUE, INK, base_layout, log_axis, marker
-from reports.theme import line as style
+from reports.sections.scaling_lines import Line, Panel
+from reports.sections.scaling_words import growth
+from reports.theme import HUE, INK, MUTE, base_layout, log_axis, marker, stroke
 from reports.words import capital, join, plain
 
 HEIGHT = 272
@@ -25,7 +26,8 @@ HOVER = ("<b>%{fullData.name}</b><br>%{x} UNIT<br>%{y:.4g} ms [%{customdata[0]}]
 
 def figures(review: Review) -> list[Drawn]:
     """Return one figure for each swept axis."""
-    return [_drawn(panel) for panel in review.scaling.panels]
+    rows = max((len(panel.crossings) for panel in review.scaling.panels), default=0)
+    return [_drawn(panel, rows) for panel in review.scaling.panels]
 
 
 def caption(review: Review) -> str:
@@ -41,43 +43,49 @@ def columns(review: Review) -> int:
 
 def label(line: Line) -> str:
     """Return what stands at a line's end: its name and slope."""
-    name = line.variant if len(line.variant) <= LONGEST else f"{line.variant[: LONGEST - 1]}…"
+    name = cut(line.variant, LONGEST)
     if line.slope is None:
         return name
     return f"{name} {show_number(line.slope.value, line.slope.low, line.slope.high)}"
 
 
-def figure(panel: Panel) -> go.Figure:
-    """Return the panel as a log-log chart."""
+def figure(panel: Panel, rows: int = 0) -> go.Figure:
+    """Return the panel as a log-log chart, with room for `rows` names of crossovers above it."""
     values = [value for line in panel.lines for point in line.points for value in (point.ms, point.low, point.high)]
-    known = [value for value in values if value is not None and value > 0]
+    known = [value for value in (*values, *reached(panel.ideal)) if value is not None and value > 0]
     low, high = log_span(known)
     xs = [math.log10(x) for x, _ in panel.ticks]
     pad = 0.05 * (xs[-1] - xs[0])
-    right = 14 + CHARACTER * max(len(label(line)) for line in panel.lines)
+    across = xs[0] - pad, xs[-1] + pad
+    right = round(14 + CHARACTER * max(len(text) for text, *_ in _ends(panel)))
+    above = headroom(rows)
     out = go.Figure(
-        data=[_trace(line) for line in panel.lines],
+        data=[*(_trace(line) for line in panel.lines), *dots(panel.ideal)],
         layout=base_layout(
-            HEIGHT,
+            HEIGHT + above,
             HOVER.replace("UNIT", panel.x_title),
-            margin={"l": LEFT, "r": round(right), "t": TOP, "b": BOTTOM, "pad": 0},
+            margin={"l": LEFT, "r": right, "t": TOP + above, "b": BOTTOM, "pad": 0},
         ),
     )
     ticks = [(mark, f"{mark:g}") for mark in decade_ticks(10**low, 10**high)]
     out.update_yaxes(log_axis(ticks, (low, high), grid=True))
-    out.update_xaxes(log_axis(_thinned(panel.ticks), (xs[0] - pad, xs[-1] + pad), grid=False, title=_x_title(panel)))
-    out.update_layout(annotations=_labels(panel, low, high))
+    out.update_xaxes(log_axis(_thinned(panel.ticks), across, grid=False, title=_x_title(panel)))
+    inner = HEIGHT - TOP - BOTTOM
+    names = [named(crossing, row, across, LEFT, right) for row, crossing in enumerate(panel.crossings)]
+    bands = [shape for row, crossing in enumerate(panel.crossings) for shape in band(crossing, row, inner)]
+    out.update_layout(annotations=[*_labels(panel, low, high), *names], shapes=bands)
     return out
 
 
-def _drawn(panel: Panel) -> Drawn:
-    said = join(_said(line, panel) for line in panel.lines if line.slope is not None)
+def _drawn(panel: Panel, rows: int) -> Drawn:
+    grown = (_said(line, panel) for line in panel.lines if line.slope is not None)
+    said = join([*grown, *(passing(crossing) for crossing in panel.crossings)])
     return Drawn(
         id=f"fig-{panel.axis.replace('_', '-')}",
         title=panel.title,
         unit=f"ms, {panel.where}" if panel.where else "ms",
         alt=f"Time against {panel.x_title}: {said or capital(panel.title)}.",
-        figure=figure(panel),
+        figure=figure(panel, rows),
     )
 
 
@@ -106,7 +114,7 @@ def _trace(line: Line) -> go.Scatter:
         x=[point.x for point in line.points],
         y=[tidy(point.ms) for point in line.points],
         mode="lines" if level else "lines+markers",
-        line=style(line.family) | ({"width": 1.2} if level else {}),
+        line=stroke(line.family) | ({"width": 1.2} if level else {}),
         marker=marker(line.family, line.step),
         error_y=None if level else _bars(line),
         customdata=[[_interval(p.ms, p.low, p.high), p.n or "–", escape(p.id)] for p in line.points],
@@ -132,10 +140,17 @@ def _interval(value: float, low: float | None, high: float | None) -> str:
 def _labels(panel: Panel, low: float, high: float) -> list[dict[str, object]]:
     """Return the lines' labels, moved apart so that none lies on another."""
     inner = HEIGHT - TOP - BOTTOM
-    ends = [line.points[-1] for line in panel.lines]
-    wanted = [(math.log10(point.ms) - low) / (high - low) * inner for point in ends]
-    placed = spread(wanted, LABEL_HEIGHT, 0.0, float(inner))
+    ends = _ends(panel)
+    placed = spread([(math.log10(ms) - low) / (high - low) * inner for _, ms, _ in ends], LABEL_HEIGHT, 0.0, inner)
     return [
-        {"y": tidy(at / inner), "text": escape(label(line)), "font": {"color": INK[line.family]}}
-        for line, at in zip(panel.lines, placed, strict=True)
+        {"y": tidy(at / inner), "text": escape(text), "font": {"color": color}}
+        for (text, _, color), at in zip(ends, placed, strict=True)
     ]
+
+
+def _ends(panel: Panel) -> list[tuple[str, float, str]]:
+    """Return what stands at the right end of each line, at which time, and in which ink; the ideal's last."""
+    out = [(label(line), line.points[-1].ms, INK[line.family]) for line in panel.lines]
+    if panel.ideal:
+        out.append((f"ideal {round(panel.ideal.power, 2):g}", panel.ideal.points[-1][1], MUTE))
+    return out

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from harness.judge.stats import Interval
 from harness.metrics import show, show_percent
 from reports.sections.ratios import Block
-from reports.sections.scaling import Line
+from reports.sections.scaling_lines import Line
 from reports.words import Sentence, join, slope
 
 VERDICT_CLASS = {

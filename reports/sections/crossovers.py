@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, islice
 
 from harness.judge.crossing import Course, Crossing, crossings
@@ -13,11 +13,14 @@ from harness.metrics import show_interval, show_number
 from reports.compare import Comparison, compare, counted_together
 from reports.context import Context, Subject
 from reports.sections.base import Section
-from reports.sections.scaling import Line, Panel, Scaling
+from reports.sections.scaling import Scaling
+from reports.sections.scaling_lines import Line, Overtaking, Panel
 from reports.words import Sentence, Span, capital, count, join, sentence
 
 LINES = 10
 """Lines of one axis that are held against each other, in the suite's order."""
+MARKED = 2
+"""Crossovers that a scaling chart marks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,24 @@ def build(context: Context, scaling: Scaling) -> Crossovers:
     axes = tuple(Along(*key, tuple(pairs)) for key, pairs in found.items())
     comparisons = sum(len(rows) for *_, rows in held)
     return Crossovers(finding=_finding(axes), caption=_caption(axes, comparisons), axes=axes, comparisons=comparisons)
+
+
+def marked(scaling: Scaling, crossovers: Crossovers) -> Scaling:
+    """Return the scaling charts with the first crossovers of each, and a caption that says what their marks are."""
+    if not any(along.of("crosses") for along in crossovers.axes):
+        return scaling
+    panels = tuple(replace(panel, crossings=_overtakings(panel, crossovers)) for panel in scaling.panels)
+    words = " A grey band is the 95 % interval of where one layer overtakes another; Crossovers has all of them."
+    return replace(scaling, panels=panels, caption=sentence(scaling.caption, words))
+
+
+def _overtakings(panel: Panel, crossovers: Crossovers) -> tuple[Overtaking, ...]:
+    here = [along for along in crossovers.axes if (along.title, along.where) == (panel.title, panel.where)]
+    found = [(pair, crossing) for along in here for pair in along.of("crosses") for crossing in pair.crossings]
+    found.sort(key=lambda one: one[0].first.step + one[0].second.step)  # the first variants of two families first
+    sides = [(*overtaker(pair, crossing), crossing) for pair, crossing in found[:MARKED]]
+    sides.sort(key=lambda side: -side[2].at.value)
+    return tuple(Overtaking(winner.variant, other.variant, crossing.at) for winner, other, crossing in sides)
 
 
 Held = tuple[Panel, Line, Line, list[float], list[Comparison]]

@@ -96,12 +96,16 @@ def visit(
     scheme: Literal["light", "dark"] = "light",
     query: str = "",
     script: bool = True,
+    charts: bool = True,
+    policy: bool = True,
 ) -> Visit:
+    """Open a page that has `charts` to wait for; `policy=False` lets a test bring a script of its own."""
     context = browser.new_context(
         offline=True,
         color_scheme=scheme,
         viewport={"width": width, "height": 900},
         java_script_enabled=script,
+        bypass_csp=not policy,
     )
     opened = Visit(context.new_page())
     opened.page.on("console", lambda message: opened.said.append(message.text))
@@ -112,7 +116,7 @@ def visit(
         "addEventListener('securitypolicyviolation', (e) => console.error('policy', e.violatedDirective))"
     )
     opened.page.goto(report.as_uri() + query)
-    if script:
+    if script and charts:
         opened.page.wait_for_selector("html[data-ready]", timeout=30_000)
     return opened
 

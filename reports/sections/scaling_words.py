@@ -1,0 +1,57 @@
+"""What the scaling charts say: how each leading line grows, and how the charts are read."""
+
+from __future__ import annotations
+
+from harness.metrics import show_number
+from reports.sections.scaling_lines import Line, Panel, leaders
+from reports.words import Sentence, Span, capital, join, join_sentences, sentence, slope
+
+FLAT = 0.1
+"""A slope whose whole interval lies within ±0.1 is flat: less than a third more time over sixteen times the axis."""
+
+
+def growth(line: Line, panel: Panel, noun: str = "") -> Sentence:
+    """Return `soft’s time grows as E^0.95`, that it is flat, or that its rounds cannot tell; `noun` is ` time`."""
+    name = f"{line.variant}’s{noun}"
+    if line.slope is None:
+        return sentence(f"{line.variant} does not have the axis")
+    if line.slope.holds(0) and max(-line.slope.low, line.slope.high) <= FLAT:
+        return sentence(f"{name} is flat in {panel.x_title}")
+    if line.slope.holds(0):
+        return sentence(f"whether {name} grows with {panel.x_title} cannot be told")
+    verb = "grows" if line.slope.value > 0 else "falls"
+    number = show_number(line.slope.value, line.slope.low, line.slope.high)
+    return sentence(f"{name} {verb} as {panel.letter}", Span(number, "sup"))
+
+
+def finding(panel: Panel) -> Sentence:
+    """Return how the leading line of each family grows along the first axis."""
+    leading = leaders(panel.lines)
+    if not leading:
+        return sentence(f"{panel.title}: too few rounds for a slope.")
+    first, *after = growth(leading[0], panel, " time")
+    rest = (part for line in leading[1:] for part in ("; ", growth(line, panel)))
+    return sentence(Span(capital(first.text), first.mark), tuple(after), *rest, ".")
+
+
+def caption(panels: tuple[Panel, ...]) -> Sentence:
+    """Return the slopes of the leading lines, and how the charts are read."""
+    parts = [_slopes(panel) for panel in panels if any(line.slope for line in panel.lines)]
+    lead = sentence(join_sentences(parts, "; "), ".") if parts else ()
+    pairs = {f"{line.variant} to {line.follows}": None for panel in panels for line in panel.lines if line.follows}
+    matched = f" Matched case by case, and drawn at the case that is matched: {join(pairs)}." if pairs else ""
+    ideal = join(dict.fromkeys(panel.ideal.variant for panel in panels if panel.ideal), "or")
+    dots = f" Dots lead from the first point of {ideal} to where its FLOPs alone would take its time." if ideal else ""
+    return sentence(
+        lead,
+        " Both axes are logarithmic: a straight line is a power law, and its slope, printed at its end, the exponent."
+        f"{dots} A level line without marks is a layer that does not have the axis.{matched}"
+        " Bars are 95 % intervals of the median; a slope is fitted through all points of its line, round by round.",
+    )
+
+
+def _slopes(panel: Panel) -> Sentence:
+    parts = [
+        sentence(f"{line.variant} ", slope(line.slope)) for line in leaders(panel.lines) if line.slope is not None
+    ]  # fmt: skip
+    return sentence(Span(f"Slope in {panel.x_title}: ", "strong"), join_sentences(parts, ", "))
