@@ -7,6 +7,8 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+from reports.sections.base import Section
+
 if TYPE_CHECKING:
     from reports.history import History
     from reports.review import Review
@@ -14,7 +16,17 @@ if TYPE_CHECKING:
 
 def render_data(review: Review | History) -> str:
     """Return it as one JSON document; numbers that are none become null."""
-    return json.dumps(_clean(dataclasses.asdict(review)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    data = dataclasses.asdict(review)
+    for name in left_out(review):
+        del data[name]
+    return json.dumps(_clean(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def left_out(review: Review | History) -> list[str]:
+    """Return the fields that hold a section which is not printed."""
+    printed = {section.id for section in review.sections}
+    fields = [field.name for field in dataclasses.fields(review)]
+    return [name for name in fields if isinstance(getattr(review, name), Section) and name not in printed]
 
 
 def _clean(value: Any) -> Any:
