@@ -110,11 +110,10 @@ def check_report(run_folder: Path, *, html: Path, only: Sequence[str] = ()) -> R
     """
     chosen(only)
     inside = _inside(run_folder, html)
-    paths = _beside(html)
-    paths = replace(paths, junit=html.with_name(f"{html.stem}.junit.xml"))
+    paths = replace(_beside(html), junit=html.with_name(f"{html.stem}.junit.xml"))
     if inside:
-        own = {"summary": "summary.md", "data": "report.json", "junit": "junit.xml"}
-        paths = replace(paths, **{kind: html.with_name(name) for kind, name in own.items()})
+        summary, data, junit = (html.with_name(name) for name in ("summary.md", "report.json", "junit.xml"))
+        paths = replace(paths, summary=summary, data=data, junit=junit)
     if inside and html.name in RUN_FILES:
         raise ReportError(f"{html} is a file of the run itself; choose another.")
     if run_folder.is_dir() or not inside:  # what is no folder is no run, which its reader says

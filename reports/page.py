@@ -34,7 +34,8 @@ def render_page(review: Review, run_folder: str = "") -> str:
     """
     drawn = {section: draw(review) for section, draw in FIGURES.items() if section in review.shown}
     figures = [*chain(*drawn.values())]
-    scripts = [*([plotly_js()] if figures else []), script("boot.js"), script("page.js")]
+    scripts = [plotly_js(), script("picture.js")] if figures else []
+    scripts += [script("boot.js"), script("page.js")]
     listed = review.cases.rows if "cases" in review.shown else ()
     page = (
         environment()

@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree import ElementTree as Xml
 
 import pytest
-from junitparser import Error, Failure, JUnitXml, Properties, Skipped, TestCase, TestSuite
+from junitparser import Error, Failure, JUnitXml, Properties, Property, Skipped, TestCase, TestSuite
 
 from harness.case import Case
 from reports import outcomes
@@ -70,6 +70,11 @@ def by_name(read: TestSuite) -> dict[str, TestCase]:
     return named
 
 
+def children(test: TestCase) -> list[Property]:
+    """Return a test's properties."""
+    return [each for group in test.iterchildren(Properties) for each in group.iterchildren(Property)]
+
+
 def test_every_case_and_every_claim_is_a_test(made: Review, read: TestSuite) -> None:
     assert list(by_name(read)) == [o.id for o in made.outcomes.rows] + [row.decided.id for row in made.claims.rows]
     assert read.name == made.title
@@ -95,7 +100,7 @@ def test_what_has_no_numbers_ends_by_its_status_with_its_reason(made: Review, re
 def test_numbers_are_those_of_the_record(run: Run, read: TestSuite) -> None:
     named = by_name(read)
     for result in run.results[10:]:
-        told = {each.name: each.value for each in named[result.id].child(Properties)}
+        told = {each.name: each.value for each in children(named[result.id])}
         interval = result.interval("latency_ms")
         assert interval is not None
         ends = [float(told[name]) for name in ("latency_ms", "latency_ms_low", "latency_ms_high")]

@@ -33,7 +33,12 @@ MEMBERS = 12
 def render_page(history: History) -> str:
     """Return the page; the same History always gives the same bytes."""
     drawn = figures.figures(history)
-    scripts = {"plotly": plotly_js(), "boot": asset("boot.js"), "script": asset("page.js")}
+    scripts = {
+        "plotly": plotly_js(),
+        "picture": asset("picture.js"),
+        "boot": asset("boot.js"),
+        "script": asset("page.js"),
+    }
     page = (
         environment()
         .get_template("history.html.j2")
