@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 from harness.metrics import show, show_interval, show_number
 from reports.figures.base import CHARACTER, LABEL_HEIGHT, Drawn, decade_ticks, log_span, spread, tidy
 from reports.review import Review
-from reports.sections.scaling import Line, Panel, growth
+from reports.sections.scaling import Line, Panel
 from reports.theme import DASH, HUE, INK, WIDTH, base_layout, log_axis, marker
-from reports.words import capital, join, plain
+from reports.words import plain
 
 HEIGHT = 272
 TOP, BOTTOM, LEFT = 10, 46, 40
@@ -70,18 +70,13 @@ def figure(panel: Panel) -> go.Figure:
 
 
 def _drawn(panel: Panel) -> Drawn:
-    said = join(_said(line, panel) for line in panel.lines if line.slope is not None)
     return Drawn(
         id=f"fig-{panel.axis.replace('_', '-')}",
         title=panel.title,
         unit=f"ms, {panel.where}" if panel.where else "ms",
-        alt=f"Time against {panel.x_title}: {said or capital(panel.title)}.",
+        alt=panel.alt,
         figure=figure(panel),
     )
-
-
-def _said(line: Line, panel: Panel) -> str:
-    return "".join(f" to the power {span.text}" if span.mark == "sup" else span.text for span in growth(line, panel))
 
 
 def _x_title(panel: Panel) -> str:

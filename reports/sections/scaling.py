@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from harness.case import Case
 from harness.judge.stats import Interval, loglog_slope
@@ -88,6 +88,8 @@ class Panel:
     """What is held fixed: `size S, batch 8, forward`."""
     ticks: tuple[tuple[float, str], ...]
     lines: tuple[Line, ...]
+    alt: str = ""
+    """What its lines do, for a reader who does not see the chart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +139,7 @@ def _panel(context: Context, axis: Axis) -> Panel | None:
             chosen[variant] = max(mine, key=lambda s: _kinship(s, best, axis))
     ends = min(x for s in here for x in _xs(axis, s)), max(x for s in here for x in _xs(axis, s))
     lines = [line for variant in chosen if (line := _line(context, axis, variant, chosen, ends))]
-    return Panel(
+    panel = Panel(
         axis=axis.name,
         title=axis.title,
         letter=axis.letter,
@@ -146,6 +148,13 @@ def _panel(context: Context, axis: Axis) -> Panel | None:
         ticks=_ticks(axis, here),
         lines=tuple(lines),
     )
+    return replace(panel, alt=_alt(panel))
+
+
+def _alt(panel: Panel) -> str:
+    told = [growth(line, panel) for line in panel.lines if line.slope is not None]
+    said = join("".join(f" to the power {s.text}" if s.mark == "sup" else s.text for s in one) for one in told)
+    return f"Time against {panel.x_title}: {said or capital(panel.title)}."
 
 
 def _series(context: Context, axis: Axis, free: frozenset[str]) -> list[list[Result]]:
