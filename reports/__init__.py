@@ -1,4 +1,4 @@
-"""The report: run directories in; an HTML page, a Markdown summary and a JSON document out. Never measures."""
+"""The report: run directories in; an HTML page, a Markdown summary, JUnit and JSON out. Never measures."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 from reports.claims import Decided
 from reports.read import ReportError, read_run
-from reports.review import review
+from reports.review import chosen, narrowed, review
 from reports.words import plain
 
-__all__ = ["Rendered", "ReportError", "check_history", "render", "render_history"]
+__all__ = ["Rendered", "ReportError", "check_history", "check_report", "render", "render_history"]
 
 RUN_FILES = ("run.json", "journal.jsonl", "records.jsonl", "worker.log")
 """What a report never replaces."""
@@ -30,6 +30,8 @@ class Rendered:
     """How the numbers were taken; the page links to its headings."""
     verdict: str
     """The answer in one sentence, written from the numbers."""
+    junit: Path | None = None
+    """A test a case and a test a claim; None of a history, which has neither."""
     claims: tuple[Decided, ...] = ()
     """What became of each of the suite's claims."""
 
@@ -39,38 +41,35 @@ class Rendered:
         return tuple(one for one in self.claims if one.verdict == "refuted")
 
 
-def render(run_folder: Path, *, html: Path, title: str | None = None) -> Rendered:
-    """Write the report of the run in `run_folder`: the page to `html`, its summary, data and method beside it.
+def render(run_folder: Path, *, html: Path, title: str | None = None, only: Sequence[str] = ()) -> Rendered:
+    """Write the report of the run in `run_folder`: the page to `html`; summary, JUnit, data and method beside it.
 
-    In the run folder these are summary.md, report.json and method.html; elsewhere summary and data are named after the
-    page, page.summary.md and page.json, so that the reports of two runs can lie in one folder and share the method.
-    `title` stands in for the suite's.
+    In the run folder these are summary.md, junit.xml, report.json and method.html; elsewhere they are named after the
+    page, page.summary.md, page.junit.xml and page.json, so that the reports of two runs can lie in one folder and
+    share the method. `title` stands in for the suite's. With `only`, page, summary and data hold the verdict and these
+    sections; the tests of JUnit are always all there.
 
     Raises:
-        ReportError: The folder is no run, a newer harness wrote it, or the files cannot be written; nothing is
-            written then.
+        ReportError: The folder is no run, a newer harness wrote it, a section is none, or the files cannot be written;
+            nothing is written then.
     """
+    paths = check_report(run_folder, html=html, only=only)
     run = read_run(run_folder)
-    inside = html.parent.resolve() == run_folder.resolve()
-    paths = _beside(html)
-    if inside:
-        paths = replace(paths, summary=html.with_name("summary.md"), data=html.with_name("report.json"))
-    if inside and html.name in RUN_FILES:
-        raise ReportError(f"{html} is a file of the run itself; choose another.")
-    _check_writable(paths.html, paths.summary, paths.data, paths.method)
     from reports.data import render_data
+    from reports.junit import render_junit
     from reports.method import render_method
     from reports.page import render_page  # plotly takes a third of a second to import: not before it is needed
     from reports.summary import render_summary
 
-    made = review(run)
+    made = narrowed(review(run), only)
     made = made if title is None else replace(made, title=title)
     texts = {
-        paths.html: render_page(made, "" if inside else f"{os.path.relpath(run_folder, html.parent)}/"),
+        paths.html: render_page(made, _way(html, run_folder)),
         paths.summary: render_summary(made),
         paths.data: render_data(made),
         paths.method: render_method(),
     }
+    texts |= {paths.junit: render_junit(made)} if paths.junit else {}
     for path, content in texts.items():
         _write(path, content)
     return replace(paths, verdict=plain(made.answer), claims=tuple(row.decided for row in made.claims.rows))
@@ -103,6 +102,25 @@ def render_history(run_folders: Sequence[Path], *, html: Path, title: str | None
     return replace(paths, verdict=plain(made.answer))
 
 
+def check_report(run_folder: Path, *, html: Path, only: Sequence[str] = ()) -> Rendered:
+    """Return where the report of this run would be written; the run is not read.
+
+    Raises:
+        ReportError: The files cannot be written, the page would replace one of the run's, or a section is none.
+    """
+    chosen(only)
+    inside = _inside(run_folder, html)
+    paths = replace(_beside(html), junit=html.with_name(f"{html.stem}.junit.xml"))
+    if inside:
+        summary, data, junit = (html.with_name(name) for name in ("summary.md", "report.json", "junit.xml"))
+        paths = replace(paths, summary=summary, data=data, junit=junit)
+    if inside and html.name in RUN_FILES:
+        raise ReportError(f"{html} is a file of the run itself; choose another.")
+    if run_folder.is_dir() or not inside:  # what is no folder is no run, which its reader says
+        _check_writable(paths)
+    return paths
+
+
 def check_history(run_folders: Sequence[Path], *, html: Path) -> Rendered:
     """Return where the history of these runs would be written; no run is read.
 
@@ -110,10 +128,19 @@ def check_history(run_folders: Sequence[Path], *, html: Path) -> Rendered:
         ReportError: The files cannot be written, or would lie in one of the runs.
     """
     paths = _beside(html)
-    _check_writable(paths.html, paths.summary, paths.data, paths.method)
+    _check_writable(paths)
     if own := next((folder for folder in run_folders if html.parent.resolve() == folder.resolve()), None):
         raise ReportError(f"{html} lies in the run folder {own}; a history is of several runs: name another place.")
     return paths
+
+
+def _inside(run_folder: Path, file: Path) -> bool:
+    return file.parent.resolve() == run_folder.resolve()
+
+
+def _way(html: Path, run_folder: Path) -> str:
+    """Return the way from the page to the files of its run."""
+    return "" if _inside(run_folder, html) else f"{os.path.relpath(run_folder, html.parent)}/"
 
 
 def _beside(html: Path) -> Rendered:
@@ -122,9 +149,10 @@ def _beside(html: Path) -> Rendered:
                     html.with_name(METHOD), "")  # fmt: skip
 
 
-def _check_writable(*paths: Path) -> None:
+def _check_writable(wanted: Rendered) -> None:
+    paths = [wanted.html, wanted.summary, wanted.data, wanted.method, *([wanted.junit] if wanted.junit else [])]
     if len({path.name for path in paths}) < len(paths):
-        raise ReportError(f"{paths[0]} is the name of the report's own summary or data; choose another.")
+        raise ReportError(f"{wanted.html} is the name of the report's own summary, data or tests; choose another.")
     for path in paths:
         folder = path.parent
         if path.is_dir():

@@ -5,23 +5,53 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from reports.sections.base import Section
 
 if TYPE_CHECKING:
     from reports.history import History
     from reports.review import Review
 
+PLAIN = ("str", "int", "float", "str | None", "int | None", "float | None", "dict[str, float]")
+"""What a property returns that is printed beside the fields: a word or a number that is worked out of them."""
+
 
 def render_data(review: Review | History) -> str:
     """Return it as one JSON document; numbers that are none become null."""
-    return json.dumps(_clean(dataclasses.asdict(review)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    data = _clean(review)
+    for name in left_out(review):
+        del data[name]
+    return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def left_out(review: Review | History) -> list[str]:
+    """Return the fields that hold a section which is not printed."""
+    printed = {section.id for section in review.sections}
+    fields = [field.name for field in dataclasses.fields(review)]
+    return [name for name in fields if isinstance(getattr(review, name), Section) and name not in printed]
 
 
 def _clean(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {name: _clean(getattr(value, name)) for name in _names(type(value))}
     if isinstance(value, dict):
         return {str(key): _clean(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_clean(item) for item in value]
     return value
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    """Return what of a class is printed: its fields, and the properties that are PLAIN."""
+    members = [member for base in reversed(kind.__mro__) for member in vars(base).items()]
+    worked_out = [name for name, member in members if isinstance(member, property) and _is_plain(member)]
+    return tuple(dict.fromkeys([*(field.name for field in dataclasses.fields(kind)), *worked_out]))
+
+
+def _is_plain(member: property) -> bool:
+    return member.fget is not None and member.fget.__annotations__.get("return") in PLAIN

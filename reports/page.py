@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
@@ -20,16 +21,24 @@ from reports.markup.shapes import strip
 from reports.markup.thin import thin
 from reports.review import Review
 
+FIGURES: dict[str, Callable[[Review], list[Drawn]]] = {
+    "fronts": fronts_figure.figures,
+    "scaling": scaling_figure.figures,
+    "roofline": roofline_figure.figures,
+    "memory": memory_figure.figures,
+}
+"""Section: what draws its figures."""
+
 
 def render_page(review: Review, run_folder: str = "") -> str:
     """Return the page; the same Review always gives the same bytes.
 
     `run_folder` is the way from the page's folder to the run's, ending in a slash; empty where they are one.
     """
-    panels = scaling_figure.figures(review)
-    fronts = fronts_figure.figures(review)
-    drawn = [*fronts, *panels, *roofline_figure.figures(review), *memory_figure.figures(review)]
-    scripts = {"plotly": plotly_js(), "boot": script("unpack.js", "boot.js"), "script": script("page.js", "cases.js")}
+    drawn = {section: draw(review) for section, draw in FIGURES.items() if section in review.shown}
+    figures = [*chain(*drawn.values())]
+    scripts = [plotly_js(), script("picture.js")] if figures else []
+    scripts += [script("unpack.js", "boot.js"), script("page.js", "cases.js")]
     cases = table(review.cases)
     page = (
         environment()
@@ -37,16 +46,16 @@ def render_page(review: Review, run_folder: str = "") -> str:
         .render(
             review=review,
             beside=quote(run_folder),
-            figures=drawn,
-            front_ids={figure.id for figure in fronts},
-            panel_ids={figure.id for figure in panels},
+            figures=figures,
+            front_ids={figure.id for figure in drawn.get("fronts", ())},
+            panel_ids={figure.id for figure in drawn.get("scaling", ())},
             columns=scaling_figure.columns(review),
             strip=strip(review.coverage),
             table=cases,
             css=styles(),
-            policy=policy(scripts.values()),
-            packed=packed(_scripted(review, drawn, cases)),
-            **scripts,
+            policy=policy(scripts),
+            packed=packed(_scripted(review, figures, cases)),
+            scripts=scripts,
         )
     )
     return thin(page)
@@ -54,7 +63,7 @@ def render_page(review: Review, run_folder: str = "") -> str:
 
 def _scripted(review: Review, drawn: Sequence[Drawn], cases: Rows) -> dict[str, Any]:
     """Return what only the page's scripts read: the charts, and the rows that are not drawn yet."""
-    shared = shared_by_all(review)
-    rows = {row.subject.id: number for number, row in enumerate(review.cases.rows)}
+    shared, listed = shared_by_all(review), "cases" in review.shown
+    rows = {row.subject.id: number for number, row in enumerate(review.cases.rows)} if listed else {}
     figures = {one.id: figure_data(one.figure, rows, shared) for one in drawn}
-    return {"shared": shared, "figures": figures, "table": cases.data}
+    return {"shared": shared, "figures": figures, "table": cases.data if listed else None}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from harness.declare.faults import listed, nearest
 from harness.record import CUT_SHORT
+from reports import outcomes
 from reports.context import Context
 from reports.families import Identity
 from reports.glyph import Scale
+from reports.read import ReportError
 from reports.results import Run
 from reports.sections import (
     answer,
@@ -32,10 +36,15 @@ from reports.sections import (
     winners,
 )
 from reports.sections.base import Section
-from reports.words import Sentence, capital
+from reports.words import Sentence, capital, join
 
 SCHEMA = 1
 """Version of report.json."""
+SECTIONS = (
+    "claims", "ratios", "fronts", "winners", "scaling", "crossovers", "phases", "roofline", "memory", "energy",
+    "determinism", "routing", "noise", "cases", "provenance", "glossary",
+)  # fmt: skip
+"""The sections in the page's order; each is a field of Review."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +59,10 @@ class Review:
     """What the suite wants a reader to know before the results."""
     banners: tuple[str, ...]
     """What a reader must know before anything else: a run that was cut short, records that cannot be read."""
+    extract: str | None = None
+    """What is left out of a page of some sections, and how to have it; None for a whole page."""
+    shown: tuple[str, ...] = SECTIONS
+    """The sections that are printed."""
     facts: tuple[provenance.Fact, ...]
     cards: tuple[cards.Card, ...]
     card_scale: Scale
@@ -73,15 +86,12 @@ class Review:
     cases: cases.Cases
     provenance: provenance.Provenance
     glossary: glossary.Glossary
+    outcomes: outcomes.Outcomes
 
     @property
     def sections(self) -> tuple[Section, ...]:
-        """The sections in the page's order."""
-        return (
-            self.claims, self.ratios, self.fronts, self.winners, self.scaling, self.crossovers, self.phases,
-            self.roofline, self.memory, self.energy, self.determinism, self.routing, self.noise, self.cases,
-            self.provenance, self.glossary,
-        )  # fmt: skip
+        """The sections that are printed, in the page's order."""
+        return tuple(getattr(self, name) for name in self.shown)
 
 
 def review(run: Run) -> Review:
@@ -123,7 +133,32 @@ def review(run: Run) -> Review:
         cases=cases.build(context),
         provenance=provenance.build(context),
         glossary=glossary.build(),
+        outcomes=outcomes.build(context),
     )
+
+
+def chosen(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the sections of these names in the page's order; all of them where none is named.
+
+    Raises:
+        ReportError: One of them is no section.
+    """
+    for name in names:
+        if name not in SECTIONS:
+            near = nearest(name, SECTIONS)
+            hint = f"; did you mean {near}?" if near else "."
+            raise ReportError(f"--only {name}: expected a section, {listed(SECTIONS)}{hint}")
+    return tuple(name for name in SECTIONS if name in names or not names)
+
+
+def narrowed(review: Review, names: Sequence[str]) -> Review:
+    """Return the Review that prints its verdict and the sections of these names alone; without names, all of it."""
+    shown = chosen(names)
+    if shown == SECTIONS:
+        return review
+    some = join(getattr(review, name).name for name in shown)
+    extract = f"An extract: {some}, of {len(SECTIONS)} sections; harness report without --only prints them all."
+    return replace(review, shown=shown, extract=extract)
 
 
 def _banners(run: Run, covered: coverage.Coverage) -> tuple[str, ...]:

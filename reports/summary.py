@@ -11,6 +11,8 @@ from reports.words import Sentence, plain, ratio
 
 ROWS = 24
 """Rows of a table; GitHub cuts a comment at 64 KB."""
+UNSAID = ("cases", "provenance", "glossary")
+"""Sections whose findings say nothing of the layers."""
 SYMBOL = {"faster": "✓", "slower": "✗", "same": "·", "undecided": "~"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~<>&@-])")
 
@@ -22,8 +24,9 @@ def render_summary(review: Review) -> str:
     parts.append("  \n".join(f"**{f.name}**: {text(', '.join(f.lines))}" for f in review.facts if f.lines))
     parts.append(text(plain(review.coverage.text)))
     parts += [_cards(review)] if review.cards else []
-    parts += [_finding(section) for section in review.sections[:-3]]
-    parts += [_ratios(review)] if review.ratios.blocks else []
+    parts += [text(review.extract)] if review.extract else []
+    parts += [_finding(section) for section in review.sections if section.id not in UNSAID]
+    parts += [_ratios(review)] if review.ratios.blocks and "ratios" in review.shown else []
     parts += [_failures(review)] if review.coverage.failures else []
     parts.append(f"Again:\n\n```\n{review.provenance.command.replace('```', '')}\n```")
     return "\n\n".join(parts) + "\n"

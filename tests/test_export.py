@@ -162,12 +162,20 @@ def test_the_command_writes_what_the_room_gives(run: Run, folder: Path, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["RUN", "--format", "xls"], "--format xls: expected csv, parquet, json or pytest-benchmark"),
+        (["RUN", "--format", "xls"], "--format xls: expected csv, parquet, json, pytest-benchmark or svg"),
         (["RUN", "--format", "parquet"], "--format parquet is no text: name a file with -o"),
         (["nowhere"], "nowhere is not a run folder"),
         (["RUN", "--format", "json", "-o", "RUN/run.json"], "is a file of the run itself"),
-        (["RUN", "-o", "nowhere/table.csv"], "nowhere/table.csv cannot be written: No such file or directory"),
-        (["RUN", "-o", "RUN"], "is no regular file"),
+        (["RUN", "-o", "nowhere/table.csv"], "nowhere/table.csv cannot be written: the folder nowhere does not exist"),
+        (["RUN", "-o", "RUN"], "is a folder: name a file in it, or write the charts there with --format svg"),
+        (["RUN", "--format", "csv", "-o", "RUN"], "is a folder: name a file in it"),
+        (["RUN", "-o", "table.txt"], "table.txt: its name says no format; end it in .csv, .parquet, .json"),
+        (["RUN", "--format", "csv", "-o", "/dev/null"], "/dev/null is no regular file"),
+        (["RUN", "--format", "svg"], "--format svg is a file a chart: name a folder with -o"),
+        (
+            ["RUN", "--format", "svg", "-o", "RUN/run.json"],
+            "run.json is a file, and --format svg writes a file a chart",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_a_sentence(

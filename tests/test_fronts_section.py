@@ -11,7 +11,7 @@ from reports.labels import label
 from reports.page import render_page
 from reports.read import read_run
 from reports.review import Review, review
-from reports.sections.fronts import Front, standing
+from reports.sections.fronts import Front, line_of
 from reports.words import plain
 from tests import fake_run
 
@@ -92,7 +92,7 @@ def test_noise_hides_who_is_on_the_front_and_the_page_says_from_whom(tmp_path: P
     assert all(p.ratio and 1 / 1.02 < p.ratio.low <= p.ratio.high < 1.02 for p in beaten)  # by as fast ones of more
     unsure = [point for point in section.fronts[0].points if point.standing == "undecided"]
     assert f"In doubt are {len(unsure)}" in plain(section.caption)
-    assert all(standing(point).startswith("not told from ") for point in unsure)
+    assert all(point.words.startswith("not told from ") for point in unsure)
 
 
 def test_a_run_whose_control_fails_dominates_nobody_by_time(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_one_case_alone_has_no_front(tmp_path: Path) -> None:
 
 def test_the_line_rises_and_its_points_are_named(quick: Review) -> None:
     for front in quick.fronts.fronts:
-        line = figure.line_of(front)
+        line = line_of(front.points)
         assert [p.capacity for p in line] == sorted({p.capacity for p in line})
         assert [p.cost for p in line] == sorted(p.cost for p in line)
         drawn = figure.figure(front)

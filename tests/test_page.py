@@ -193,7 +193,7 @@ def hostile_run(folder: Path) -> Path:
 def test_hostile_text_is_text(tmp_path: Path) -> None:
     source = render_page(review(read_run(hostile_run(tmp_path / "run"))))
     page = Page(source)
-    assert len([1 for given, _ in page.scripts if given.get("type") is None]) == 3
+    assert len([1 for given, _ in page.scripts if given.get("type") is None]) == 4
     assert HOSTILE not in source
     assert "".join(page.text).count("alert(1)") > 20
 

@@ -15,7 +15,7 @@ def test_the_report_comes_from_the_raw_samples_alone(tmp_path: Path, monkeypatch
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = tmp_path / "run"
     measure(folder, make_plan("a", "b", "raises", probes='"latency", "determinism"', rounds=3))
-    made = ("records.jsonl", "report.html", "summary.md", "report.json")
+    made = ("records.jsonl", "report.html", "summary.md", "junit.xml", "report.json")
     render(folder, html=folder / "report.html")
     before = {name: (folder / name).read_bytes() for name in made}
     for name in made:

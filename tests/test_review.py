@@ -673,7 +673,8 @@ def test_paths_are_checked_before_any_work(tmp_path: Path) -> None:
         render(folder, html=tmp_path / "none" / "report.html")
     with pytest.raises(ReportError, match="is a folder"):
         render(folder, html=tmp_path)
-    for taken in (folder / "summary.md", folder / "journal.jsonl", folder / "run.json", tmp_path / "page.json"):
+    own = [folder / name for name in ("summary.md", "junit.xml", "journal.jsonl", "run.json")]
+    for taken in (*own, tmp_path / "page.json"):
         with pytest.raises(ReportError, match="choose another"):
             render(folder, html=taken)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
@@ -684,10 +685,11 @@ def test_only_a_regular_file_is_replaced(tmp_path: Path) -> None:
     folder = fake_run.write_run(tmp_path / "run", fake_run.sweep_cases())
     os.mkfifo(tmp_path / "pipe.html")
     os.mkfifo(tmp_path / "page.json")
-    for name in ("pipe.html", "page.html"):
+    os.mkfifo(tmp_path / "tests.junit.xml")
+    for name in ("pipe.html", "page.html", "tests.html"):
         with pytest.raises(ReportError, match="is no regular file"):
             render(folder, html=tmp_path / name)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["page.json", "pipe.html", "run"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["page.json", "pipe.html", "run", "tests.junit.xml"]
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
@@ -708,6 +710,7 @@ def test_files_beside_the_page_are_named_after_it(tmp_path: Path) -> None:
     assert {name: (tmp_path / name).read_text() for name in others} == others
     inside = render(folder, html=folder / "report.html")
     assert (inside.summary, inside.data) == (folder / "summary.md", folder / "report.json")
+    assert (rendered.junit, inside.junit) == (tmp_path / "page.junit.xml", folder / "junit.xml")
 
 
 def test_the_time_of_a_resumed_run_is_that_of_its_visits(tmp_path: Path) -> None:

@@ -14,13 +14,14 @@ from harness.judge.stats import Interval
 from reports.context import Context
 from reports.figures import scaling
 from reports.figures.base import CHARACTER
-from reports.figures.scaling_marks import NARROWEST, SHORT, band, named, passing
+from reports.figures.scaling_marks import NARROWEST, band, named
 from reports.page import render_page
 from reports.read import read_run
 from reports.review import review
 from reports.sections import scaling as section
 from reports.sections.crossovers import MARKED
 from reports.sections.scaling_lines import Overtaking
+from reports.sections.scaling_words import SHORT, passing
 from reports.words import plain
 from tests import fake_run
 from tests.test_crossovers_section import made

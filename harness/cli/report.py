@@ -13,6 +13,11 @@ from harness.cli.exits import Exit
 
 RUN = "run.json"
 HISTORY = "history.html"
+SECTIONS = (
+    "claims", "ratios", "fronts", "winners", "scaling", "crossovers", "phases", "roofline", "memory", "energy",
+    "determinism", "routing", "noise", "cases", "provenance", "glossary",
+)  # fmt: skip
+"""What --only takes, said without importing the report; a test holds it to the report's own."""
 
 
 def report(
@@ -29,26 +34,38 @@ def report(
             help="The HTML file; left out: RUN/report.html, or history.html beside the runs.",
         ),
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="SECTION",
+            help=f"The verdict and this section alone, in page, summary and data; repeatable: {', '.join(SECTIONS)}.",
+        ),
+    ] = None,
     title: Annotated[str | None, typer.Option("--title", metavar="TEXT", help="The page's title.")] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
-    """Render a run's report, or the history of several runs: HTML, Markdown and JSON. Never measures.
+    """Render a run's report, or the history of several runs: HTML, Markdown, JSON, of one run JUnit. Never measures.
 
     A history says of every case and number since which run it is what it is.
     """
     from harness.engine.folder import settle
     from harness.engine.journal import RunFolderError
-    from reports import ReportError, check_history, render, render_history
+    from reports import ReportError, check_history, check_report, render, render_history
 
     folders = _expanded(runs)
+    if only and len(folders) > 1:
+        fail(Exit.USAGE, "--only picks sections of one run's report, and these are several runs: name one run")
     page = output or (folders[0] / "report.html" if len(folders) == 1 else _beside(folders))
     try:
-        if len(folders) > 1:
-            check_history(folders, html=page)  # before anything is folded or read
+        if len(folders) > 1:  # before anything is folded or read
+            check_history(folders, html=page)
+        else:
+            check_report(folders[0], html=page, only=only or ())
         for folder in folders:
             settle(folder)
         rendered = (
-            render(folders[0], html=page, title=title)
+            render(folders[0], html=page, title=title, only=only or ())
             if len(folders) == 1
             else render_history(folders, html=page, title=title)
         )

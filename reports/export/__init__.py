@@ -1,4 +1,4 @@
-"""A run for other programs: a tidy table of its cases, or a file for pytest-benchmark; every number as it was kept."""
+"""A run for other programs: a tidy table of its cases, a file for pytest-benchmark, or its charts for slides."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from reports.results import Run
 
 Format = Literal["csv", "parquet", "json", "pytest-benchmark"]
 FORMATS: tuple[Format, ...] = get_args(Format)
+PICTURES = "svg"
+"""The format that is a folder of files, one a chart: `pictures` gives them."""
 BINARY: tuple[Format, ...] = ("parquet",)
 """What no terminal can show."""
 
@@ -33,4 +35,4 @@ def _writer(form: Format) -> Callable[[Run], bytes]:
     return {"csv": table.csv, "json": table.json, "parquet": table.parquet}[form]
 
 
-__all__ = ["BINARY", "FORMATS", "Format", "ReportError", "export"]
+__all__ = ["BINARY", "FORMATS", "PICTURES", "Format", "ReportError", "export"]

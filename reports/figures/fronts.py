@@ -9,9 +9,8 @@ import plotly.graph_objects as go
 
 from harness.metrics import show_scaled
 from reports.figures.base import CHARACTER, LABEL_HEIGHT, Drawn, decade_ticks, log_span, round_bytes, spread, tidy
-from reports.labels import label
 from reports.review import Review
-from reports.sections.fronts import Front, Point
+from reports.sections.fronts import Front, Point, line_of
 from reports.theme import HUE, INK, MUTE, base_layout, log_axis, marker
 from reports.words import plain
 
@@ -35,7 +34,7 @@ def figures(review: Review) -> list[Drawn]:
             id=f"fig-{front.cost}-{front.capacity}",
             title=front.title,
             unit=front.where,
-            alt=f"{front.title}: on the front {', '.join(label(point.subject) for point in line_of(front))}.",
+            alt=front.alt,
             figure=figure(front),
         )
         for front in review.fronts.fronts
@@ -51,13 +50,13 @@ def figure(front: Front) -> go.Figure:
     """Return the marks, and under them the step line through what is not dominated."""
     across = log_span([value for p in front.points for value in (p.cost, p.low or p.cost, p.high or p.cost)])
     up = log_span([point.capacity for point in front.points], pad=0.1)
-    named = line_of(front)[-NAMED:]
-    room = CHARACTER * max(len(label(point.subject)) for point in named) + 14
+    named = line_of(front.points)[-NAMED:]
+    room = CHARACTER * max(len(point.label) for point in named) + 14
     across = (across[0] - (across[1] - across[0]) * room / INNER, across[1])
     hover = HOVER.replace("UNIT", UNITS[front.cost])
     out = go.Figure(layout=base_layout(HEIGHT, hover, margin={"l": LEFT, "r": RIGHT, "t": TOP, "b": BOTTOM, "pad": 0}))
     line = {"color": MUTE, "width": 1.2, "shape": "hv"}
-    steps = line_of(front)
+    steps = line_of(front.points)
     at = {"x": [tidy(p.cost) for p in steps], "y": [p.capacity for p in steps]}
     out.add_trace(go.Scatter(**at, mode="lines", line=line, hoverinfo="skip"))
     for variant in dict.fromkeys(point.subject.variant for point in front.points):
@@ -71,15 +70,6 @@ def figure(front: Front) -> go.Figure:
     return out
 
 
-def line_of(front: Front) -> list[Point]:
-    """Return the points that the line joins, the cheapest first: by their estimates nobody has as much for less."""
-    steps: list[Point] = []
-    for point in front.members:
-        if point.standing != "level" and (not steps or point.capacity > steps[-1].capacity):
-            steps.append(point)
-    return steps
-
-
 def _labels(points: list[Point], up: tuple[float, float]) -> list[dict[str, object]]:
     """Return labels left of their marks, where few cases can be: such a one would be cheaper. Moved apart."""
     inner = HEIGHT - TOP - BOTTOM
@@ -87,7 +77,7 @@ def _labels(points: list[Point], up: tuple[float, float]) -> list[dict[str, obje
     placed = spread(wanted, LABEL_HEIGHT, 0.0, float(inner))
     return [
         {"x": tidy(math.log10(point.low or point.cost)), "y": tidy(at / inner), **LEFT_OF_MARK,
-         "text": escape(label(point.subject)), "font": {"color": INK[point.subject.family]}}
+         "text": escape(point.label), "font": {"color": INK[point.subject.family]}}
         for point, at in zip(points, placed, strict=True)
     ]  # fmt: skip
 

@@ -9,12 +9,12 @@ import plotly.graph_objects as go
 
 from harness.metrics import show, show_interval, show_number
 from reports.figures.base import CHARACTER, LABEL_HEIGHT, Drawn, decade_ticks, log_span, spread, tidy
-from reports.figures.scaling_marks import band, cut, dots, headroom, named, passing, reached
+from reports.figures.scaling_marks import band, dots, headroom, named, reached
 from reports.review import Review
 from reports.sections.scaling_lines import Line, Panel
-from reports.sections.scaling_words import growth
+from reports.sections.scaling_words import cut
 from reports.theme import HUE, INK, MUTE, base_layout, log_axis, marker, stroke
-from reports.words import capital, join, plain
+from reports.words import plain
 
 HEIGHT = 272
 TOP, BOTTOM, LEFT = 10, 46, 40
@@ -78,19 +78,13 @@ def figure(panel: Panel, rows: int = 0) -> go.Figure:
 
 
 def _drawn(panel: Panel, rows: int) -> Drawn:
-    grown = (_said(line, panel) for line in panel.lines if line.slope is not None)
-    said = join([*grown, *(passing(crossing) for crossing in panel.crossings)])
     return Drawn(
         id=f"fig-{panel.axis.replace('_', '-')}",
         title=panel.title,
         unit=f"ms, {panel.where}" if panel.where else "ms",
-        alt=f"Time against {panel.x_title}: {said or capital(panel.title)}.",
+        alt=panel.alt,
         figure=figure(panel, rows),
     )
-
-
-def _said(line: Line, panel: Panel) -> str:
-    return "".join(f" to the power {span.text}" if span.mark == "sup" else span.text for span in growth(line, panel))
 
 
 def _x_title(panel: Panel) -> str:

@@ -7,17 +7,15 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from harness.metrics import show_interval, show_number
 from reports.figures.base import CHARACTER, tidy
 from reports.sections.scaling_lines import Ideal, Overtaking
+from reports.sections.scaling_words import passing
 from reports.theme import MUTE, PAPER
 
 ROW, CLEAR = 14, 8
 """Pixels that the name of a crossover takes above the lines, and that keep it clear of them."""
 NARROWEST = 286
 """Pixels of the narrowest panel, the one on paper."""
-SHORT = 14
-"""Characters of a name that a label of two names keeps of each."""
 
 
 def headroom(rows: int) -> int:
@@ -55,15 +53,3 @@ def named(crossing: Overtaking, row: int, across: tuple[float, float], left: int
     side = "left" if NARROWEST - before >= reach else "right" if before >= reach else "center"
     return {"x": tidy(x), "xref": "x", "xanchor": side, "y": 1, "yanchor": "bottom", "yshift": CLEAR + ROW * row - 4,
             "text": escape(text), "bgcolor": PAPER}  # fmt: skip
-
-
-def passing(crossing: Overtaking) -> str:
-    """Return `soft passes dense at 13 [8, 19]`."""
-    at = crossing.at
-    where = f"{show_number(at.value, at.low, at.high)} {show_interval(at.value, at.low, at.high)}"
-    return f"{cut(crossing.winner, SHORT)} passes {cut(crossing.other, SHORT)} at {where}"
-
-
-def cut(name: str, most: int) -> str:
-    """Return `name` in at most `most` characters."""
-    return name if len(name) <= most else f"{name[: most - 1]}…"

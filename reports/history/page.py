@@ -33,7 +33,12 @@ MEMBERS = 12
 def render_page(history: History) -> str:
     """Return the page; the same History always gives the same bytes."""
     drawn = figures.figures(history)
-    scripts = {"plotly": plotly_js(), "boot": script("unpack.js", "boot.js"), "script": script("page.js")}
+    scripts = {
+        "plotly": plotly_js(),
+        "picture": script("picture.js"),
+        "boot": script("unpack.js", "boot.js"),
+        "script": script("page.js"),
+    }
     page = (
         environment()
         .get_template("history.html.j2")

@@ -74,7 +74,6 @@ def _like(own: Mapping[str, Any], kept: Mapping[str, Mapping[str, Any]], by: tup
     return own
 
 
-
 def _numbered(data: Any, rows: Mapping[str, int]) -> Any:
     if isinstance(data, list):
         return [_numbered(item, rows) for item in data]

@@ -9,13 +9,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from harness.judge.verdict import MARGIN
 from harness.metrics import show, show_bytes, show_percent, show_ratio, show_spread
 from reports.glyph import band
-from reports.labels import label
 from reports.markup.charts import figure_json
 from reports.markup.rows import cells, look
 from reports.markup.shapes import ROLE_CLASS, level, place_of, split, stack, steps
-from reports.markup.texts import VERDICT_CLASS, gap, slope_words, tally, time_at, unbroken
-from reports.sections import fronts, winners
-from reports.sections.crossovers import overtaker, place, settled, unsettled
+from reports.markup.texts import VERDICT_CLASS, gap, slope_words, time_at, unbroken
+from reports.sections import fronts
 from reports.sections.ratios import mean_text
 from reports.words import ratio
 
@@ -31,7 +29,6 @@ def environment() -> Environment:
         loader=PackageLoader("reports"),
     )
     env.filters |= {
-        "ahead": winners.ahead,
         "at": time_at,
         "band": lambda scale: band(scale, MARGIN),
         "bytes": lambda value: "–" if value is None else show_bytes(value),
@@ -43,7 +40,6 @@ def environment() -> Environment:
         "gap": gap,
         "mean_text": mean_text,
         "joules": lambda value: show("energy_j_per_mtoken", value).removesuffix(" J/Mtoken"),
-        "label": label,
         "level": level,
         "look": look,
         "ms": lambda value: show("latency_ms", value).removesuffix(" ms"),
@@ -59,21 +55,14 @@ def environment() -> Environment:
         "ratio": lambda value: show_ratio(value),
         "ratio_of": lambda interval: ratio(interval.value, interval),
         "reach": lambda parts: max((x + width for x, width, _ in parts), default=0.0),
-        "settled": settled,
-        "short": winners.short,
         "share": lambda value: "–" if value is None else show_percent(round(value, 2)),
         "slope": slope_words,
         "split": split,
         "stack": stack,
-        "standing": fronts.standing,
         "steps": steps,
-        "tally": tally,
-        "tie": winners.tie,
         "told": lambda point: fronts.told(point).removesuffix(" ms"),
         "times": lambda value: "–" if value is None else show_ratio(value),
-        "unsettled": unsettled,
         "watts": lambda value: show("power_w", value),
         "verdict_class": lambda word: VERDICT_CLASS.get(word, "plain"),
     }
-    env.globals |= {"overtaker": overtaker, "place": place}
     return env

@@ -8,9 +8,8 @@ from markupsafe import Markup
 
 from harness.judge.stats import Interval
 from harness.metrics import show, show_percent
-from reports.sections.ratios import Block
 from reports.sections.scaling_lines import Line
-from reports.words import Sentence, join, slope
+from reports.words import Sentence, slope
 
 VERDICT_CLASS = {
     "faster": "fast",
@@ -24,12 +23,6 @@ VERDICT_CLASS = {
 }
 """Verdict word: the class that gives it symbol and colour."""
 _HYPHENATED = re.compile(r"((?<![\w-])[\w.]{1,12}-[\w.]{1,12}(?![\w-]))")
-
-
-def tally(block: Block) -> str:
-    """Return `3 faster, 2 slower and 1 undecided`."""
-    words = [row.verdict for row in block.rows]
-    return join(f"{words.count(word)} {word}" for word in ("faster", "slower", "same", "undecided") if word in words)
 
 
 def slope_words(interval: Interval) -> Sentence:

@@ -9,12 +9,14 @@ from itertools import combinations, islice
 
 from harness.judge.crossing import Course, Crossing, crossings
 from harness.judge.multiple import benjamini_hochberg
+from harness.judge.stats import Interval
 from harness.metrics import show_interval, show_number
 from reports.compare import Comparison, compare, counted_together
 from reports.context import Context, Subject
 from reports.sections.base import Section
 from reports.sections.scaling import Scaling
 from reports.sections.scaling_lines import Line, Overtaking, Panel
+from reports.sections.scaling_words import alt
 from reports.words import Sentence, Span, capital, count, join, sentence
 
 LINES = 10
@@ -39,6 +41,18 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """One crossing, told."""
+
+    winner: Subject
+    """Who is ahead beyond it."""
+    other: Subject
+    text: Sentence
+    """`24 experts [20, 29]`."""
+    at: Interval
+
+
+@dataclass(frozen=True, slots=True)
 class Along:
     """What pairs of lines do to each other along one axis, over one range of it."""
 
@@ -49,6 +63,13 @@ class Along:
     low: float
     high: float
     pairs: tuple[Pair, ...]
+    overtakings: tuple[Told, ...] = ()
+    never: str = ""
+    """Who is ahead of whom over the whole range, in words."""
+    level: str = ""
+    """Which pairs are level, in words."""
+    undecided: str = ""
+    """Of which pairs nobody can tell, in words."""
 
     def of(self, course: Course) -> list[Pair]:
         """Return the pairs that do as `course` says."""
@@ -81,7 +102,7 @@ def build(context: Context, scaling: Scaling) -> Crossovers:
     for panel, first, second, xs, rows in held:
         key = panel.title, panel.x_title, panel.where, xs[0], xs[-1]
         found.setdefault(key, []).append(_pair(first, second, xs, list(islice(words, len(rows)))))
-    axes = tuple(Along(*key, tuple(pairs)) for key, pairs in found.items())
+    axes = tuple(_told(Along(*key, tuple(pairs))) for key, pairs in found.items())
     comparisons = sum(len(rows) for *_, rows in held)
     return Crossovers(finding=_finding(axes), caption=_caption(axes, comparisons), axes=axes, comparisons=comparisons)
 
@@ -90,7 +111,8 @@ def marked(scaling: Scaling, crossovers: Crossovers) -> Scaling:
     """Return the scaling charts with the first crossovers of each, and a caption that says what their marks are."""
     if not any(along.of("crosses") for along in crossovers.axes):
         return scaling
-    panels = tuple(replace(panel, crossings=_overtakings(panel, crossovers)) for panel in scaling.panels)
+    crossed = (replace(panel, crossings=_overtakings(panel, crossovers)) for panel in scaling.panels)
+    panels = tuple(replace(panel, alt=alt(panel)) for panel in crossed)
     words = " A grey band is the 95 % interval of where one layer overtakes another; Crossovers has all of them."
     return replace(scaling, panels=panels, caption=sentence(scaling.caption, words))
 
@@ -147,6 +169,18 @@ def _pair(first: Line, second: Line, xs: list[float], rows: Sequence[Comparison]
 
 def _subject(line: Line) -> Subject:
     return Subject(line.variant, line.family, line.step, line.detail, line.points[0].id)
+
+
+def _told(along: Along) -> Along:
+    """Return it with its words."""
+    overtakings = [
+        Told(*overtaker(pair, crossing), place(crossing, along.unit), crossing.at)
+        for pair in along.of("crosses")
+        for crossing in pair.crossings
+    ]
+    undecided = unsettled(along, "undecided")
+    level = unsettled(along, "level")
+    return replace(along, overtakings=tuple(overtakings), never=settled(along), level=level, undecided=undecided)
 
 
 def overtaker(pair: Pair, crossing: Crossing) -> tuple[Subject, Subject]:

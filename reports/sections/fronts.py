@@ -45,6 +45,10 @@ class Point:
     """Who beats it, or may."""
     ratio: Interval | None
     """The rival's cost over this one's; None where it was not tested or cannot be."""
+    label: str
+    """The case in few letters."""
+    words: str
+    """Where it stands: `on the front`, `by soft E8 s1`, `not told from top-1 E8`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,8 @@ class Front:
     where: str
     points: tuple[Point, ...]
     """The cheapest first."""
+    alt: str
+    """Who is on it, for a reader who does not see the chart."""
 
     @property
     def members(self) -> list[Point]:
@@ -123,29 +129,45 @@ def _front(context: Context, setting: Setting, cost: Cost, capacity: Capacity) -
         lambda i, j: cost.over(context, results[i], results[j]),
         EQUAL,
     )
-    points = [_point(context, cost, *one, place, results) for one, place in zip(known, found, strict=True)]
+    unsorted = [_point(context, cost, *one, place, results) for one, place in zip(known, found, strict=True)]
+    points = tuple(sorted(unsorted, key=lambda point: (point.cost, -point.capacity)))
+    title = f"{capital(cost.noun)} against {capacity.noun}"
     return Front(
         cost=cost.name,
         capacity=capacity.name,
-        title=f"{capital(cost.noun)} against {capacity.noun}",
+        title=title,
         where=context.words(setting),
-        points=tuple(sorted(points, key=lambda point: (point.cost, -point.capacity))),
+        points=points,
+        alt=f"{title}: on the front {', '.join(point.label for point in line_of(points))}.",
     )
+
+
+def line_of(points: Sequence[Point]) -> list[Point]:
+    """Return what the front's line joins, the cheapest first: by their estimates nobody has as much for less."""
+    steps: list[Point] = []
+    for point in points:
+        if point.standing in ("front", "undecided") and (not steps or point.capacity > steps[-1].capacity):
+            steps.append(point)
+    return steps
 
 
 def _point(
     context: Context, cost: Cost, result: Result, value: float, got: int, place: Place, results: list[Result]
 ) -> Point:
     ends = result.interval("latency_ms") if cost is LATENCY else None
+    subject = context.subject(result)
+    rival = None if place.rival is None else context.subject(results[place.rival])
     return Point(
-        subject=context.subject(result),
+        subject=subject,
         cost=value,
         low=ends.low if ends else None,
         high=ends.high if ends else None,
         capacity=got,
         standing=place.standing,
-        rival=None if place.rival is None else context.subject(results[place.rival]),
+        rival=rival,
         ratio=place.test.ratio if place.test else None,
+        label=label(subject),
+        words=_standing(place.standing, label(rival) if rival else ""),
     )
 
 
@@ -215,11 +237,9 @@ def of_subject(front: Front, subject: Subject) -> Point | None:
     return next((point for point in front.points if point.subject.id == subject.id), None)
 
 
-def standing(point: Point) -> str:
-    """Return where a point stands, in words: `front`, `by soft E8 s1`, `not told from top-1 E8`."""
-    rival = label(point.rival) if point.rival else ""
+def _standing(standing: Standing, rival: str) -> str:
     return {"front": "on the front", "level": f"level with {rival}", "undecided": f"not told from {rival}",
-            "dominated": f"by {rival}"}[point.standing]  # fmt: skip
+            "dominated": f"by {rival}"}[standing]  # fmt: skip
 
 
 def show_capacity(value: int) -> str:

@@ -38,9 +38,14 @@ class Row:
         """Share spent on choosing and moving rows."""
         return sum(self.shares.get(name, 0.0) for name in ("router", "dispatch", "combine"))
 
+    @property
+    def times(self) -> dict[str, float]:
+        """Milliseconds by phase: its share of the unprofiled time; none where that is not known."""
+        return {} if self.ms is None else {phase: share * self.ms for phase, share in self.shares.items()}
+
     def time(self, phase: str) -> float | None:
-        """Return the milliseconds of one phase: its share of the unprofiled time."""
-        return None if self.ms is None or phase not in self.shares else self.shares[phase] * self.ms
+        """Return the milliseconds of one phase."""
+        return self.times.get(phase)
 
 
 @dataclass(frozen=True, slots=True)

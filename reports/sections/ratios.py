@@ -17,7 +17,7 @@ from reports.families import NAMES
 from reports.glyph import Scale, ratio_scale
 from reports.results import Result
 from reports.sections.base import Section
-from reports.words import Sentence, Span, capital, count, ratio, sentence
+from reports.words import Sentence, Span, capital, count, join, ratio, sentence
 
 BLOCK_ROWS = 60
 """Rows shown for one setting; a sweep beyond it is read in the table of all cases."""
@@ -49,6 +49,8 @@ class Block:
     groups: tuple[Group, ...]
     left_out: int
     """Rows beyond BLOCK_ROWS."""
+    tally: str = ""
+    """How many ratios came out which way, all comparisons counted: `3 faster, 2 slower and 1 undecided`."""
 
     @property
     def rows(self) -> list[Comparison]:
@@ -185,10 +187,16 @@ def _block(context: Context, setting: Setting) -> Block | None:
 def _counted(blocks: Sequence[Block]) -> tuple[Block, ...]:
     """Return the blocks with the verdicts that are left when the comparisons of all of them are counted together."""
     words = iter(counted_together([row for block in blocks for row in block.rows], benjamini_hochberg))
-    return tuple(
+    counted = [
         replace(block, groups=tuple(Group(g.title, tuple(islice(words, len(g.rows)))) for g in block.groups))
         for block in blocks
-    )
+    ]
+    return tuple(replace(block, tally=_tally(block)) for block in counted)
+
+
+def _tally(block: Block) -> str:
+    words = [row.verdict for row in block.rows]
+    return join(f"{words.count(word)} {word}" for word in WORD if word in words)
 
 
 def _different(blocks: Sequence[Block]) -> int:

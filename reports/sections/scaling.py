@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reports.context import Context, setting_of
 from reports.results import Result
@@ -21,7 +21,7 @@ from reports.sections.scaling_lines import (
     series_of,
     values,
 )
-from reports.sections.scaling_words import caption, finding
+from reports.sections.scaling_words import alt, caption, finding
 from reports.words import sentence
 
 
@@ -72,7 +72,7 @@ def _panel(context: Context, axis: Axis) -> Panel | None:
             chosen[variant] = max(mine, key=lambda s: _kinship(s, best, axis))
     ends = min(x for s in here for x in places(axis, s)), max(x for s in here for x in places(axis, s))
     lines = [line for variant in chosen if (line := line_of(context, axis, variant, chosen, ends))]
-    return Panel(
+    panel = Panel(
         axis=axis.name,
         title=axis.title,
         letter=axis.letter,
@@ -82,6 +82,7 @@ def _panel(context: Context, axis: Axis) -> Panel | None:
         lines=tuple(lines),
         ideal=_ideal(context, lines),
     )
+    return replace(panel, alt=alt(panel))
 
 
 def _kinship(series: list[Result], best: list[Result], axis: Axis) -> tuple[int, int, bool, int]:

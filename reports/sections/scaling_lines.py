@@ -107,6 +107,8 @@ class Panel:
     ideal: Ideal | None = None
     crossings: tuple[Overtaking, ...] = ()
     """The first few crossovers, which the chart marks; the section Crossovers has all."""
+    alt: str = ""
+    """What its lines do, for a reader who does not see the chart."""
 
 
 def series_of(context: Context, axis: Axis, free: frozenset[str]) -> list[list[Result]]:

@@ -32,6 +32,12 @@ class Cell:
     next: Comparison | None
     """The winner's time over that of the next fastest; None where it has no rival."""
     contestants: int
+    name: str = ""
+    """The winner, where the number of experts is said already."""
+    tied: str = ""
+    """Who cannot be told from the fastest, in words; empty where the winner stands alone."""
+    lead: str = ""
+    """The winner's time, its backend where there are several, and its lead, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +129,7 @@ def _cell(context: Context, contest: Contest | None) -> Cell | None:
     best = contest.results[0]
     value = best.metrics["latency_ms"]
     backends = {result.backend for result in context.timed if result.case.experts}
-    return Cell(
+    cell = Cell(
         winner=context.subject(best),
         backend=best.backend if len(backends) > 1 else None,
         ms=best.ms or 0.0,
@@ -133,6 +139,7 @@ def _cell(context: Context, contest: Contest | None) -> Cell | None:
         next=contest.rivals[0] if contest.rivals else None,
         contestants=len(contest.results),
     )
+    return replace(cell, name=short(cell.winner), tied=tie(cell) if cell.ties else "", lead=ahead(cell))
 
 
 def _finding(first: Map) -> Sentence:
