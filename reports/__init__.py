@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from reports.against.against import refuse
 from reports.claims import Decided
 from reports.read import ReportError, read_run
 from reports.review import review
 from reports.words import plain
 
-__all__ = ["Rendered", "ReportError", "check_history", "render", "render_history"]
+__all__ = ["Rendered", "ReportError", "check_history", "check_report", "render", "render_history"]
 
 RUN_FILES = ("run.json", "journal.jsonl", "records.jsonl", "worker.log")
 """What a report never replaces."""
@@ -39,31 +40,29 @@ class Rendered:
         return tuple(one for one in self.claims if one.verdict == "refuted")
 
 
-def render(run_folder: Path, *, html: Path, title: str | None = None) -> Rendered:
+def render(run_folder: Path, *, html: Path, title: str | None = None, baseline: Path | None = None) -> Rendered:
     """Write the report of the run in `run_folder`: the page to `html`, its summary, data and method beside it.
 
     In the run folder these are summary.md, report.json and method.html; elsewhere summary and data are named after the
     page, page.summary.md and page.json, so that the reports of two runs can lie in one folder and share the method.
-    `title` stands in for the suite's.
+    `title` stands in for the suite's. A page against the run in `baseline` is none of the run itself, and has its
+    summary and data named after it wherever it lies.
 
     Raises:
-        ReportError: The folder is no run, a newer harness wrote it, or the files cannot be written; nothing is
-            written then.
+        ReportError: A folder is no run, a newer harness wrote it, the two have nothing to compare, or the files cannot
+            be written; nothing is written then.
     """
-    run = read_run(run_folder)
+    paths = check_report(run_folder, html=html, baseline=baseline)
     inside = html.parent.resolve() == run_folder.resolve()
-    paths = _beside(html)
-    if inside:
-        paths = replace(paths, summary=html.with_name("summary.md"), data=html.with_name("report.json"))
-    if inside and html.name in RUN_FILES:
-        raise ReportError(f"{html} is a file of the run itself; choose another.")
-    _check_writable(paths.html, paths.summary, paths.data, paths.method)
+    run, base = read_run(run_folder), read_run(baseline) if baseline else None
+    if base is not None:
+        refuse(run, base)
     from reports.data import render_data
     from reports.method import render_method
     from reports.page import render_page  # plotly takes a third of a second to import: not before it is needed
     from reports.summary import render_summary
 
-    made = review(run)
+    made = review(run, base)
     made = made if title is None else replace(made, title=title)
     texts = {
         paths.html: render_page(made, "" if inside else f"{os.path.relpath(run_folder, html.parent)}/"),
@@ -74,6 +73,28 @@ def render(run_folder: Path, *, html: Path, title: str | None = None) -> Rendere
     for path, content in texts.items():
         _write(path, content)
     return replace(paths, verdict=plain(made.answer), claims=tuple(row.decided for row in made.claims.rows))
+
+
+def check_report(run_folder: Path, *, html: Path, baseline: Path | None = None) -> Rendered:
+    """Return where the report of this run would be written; no run is read.
+
+    Raises:
+        ReportError: The files cannot be written, would replace a part of a run, or the run is its own baseline.
+    """
+    if baseline is not None and baseline.resolve() == run_folder.resolve():
+        raise ReportError(f"{run_folder} is its own baseline: name another run.")
+    paths = _beside(html)
+    own = next((run for run in (run_folder, baseline) if run and html.parent.resolve() == run.resolve()), None)
+    if own is not None and not own.is_dir():
+        return paths  # it is no run, which whoever reads it says
+    if own is not None and html.name in RUN_FILES:
+        raise ReportError(f"{html} is a file of the run itself; choose another.")
+    if own is not None and baseline is None:
+        paths = replace(paths, summary=html.with_name("summary.md"), data=html.with_name("report.json"))
+    elif own is not None and html.name == "report.html":
+        raise ReportError(f"{html} is the report of {own} alone; name the page against its baseline otherwise.")
+    _check_writable(paths.html, paths.summary, paths.data, paths.method)
+    return paths
 
 
 def render_history(run_folders: Sequence[Path], *, html: Path, title: str | None = None) -> Rendered:

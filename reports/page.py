@@ -6,14 +6,20 @@ from urllib.parse import quote
 
 from reports.figures import fronts as fronts_figure
 from reports.figures import memory as memory_figure
+from reports.figures import quantiles as quantiles_figure
 from reports.figures import roofline as roofline_figure
 from reports.figures import scaling as scaling_figure
-from reports.markup.assets import plotly_js, policy, script, styles
+from reports.markup.assets import STYLES, plotly_js, policy, script, styles
 from reports.markup.charts import shared_by_all
 from reports.markup.environment import environment
 from reports.markup.shapes import strip
 from reports.markup.thin import thin
 from reports.review import Review
+
+AGAINST = ("changes.css", "against.css")
+"""What a page with a baseline needs beside STYLES."""
+NUMBERS = 6
+"""Numbers of one case whose change its row tells."""
 
 
 def render_page(review: Review, run_folder: str = "") -> str:
@@ -23,7 +29,8 @@ def render_page(review: Review, run_folder: str = "") -> str:
     """
     panels = scaling_figure.figures(review)
     fronts = fronts_figure.figures(review)
-    drawn = [*fronts, *panels, *roofline_figure.figures(review), *memory_figure.figures(review)]
+    quantiles = quantiles_figure.figures(review)
+    drawn = [*fronts, *panels, *roofline_figure.figures(review), *memory_figure.figures(review), *quantiles]
     scripts = {"plotly": plotly_js(), "boot": script("boot.js"), "script": script("page.js")}
     shared = shared_by_all(review)
     page = (
@@ -38,7 +45,9 @@ def render_page(review: Review, run_folder: str = "") -> str:
             panel_ids={figure.id for figure in panels},
             columns=scaling_figure.columns(review),
             strip=list(strip(review.coverage)),
-            css=styles(),
+            quantiles=quantiles,
+            numbers=NUMBERS,
+            css=styles((*STYLES, *AGAINST) if review.against else STYLES),
             policy=policy(scripts.values()),
             shared=shared,
             **scripts,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.record import CUT_SHORT
+from reports.against import against
+from reports.against.against import Against
 from reports.context import Context
 from reports.families import Identity
 from reports.glyph import Scale
@@ -57,6 +59,8 @@ class Review:
     identities: tuple[Identity, ...]
     harness: str
     run: str
+    against: Against | None
+    """What it says of a baseline; None where it has none."""
     claims: claims.Claims
     ratios: ratios.Ratios
     fronts: fronts.Fronts
@@ -77,35 +81,39 @@ class Review:
     @property
     def sections(self) -> tuple[Section, ...]:
         """The sections in the page's order."""
+        compared = (self.against.comparability,) if self.against else ()
+        judged = (self.against.regressions,) if self.against else ()
         return (
-            self.claims, self.ratios, self.fronts, self.winners, self.scaling, self.crossovers, self.phases,
-            self.roofline, self.memory, self.energy, self.determinism, self.routing, self.noise, self.cases,
+            self.claims, *compared, self.ratios, self.fronts, self.winners, self.scaling, self.crossovers, self.phases,
+            self.roofline, self.memory, self.energy, self.determinism, self.routing, *judged, self.noise, self.cases,
             self.provenance, self.glossary,
         )  # fmt: skip
 
 
-def review(run: Run) -> Review:
-    """Return the Review of one run."""
+def review(run: Run, base: Run | None = None) -> Review:
+    """Return the Review of one run, held against `base` where there is one."""
     context = Context(run)
     covered = coverage.build(context)
     compared = ratios.build(context)
     scaled = scaling.build(context)
     remembered = memory.build(context)
     repeated = determinism.build(context)
+    versus = against.build(context, base) if base else None
     shown = cards.build(context, compared, remembered, repeated)
     return Review(
         schema=SCHEMA,
         title=run.file.suite.title,
-        answer=answer.build(context, covered, compared, scaled, repeated),
+        answer=(*(versus.answer if versus else ()), *answer.build(context, covered, compared, scaled, repeated)),
         text=run.file.suite.text,
-        banners=_banners(run, covered),
-        facts=provenance.first_facts(context),
+        banners=(*_banners(run, covered), *(versus.banners if versus else ())),
+        facts=((versus.fact, *provenance.first_facts(context)[1:]) if versus else provenance.first_facts(context)),
         cards=shown,
         card_scale=cards.scale_of(shown),
         coverage=covered,
         identities=tuple(context.identity.values()),
         harness=run.file.harness.version,
         run=run.name,
+        against=versus,
         claims=claims.build(context),
         ratios=compared,
         fronts=fronts.build(context),

@@ -13,6 +13,7 @@ from harness.cli.exits import Exit
 
 RUN = "run.json"
 HISTORY = "history.html"
+AGAINST = "against.html"
 
 
 def report(
@@ -26,29 +27,40 @@ def report(
             "-o",
             "--output",
             metavar="FILE",
-            help="The HTML file; left out: RUN/report.html, or history.html beside the runs.",
+            help="The HTML file; left out: RUN/report.html, RUN/against.html with a baseline, or history.html beside "
+            "the runs.",
         ),
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option("--baseline", metavar="BASE", help="The run folder that RUN is held against, on the same page."),
     ] = None,
     title: Annotated[str | None, typer.Option("--title", metavar="TEXT", help="The page's title.")] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
     """Render a run's report, or the history of several runs: HTML, Markdown and JSON. Never measures.
 
-    A history says of every case and number since which run it is what it is.
+    With a baseline the page says first what became slower, worse or otherwise. A history says of every case and number
+    since which run it is what it is.
     """
     from harness.engine.folder import settle
     from harness.engine.journal import RunFolderError
-    from reports import ReportError, check_history, render, render_history
+    from reports import ReportError, check_history, check_report, render, render_history
 
     folders = _expanded(runs)
-    page = output or (folders[0] / "report.html" if len(folders) == 1 else _beside(folders))
+    if baseline is not None and len(folders) > 1:
+        fail(Exit.USAGE, f"--baseline is for one RUN, and these are {len(folders)}")
+    alone = folders[0] / ("report.html" if baseline is None else AGAINST)
+    page = output or (alone if len(folders) == 1 else _beside(folders))
     try:
         if len(folders) > 1:
             check_history(folders, html=page)  # before anything is folded or read
-        for folder in folders:
+        else:
+            check_report(folders[0], html=page, baseline=baseline)
+        for folder in [*folders, *([baseline] if baseline else [])]:
             settle(folder)
         rendered = (
-            render(folders[0], html=page, title=title)
+            render(folders[0], html=page, title=title, baseline=baseline)
             if len(folders) == 1
             else render_history(folders, html=page, title=title)
         )
