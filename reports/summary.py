@@ -40,7 +40,7 @@ def _cards(cards: Sequence[Card]) -> str:
     rows = ["| | | | |", "| --- | --- | --- | --- |"]
     for card in cards:
         title = " against ".join(name.text for name in card.title)
-        mark = SYMBOL.get(card.word, "")
+        mark = (SYMBOLS | SYMBOL).get(card.word, "")
         number = f"**{text(card.big)}** {text(card.interval)}"
         rows.append(f"| {mark} {text(card.word)} | {number} | {text(title)} | {text(card.text)} |")
     return "\n".join(rows)
@@ -61,7 +61,7 @@ def _regressions(section: Regressions) -> str:
 
 def _entry(entry: Entry) -> str:
     """Return one row: a time's two numbers, or in words what became of a case."""
-    told = "; ".join([*([entry.why] if entry.why else []), *(f"{one.name} {one.text}" for one in entry.numbers)])
+    told = "; ".join([*([entry.why] if entry.why else []), *(f"{one.name}: {one.text}" for one in entry.numbers)])
     number = sentence_text(ratio(entry.ratio.value, entry.ratio)) if entry.ratio else ""
     cells = (entry.subject.id, entry.name or told[:300], entry.base, entry.candidate)
     return f"| {' | '.join(map(text, cells))} | {number} | {SYMBOLS[entry.verdict]} {entry.verdict} |"
