@@ -13,7 +13,7 @@ from reports.read import ReportError, read_run
 from reports.review import review
 from reports.words import plain
 
-__all__ = ["Rendered", "ReportError", "check_history", "check_report", "render", "render_history"]
+__all__ = ["Rendered", "ReportError", "check_history", "check_report", "render", "render_beside", "render_history"]
 
 RUN_FILES = ("run.json", "journal.jsonl", "records.jsonl", "worker.log")
 """What a report never replaces."""
@@ -124,8 +124,37 @@ def render_history(run_folders: Sequence[Path], *, html: Path, title: str | None
     return replace(paths, verdict=plain(made.answer))
 
 
-def check_history(run_folders: Sequence[Path], *, html: Path) -> Rendered:
-    """Return where the history of these runs would be written; no run is read.
+def render_beside(run_folders: Sequence[Path], *, html: Path, title: str | None = None) -> Rendered:
+    """Write the page of several runs side by side to `html`, its summary, data and method beside it.
+
+    Raises:
+        ReportError: A folder is no run, a newer harness wrote it, the runs cannot stand side by side, or the files
+            cannot be written; nothing is written then.
+    """
+    paths = check_history(run_folders, html=html, what="a page of several runs")
+    runs = [(folder, read_run(folder)) for folder in run_folders]
+    from reports.beside.beside import beside
+    from reports.beside.beside import refuse as refuse_beside
+    from reports.beside.page import render_page
+    from reports.beside.text import render_summary
+    from reports.data import render_data
+    from reports.method import render_method
+
+    refuse_beside(runs)
+    made = beside([run for _, run in runs], title)
+    texts = {
+        paths.html: render_page(made),
+        paths.summary: render_summary(made),
+        paths.data: render_data(made),
+        paths.method: render_method(),
+    }
+    for path, content in texts.items():
+        _write(path, content)
+    return replace(paths, verdict=plain(made.answer))
+
+
+def check_history(run_folders: Sequence[Path], *, html: Path, what: str = "a history") -> Rendered:
+    """Return where the page of these runs, `what`, would be written; no run is read.
 
     Raises:
         ReportError: The files cannot be written, or would lie in one of the runs.
@@ -133,7 +162,7 @@ def check_history(run_folders: Sequence[Path], *, html: Path) -> Rendered:
     paths = _beside(html)
     _check_writable(paths.html, paths.summary, paths.data, paths.method)
     if own := next((folder for folder in run_folders if html.parent.resolve() == folder.resolve()), None):
-        raise ReportError(f"{html} lies in the run folder {own}; a history is of several runs: name another place.")
+        raise ReportError(f"{html} lies in the run folder {own}; {what} is of several runs: name another place.")
     return paths
 
 

@@ -1,4 +1,4 @@
-"""Prints a Review, or a History, as JSON: exactly what the page says, so that every number on it can be asserted."""
+"""Prints a Review, History or Beside as JSON: exactly what its page says, so that all its numbers can be asserted."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reports.beside import Beside
     from reports.history import History
     from reports.review import Review
 
 
-def render_data(review: Review | History) -> str:
+def render_data(review: Review | History | Beside) -> str:
     """Return it as one JSON document; numbers that are none become null."""
     return json.dumps(_clean(dataclasses.asdict(review)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 

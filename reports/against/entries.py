@@ -176,12 +176,12 @@ def _of_case(rows: Sequence[Row], pair: Pair, candidate: Context, base: Context)
         verdict=rows[0].verdict,
         command=command(context, side.id),
         name="",
-        numbers=tuple(_numbers(rows)),
+        numbers=tuple(numbers_of(rows)),
         why="; ".join(row.why for row in rows if row.metric is None and row.why) or None,
     )
 
 
-def _numbers(rows: Iterable[Row]) -> Iterable[Number]:
+def numbers_of(rows: Iterable[Row]) -> Iterable[Number]:
     """Yield each number that changed; those of one reason alone, such as that a side has not measured them, as one."""
     named = sorted((row for row in rows if row.metric is not None), key=lambda row: row.why or "")
     for why, some in groupby(named, key=lambda row: row.why):
