@@ -21,7 +21,7 @@ from tests.fake_run import Edit
 from tests.test_page import HOSTILE, Page
 from tests.test_versus import CASES, VICTIM, again, only, slow
 
-LATER = {"started": "2026-11-22T02:14:02+00:00", "command": "harness run quick --device cpu"}
+LATER: dict[str, Any] = {"started": "2026-11-22T02:14:02+00:00", "command": "harness run quick --device cpu"}
 ELSEWHERE = {"kind": "cpu", "name": "Another CPU (invented)", "cores": 2, "threads": 2, "memory_bytes": 8 << 30}
 
 

@@ -143,6 +143,8 @@ def multiples(panels: tuple[Multiple, ...], columns: Sequence[Column]) -> Multip
 def farthest(panels: Sequence[Multiple]) -> str:
     """Return where the runs lie farthest apart, and between which times."""
     places = [(panel, x) for panel in panels for x, _ in panel.ticks if len(_at(panel, x)) > 1]
+    if not places:
+        return "No two runs have a case of a panel in common."
     panel, x = max(places, key=lambda place: max(_at(*place))[0] / min(_at(*place))[0])
     (least, first), (most, last) = min(_at(panel, x)), max(_at(panel, x))
     ends = f"{show(METRIC, least)} in {first} to {show(METRIC, most)} in {last}"
