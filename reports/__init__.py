@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from reports.against.against import refuse
 from reports.claims import Decided
 from reports.read import ReportError, read_run
 from reports.review import chosen, narrowed, review
 from reports.words import plain
 
-__all__ = ["Rendered", "ReportError", "check_history", "check_report", "render", "render_history"]
+__all__ = ["Rendered", "ReportError", "check_history", "check_report", "render", "render_beside", "render_history"]
 
 RUN_FILES = ("run.json", "journal.jsonl", "records.jsonl", "worker.log")
 """What a report never replaces."""
@@ -41,27 +42,37 @@ class Rendered:
         return tuple(one for one in self.claims if one.verdict == "refuted")
 
 
-def render(run_folder: Path, *, html: Path, title: str | None = None, only: Sequence[str] = ()) -> Rendered:
+def render(
+    run_folder: Path,
+    *,
+    html: Path,
+    title: str | None = None,
+    baseline: Path | None = None,
+    only: Sequence[str] = (),
+) -> Rendered:
     """Write the report of the run in `run_folder`: the page to `html`; summary, JUnit, data and method beside it.
 
     In the run folder these are summary.md, junit.xml, report.json and method.html; elsewhere they are named after the
     page, page.summary.md, page.junit.xml and page.json, so that the reports of two runs can lie in one folder and
-    share the method. `title` stands in for the suite's. With `only`, page, summary and data hold the verdict and these
-    sections; the tests of JUnit are always all there.
+    share the method. `title` stands in for the suite's. A page against the run in `baseline` is none of the run itself,
+    and has its summary and data named after it wherever it lies. With `only`, page, summary and data hold the verdict
+    and these sections; the tests of JUnit are always all there.
 
     Raises:
-        ReportError: The folder is no run, a newer harness wrote it, a section is none, or the files cannot be written;
-            nothing is written then.
+        ReportError: A folder is no run, a newer harness wrote it, the two have nothing to compare, a section is none,
+            or the files cannot be written; nothing is written then.
     """
-    paths = check_report(run_folder, html=html, only=only)
-    run = read_run(run_folder)
+    paths = check_report(run_folder, html=html, baseline=baseline, only=only)
+    run, base = read_run(run_folder), read_run(baseline) if baseline else None
+    if base is not None:
+        refuse(run, base)
     from reports.data import render_data
     from reports.junit import render_junit
     from reports.method import render_method
     from reports.page import render_page  # plotly takes a third of a second to import: not before it is needed
     from reports.summary import render_summary
 
-    made = narrowed(review(run), only)
+    made = narrowed(review(run, base), only)
     made = made if title is None else replace(made, title=title)
     texts = {
         paths.html: render_page(made, _way(html, run_folder)),
@@ -102,27 +113,62 @@ def render_history(run_folders: Sequence[Path], *, html: Path, title: str | None
     return replace(paths, verdict=plain(made.answer))
 
 
-def check_report(run_folder: Path, *, html: Path, only: Sequence[str] = ()) -> Rendered:
-    """Return where the report of this run would be written; the run is not read.
+def check_report(run_folder: Path, *, html: Path, baseline: Path | None = None, only: Sequence[str] = ()) -> Rendered:
+    """Return where the report of this run would be written; no run is read.
 
     Raises:
-        ReportError: The files cannot be written, the page would replace one of the run's, or a section is none.
+        ReportError: The files cannot be written, would replace a part of a run, a section is none, or the run is its
+            own baseline.
     """
     chosen(only)
-    inside = _inside(run_folder, html)
+    if baseline is not None and baseline.resolve() == run_folder.resolve():
+        raise ReportError(f"{run_folder} is its own baseline: name another run.")
     paths = replace(_beside(html), junit=html.with_name(f"{html.stem}.junit.xml"))
-    if inside:
+    own = next((run for run in (run_folder, baseline) if run and _inside(run, html)), None)
+    if own is not None and not own.is_dir():
+        return paths  # it is no run, which whoever reads it says
+    if own is not None and html.name in RUN_FILES:
+        raise ReportError(f"{html} is a file of the run itself; choose another.")
+    if own is not None and baseline is None:
         summary, data, junit = (html.with_name(name) for name in ("summary.md", "report.json", "junit.xml"))
         paths = replace(paths, summary=summary, data=data, junit=junit)
-    if inside and html.name in RUN_FILES:
-        raise ReportError(f"{html} is a file of the run itself; choose another.")
-    if run_folder.is_dir() or not inside:  # what is no folder is no run, which its reader says
-        _check_writable(paths)
+    elif own is not None and html.name == "report.html":
+        raise ReportError(f"{html} is the report of {own} alone; name the page against its baseline otherwise.")
+    _check_writable(paths)
     return paths
 
 
-def check_history(run_folders: Sequence[Path], *, html: Path) -> Rendered:
-    """Return where the history of these runs would be written; no run is read.
+def render_beside(run_folders: Sequence[Path], *, html: Path, title: str | None = None) -> Rendered:
+    """Write the page of several runs side by side to `html`, its summary, data and method beside it.
+
+    Raises:
+        ReportError: A folder is no run, a newer harness wrote it, the runs cannot stand side by side, or the files
+            cannot be written; nothing is written then.
+    """
+    paths = check_history(run_folders, html=html, what="a page of several runs")
+    runs = [(folder, read_run(folder)) for folder in run_folders]
+    from reports.beside.beside import beside
+    from reports.beside.beside import refuse as refuse_beside
+    from reports.beside.page import render_page
+    from reports.beside.text import render_summary
+    from reports.data import render_data
+    from reports.method import render_method
+
+    refuse_beside(runs)
+    made = beside([run for _, run in runs], title)
+    texts = {
+        paths.html: render_page(made),
+        paths.summary: render_summary(made),
+        paths.data: render_data(made),
+        paths.method: render_method(),
+    }
+    for path, content in texts.items():
+        _write(path, content)
+    return replace(paths, verdict=plain(made.answer))
+
+
+def check_history(run_folders: Sequence[Path], *, html: Path, what: str = "a history") -> Rendered:
+    """Return where the page of these runs, `what`, would be written; no run is read.
 
     Raises:
         ReportError: The files cannot be written, or would lie in one of the runs.
@@ -130,7 +176,7 @@ def check_history(run_folders: Sequence[Path], *, html: Path) -> Rendered:
     paths = _beside(html)
     _check_writable(paths)
     if own := next((folder for folder in run_folders if html.parent.resolve() == folder.resolve()), None):
-        raise ReportError(f"{html} lies in the run folder {own}; a history is of several runs: name another place.")
+        raise ReportError(f"{html} lies in the run folder {own}; {what} is of several runs: name another place.")
     return paths
 
 

@@ -1,4 +1,4 @@
-"""Prints a Review, or a History, as JSON: exactly what the page says, so that every number on it can be asserted."""
+"""Prints a Review, History or Beside as JSON: exactly what its page says, so that all its numbers can be asserted."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from reports.sections.base import Section
 
 if TYPE_CHECKING:
+    from reports.beside import Beside
     from reports.history import History
     from reports.review import Review
 
@@ -18,7 +19,7 @@ PLAIN = ("str", "int", "float", "str | None", "int | None", "float | None", "dic
 """What a property returns that is printed beside the fields: a word or a number that is worked out of them."""
 
 
-def render_data(review: Review | History) -> str:
+def render_data(review: Review | History | Beside) -> str:
     """Return it as one JSON document; numbers that are none become null."""
     data = _clean(review)
     for name in left_out(review):
@@ -26,7 +27,7 @@ def render_data(review: Review | History) -> str:
     return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def left_out(review: Review | History) -> list[str]:
+def left_out(review: Review | History | Beside) -> list[str]:
     """Return the fields that hold a section which is not printed."""
     printed = {section.id for section in review.sections}
     fields = [field.name for field in dataclasses.fields(review)]

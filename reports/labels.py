@@ -1,4 +1,4 @@
-"""Labels: a case in the few letters that a chart or a narrow cell has room for."""
+"""Labels: a case in the few letters that a chart or a narrow cell has room for, a metric in the words of a sentence."""
 
 from __future__ import annotations
 
@@ -6,6 +6,27 @@ from reports.context import Subject
 
 LONGEST = 16
 """Characters of a name that a label keeps."""
+NAMES = {
+    "latency_ms": "latency",
+    "latency_hot_ms": "hot latency",
+    "latency_graph_ms": "latency in a graph",
+    "host_ms": "host time",
+    "energy_j_per_mtoken": "energy per token",
+    "flops_model": "model FLOPs",
+    "flops_routed": "routed FLOPs",
+    "flops_executed": "executed FLOPs",
+    "flops_counted": "counted FLOPs",
+    "params": "parameters",
+    "params_active": "active parameters",
+    "memory_peak_bytes": "peak of memory",
+    "det_batch_size": "invariance to batch size",
+    "det_run": "invariance from run to run",
+    "det_position": "invariance to position",
+    "det_composition": "invariance to companions",
+}
+"""What metrics are called in a sentence; the others by their own name."""
+PARTS = {"max_rel": "largest error", "changed": "share beyond rounding", "cause": "cause", "bound": "upper bound"}
+"""Ends of the names of what goes with a metric of determinism."""
 
 
 def label(subject: Subject) -> str:
@@ -19,3 +40,12 @@ def _letters(part: str) -> str:
     first, _, noun = part.partition(" ")
     letter = {"expert": "E", "experts": "E", "slot": "s", "slots": "s"}.get(noun)
     return f"{letter}{first}" if letter else part.replace("k = ", "k").replace("capacity ", "c").replace("d_ff ", "F")
+
+
+def name_of(metric: str) -> str:
+    """Return a metric as a sentence names it: `latency`, `peak of memory`."""
+    part = next((part for part in PARTS if metric.startswith("det_") and metric.endswith(f"_{part}")), None)
+    if part is not None:
+        return f"{name_of(metric.removesuffix(f'_{part}'))}, {PARTS[part]}"
+    plain = metric.removesuffix("_bytes").removesuffix("_ms").replace("_", " ")
+    return NAMES.get(metric) or plain.replace("det ", "invariance to ", 1)

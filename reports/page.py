@@ -9,10 +9,11 @@ from urllib.parse import quote
 
 from reports.figures import fronts as fronts_figure
 from reports.figures import memory as memory_figure
+from reports.figures import quantiles as quantiles_figure
 from reports.figures import roofline as roofline_figure
 from reports.figures import scaling as scaling_figure
 from reports.figures.base import Drawn
-from reports.markup.assets import plotly_js, policy, script, styles
+from reports.markup.assets import STYLES, plotly_js, policy, script, styles
 from reports.markup.charts import figure_data, shared_by_all
 from reports.markup.environment import environment
 from reports.markup.packed import packed
@@ -26,8 +27,13 @@ FIGURES: dict[str, Callable[[Review], list[Drawn]]] = {
     "scaling": scaling_figure.figures,
     "roofline": roofline_figure.figures,
     "memory": memory_figure.figures,
+    "regressions": quantiles_figure.figures,
 }
 """Section: what draws its figures."""
+AGAINST = ("changes.css", "against.css")
+"""What a page with a baseline needs beside STYLES."""
+NUMBERS = 6
+"""Numbers of one case whose change its row tells."""
 
 
 def render_page(review: Review, run_folder: str = "") -> str:
@@ -35,7 +41,8 @@ def render_page(review: Review, run_folder: str = "") -> str:
 
     `run_folder` is the way from the page's folder to the run's, ending in a slash; empty where they are one.
     """
-    drawn = {section: draw(review) for section, draw in FIGURES.items() if section in review.shown}
+    printed = {section.id for section in review.sections}
+    drawn = {section: draw(review) for section, draw in FIGURES.items() if section in printed}
     figures = [*chain(*drawn.values())]
     scripts = [plotly_js(), script("picture.js")] if figures else []
     scripts += [script("unpack.js", "boot.js"), script("page.js", "cases.js")]
@@ -51,8 +58,10 @@ def render_page(review: Review, run_folder: str = "") -> str:
             panel_ids={figure.id for figure in drawn.get("scaling", ())},
             columns=scaling_figure.columns(review),
             strip=strip(review.coverage),
+            quantiles=drawn.get("regressions", []),
+            numbers=NUMBERS,
             table=cases,
-            css=styles(),
+            css=styles((*STYLES, *AGAINST) if review.against else STYLES),
             policy=policy(scripts),
             packed=packed(_scripted(review, figures, cases)),
             scripts=scripts,

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from harness.declare.faults import listed, nearest
 from harness.record import CUT_SHORT
 from reports import outcomes
+from reports.against import against
+from reports.against.against import Against
 from reports.context import Context
 from reports.families import Identity
 from reports.glyph import Scale
@@ -45,6 +47,8 @@ SECTIONS = (
     "determinism", "routing", "noise", "cases", "provenance", "glossary",
 )  # fmt: skip
 """The sections in the page's order; each is a field of Review."""
+JUDGED = SECTIONS.index("noise")
+"""Where what became worse than in a baseline stands."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +74,8 @@ class Review:
     identities: tuple[Identity, ...]
     harness: str
     run: str
+    against: Against | None
+    """What it says of a baseline; None where it has none."""
     claims: claims.Claims
     ratios: ratios.Ratios
     fronts: fronts.Fronts
@@ -90,12 +96,18 @@ class Review:
 
     @property
     def sections(self) -> tuple[Section, ...]:
-        """The sections that are printed, in the page's order."""
-        return tuple(getattr(self, name) for name in self.shown)
+        """The sections that are printed, in the page's order; what is said of a baseline always is."""
+        before = [getattr(self, name) for name in self.shown if name in SECTIONS[:JUDGED]]
+        after = [getattr(self, name) for name in self.shown if name in SECTIONS[JUDGED:]]
+        if self.against is None:
+            return (*before, *after)
+        claims = 1 if "claims" in self.shown else 0
+        compared = (*before[:claims], self.against.comparability, *before[claims:])
+        return (*compared, self.against.regressions, *after)
 
 
-def review(run: Run) -> Review:
-    """Return the Review of one run."""
+def review(run: Run, base: Run | None = None) -> Review:
+    """Return the Review of one run, held against `base` where there is one."""
     context = Context(run)
     covered = coverage.build(context)
     compared = ratios.build(context)
@@ -103,20 +115,22 @@ def review(run: Run) -> Review:
     crossed = crossovers.build(context, scaled)
     remembered = memory.build(context)
     repeated = determinism.build(context)
+    versus = against.build(context, base) if base else None
     shown = cards.build(context, compared, remembered, repeated)
     return Review(
         schema=SCHEMA,
         title=run.file.suite.title,
-        answer=answer.build(context, covered, compared, scaled, repeated),
+        answer=(*(versus.answer if versus else ()), *answer.build(context, covered, compared, scaled, repeated)),
         text=run.file.suite.text,
-        banners=_banners(run, covered),
-        facts=provenance.first_facts(context),
+        banners=(*_banners(run, covered), *(versus.banners if versus else ())),
+        facts=((versus.fact, *provenance.first_facts(context)[1:]) if versus else provenance.first_facts(context)),
         cards=shown,
         card_scale=cards.scale_of(shown),
         coverage=covered,
         identities=tuple(context.identity.values()),
         harness=run.file.harness.version,
         run=run.name,
+        against=versus,
         claims=claims.build(context),
         ratios=compared,
         fronts=fronts.build(context),

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 
+from reports.against.entries import Entry
+from reports.against.regressions import Regressions
+from reports.markdown import sentence_text, text
 from reports.review import Review
 from reports.sections.base import Section
+from reports.sections.cards import Card
 from reports.sections.noise_floor import DIFFER
-from reports.words import Sentence, plain, ratio
+from reports.versus.text import SYMBOLS
+from reports.words import plain, ratio
 
+FIRST = 10
+"""Rows of each group of changes."""
 ROWS = 24
 """Rows of a table; GitHub cuts a comment at 64 KB."""
 UNSAID = ("cases", "provenance", "glossary")
 """Sections whose findings say nothing of the layers."""
 SYMBOL = {"faster": "✓", "slower": "✗", "same": "·", "undecided": "~"}
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~<>&@-])")
 
 
 def render_summary(review: Review) -> str:
@@ -23,7 +29,8 @@ def render_summary(review: Review) -> str:
     parts += [f"> {'' if banner == DIFFER else '**Incomplete.** '}{text(banner)}" for banner in review.banners]
     parts.append("  \n".join(f"**{f.name}**: {text(', '.join(f.lines))}" for f in review.facts if f.lines))
     parts.append(text(plain(review.coverage.text)))
-    parts += [_cards(review)] if review.cards else []
+    parts += [_cards(review.against.cards), _regressions(review.against.regressions)] if review.against else []
+    parts += [_cards(review.cards)] if review.cards else []
     parts += [text(review.extract)] if review.extract else []
     parts += [_finding(section) for section in review.sections if section.id not in UNSAID]
     parts += [_ratios(review)] if review.ratios.blocks and "ratios" in review.shown else []
@@ -32,31 +39,35 @@ def render_summary(review: Review) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def text(words: str) -> str:
-    """Return `words` as Markdown shows them: on one line, nothing in them marks up."""
-    return _SPECIAL.sub(r"\\\1", " ".join(words.split()))
-
-
-def sentence_text(parts: Sentence) -> str:
-    """Return a sentence as Markdown, what is strong in it as such."""
-    return "".join(f"**{text(s.text)}**" if s.mark == "strong" and s.text.strip() == s.text else _kept(plain((s,)))
-                   for s in parts)  # fmt: skip
-
-
-def _kept(words: str) -> str:
-    """Escape, and keep the spaces at both ends."""
-    lead, tail = words[: len(words) - len(words.lstrip())], words[len(words.rstrip()) :]
-    return f"{' ' if lead else ''}{text(words)}{' ' if tail and words.strip() else ''}"
-
-
-def _cards(review: Review) -> str:
+def _cards(cards: Sequence[Card]) -> str:
     rows = ["| | | | |", "| --- | --- | --- | --- |"]
-    for card in review.cards:
+    for card in cards:
         title = " against ".join(name.text for name in card.title)
-        mark = SYMBOL.get(card.word, "")
+        mark = (SYMBOLS | SYMBOL).get(card.word, "")
         number = f"**{text(card.big)}** {text(card.interval)}"
         rows.append(f"| {mark} {text(card.word)} | {number} | {text(title)} | {text(card.text)} |")
     return "\n".join(rows)
+
+
+def _regressions(section: Regressions) -> str:
+    """Return the first cases of each group that is not folded; empty where nothing changed."""
+    head = ["| case | what | baseline | candidate | ratio | |", "| --- | --- | --- | --- | --- | --- |"]
+    open_ = [group for group in section.groups if not group.folded]
+    lines = [_entry(entry) for group in open_ for entry in group.entries[:FIRST]]
+    left = sum(len(group.entries[FIRST:]) + group.left_out for group in open_)
+    more = [f"\n{left} more rows stand in the report."] if left else []
+    quiet = [f"\n{text(group.title)}." for group in section.groups if group.folded]
+    return "\n".join(
+        [*(head if lines else []), *lines, *more, *quiet, f"\n{text(section.drift)} {text(section.noise)}"]
+    )
+
+
+def _entry(entry: Entry) -> str:
+    """Return one row: a time's two numbers, or in words what became of a case."""
+    told = "; ".join([*([entry.why] if entry.why else []), *(f"{one.name}: {one.text}" for one in entry.numbers)])
+    number = sentence_text(ratio(entry.ratio.value, entry.ratio)) if entry.ratio else ""
+    cells = (entry.subject.id, entry.name or told[:300], entry.base, entry.candidate)
+    return f"| {' | '.join(map(text, cells))} | {number} | {SYMBOLS[entry.verdict]} {entry.verdict} |"
 
 
 def _finding(section: Section) -> str:

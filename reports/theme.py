@@ -16,6 +16,8 @@ MUTE = "#59606a"
 HAIR = "#e3e3dd"
 BAND = "#dfdfd8"
 AXIS = "#b4b7b8"
+WORSE_INK, BETTER_INK = "rgb(174, 0, 56)", "rgb(63, 55, 176)"
+"""Words of a change; `assets/changes.css` gives them to the page's scheme."""
 
 HUE: dict[Family, str] = {
     "dense": "#0072B2",

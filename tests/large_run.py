@@ -64,7 +64,7 @@ def _record(case: Case, draw: random.Random) -> dict[str, Any]:
 
 def _time(case: Case, record: dict[str, Any], draw: random.Random) -> dict[str, Any]:
     factor = case.sequence_tokens / 512 * draw.gauss(1, 0.05)
-    told = record["metrics"]["latency_ms"]
+    told: dict[str, Any] = record["metrics"]["latency_ms"]
     rounds = [time * factor * draw.gauss(1, 0.01) for time in told["rounds"]]
     known = sorted(rounds)
     return told | {"value": known[len(known) // 2], "low": known[0], "high": known[-1], "rounds": rounds}

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from reports.markdown import text
 from reports.read import read_run
 from reports.review import review
-from reports.summary import render_summary, text
+from reports.summary import render_summary
 from tests import fake_run
 from tests.test_page import hostile_run
 

@@ -14,7 +14,7 @@ import pytest
 from harness.case import Case
 from harness.judge.compare import Change, Word
 from reports.read import read_run
-from reports.versus import Row, Versus, compare, text
+from reports.versus import Row, Versus, compare, text, words
 from reports.versus.versus import BY_FLOOR
 from tests import fake_run
 from tests.fake_run import Edit
@@ -162,15 +162,15 @@ def test_other_software_is_told_and_forbids_nothing(tmp_path: Path) -> None:
 def test_a_drift_of_the_whole_run_is_one_sentence(tmp_path: Path) -> None:
     found = versus(tmp_path, lambda case, record: slow(1.05)(record))
     assert found.drift == pytest.approx(1.05, abs=0.01)
-    assert "5" in (text.drift_sentence(found) or "")
-    assert "slower throughout" in (text.drift_sentence(found) or "")
+    assert "5" in (words.drift_sentence(found) or "")
+    assert "slower throughout" in (words.drift_sentence(found) or "")
     hidden = replace(found, headlines=tuple(replace(one, verdict="cannot tell") for one in found.headlines))
-    assert "which the noise of the two runs would explain" in (text.drift_sentence(hidden) or "")
+    assert "which the noise of the two runs would explain" in (words.drift_sentence(hidden) or "")
 
 
 def test_a_small_drift_is_a_number_and_no_verdict(tmp_path: Path) -> None:
     found = versus(tmp_path, lambda case, record: slow(1.012)(record))
-    assert (text.drift_sentence(found) or "").startswith("The median of all ratios is 1.01×; ratios")
+    assert (words.drift_sentence(found) or "").startswith("The median of all ratios is 1.01×; ratios")
 
 
 def test_runs_without_a_common_case_are_not_comparable(tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def noise(smallest: float | None, *, differ: bool = False) -> dict[str, Any]:
 def test_nothing_below_a_runs_own_noise_is_called_slower(tmp_path: Path, smallest: float | None, word: str) -> None:
     found = versus(tmp_path, only(slow(1.1)), **noise(smallest))
     assert of_victim(found, "latency_ms").verdict == word
-    told = text.noise_sentence(found)
+    told = words.noise_sentence(found)
     assert ("less than 20 %" in (told or "")) == (smallest == 0.2)
 
 
@@ -277,7 +277,7 @@ def test_of_a_run_whose_cells_differ_no_time_is_told(tmp_path: Path) -> None:
     found = versus(tmp_path, lambda case, record: slow(2.0)(record), **noise(0.01, differ=True))
     assert found.count("slower") == 0
     assert {one.verdict for one in found.headlines} == {"cannot tell"}
-    assert "the A/A cells of candidate" in (text.noise_sentence(found) or "")
+    assert "the A/A cells of candidate" in (words.noise_sentence(found) or "")
     json.dumps(text.document(found), allow_nan=False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.amounts import bytes_of
-from harness.cli.console import document, fail, out
+from harness.cli.console import document, fail, note, out
 from harness.cli.exits import Exit
 from harness.cli.options import DeviceOption, JsonOption, SelectOption, SetOption, all_of
 from harness.cli.paired import Runs, Sides, measured_pair
@@ -122,12 +123,16 @@ def compare(
         )
         check_outputs(None, junit)
         pair = measured_pair(wanted, Sides(base, candidate, base_python, candidate_python), output, resume)
-        found = _judged(pair.runs, rules, policy, (lambda _, cases: pair.again(cases)) if gate and again else None)
+        runs = pair.runs
+        found = _judged(runs, rules, policy, (lambda _, cases: pair.again(cases)) if gate and again else None)
         output = pair.folder / COMPARED
     code = exit_of(found, rules, gate=gate)
     if found.versus.comparable:
         _write(found, output, junit)
     _print(found, gate=gate, json_=json_)
+    if found.versus.comparable and not gate and not json_:
+        page = shlex.join(("harness", "report", str(runs[1]), "--baseline", str(runs[0])))
+        note(f"harness: the same as a page: {page}")
     raise typer.Exit(0 if exit_zero else int(code))
 
 

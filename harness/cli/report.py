@@ -1,4 +1,4 @@
-"""`harness report`: renders one run, or the history of many; never measures."""
+"""`harness report`: renders one run, alone or against a baseline, or many, side by side or as a history."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ SECTIONS = (
     "determinism", "routing", "noise", "cases", "provenance", "glossary",
 )  # fmt: skip
 """What --only takes, said without importing the report; a test holds it to the report's own."""
+AGAINST = "against.html"
+BESIDE = "beside.html"
 
 
 def report(
@@ -31,7 +33,8 @@ def report(
             "-o",
             "--output",
             metavar="FILE",
-            help="The HTML file; left out: RUN/report.html, or history.html beside the runs.",
+            help="The HTML file; left out: RUN/report.html, RUN/against.html with a baseline, and for several runs "
+            "history.html or beside.html beside them.",
         ),
     ] = None,
     only: Annotated[
@@ -42,39 +45,64 @@ def report(
             help=f"The verdict and this section alone, in page, summary and data; repeatable: {', '.join(SECTIONS)}.",
         ),
     ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option("--baseline", metavar="BASE", help="The run folder that RUN is held against, on the same page."),
+    ] = None,
+    beside: Annotated[
+        bool, typer.Option("--beside", help="Hold several runs side by side, the first as reference, not as a history.")
+    ] = False,
     title: Annotated[str | None, typer.Option("--title", metavar="TEXT", help="The page's title.")] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
     """Render a run's report, or the history of several runs: HTML, Markdown, JSON, of one run JUnit. Never measures.
 
-    A history says of every case and number since which run it is what it is.
+    With a baseline the page says first what became slower, worse or otherwise. A history says of every case and number
+    since which run it is what it is; side by side, runs of other machines or commits stand to the first one.
     """
     from harness.engine.folder import settle
     from harness.engine.journal import RunFolderError
-    from reports import ReportError, check_history, check_report, render, render_history
+    from reports import ReportError, check_history, check_report, render, render_beside, render_history
 
     folders = _expanded(runs)
+    _check_kind(folders, baseline, beside=beside)
     if only and len(folders) > 1:
         fail(Exit.USAGE, "--only picks sections of one run's report, and these are several runs: name one run")
-    page = output or (folders[0] / "report.html" if len(folders) == 1 else _beside(folders))
+    page = output or _usual_page(folders, baseline, beside=beside)
     try:
-        if len(folders) > 1:  # before anything is folded or read
-            check_history(folders, html=page)
+        if len(folders) > 1:
+            check_history(folders, html=page)  # before anything is folded or read
         else:
-            check_report(folders[0], html=page, only=only or ())
-        for folder in folders:
+            check_report(folders[0], html=page, baseline=baseline, only=only or ())
+        for folder in [*folders, *([baseline] if baseline else [])]:
             settle(folder)
-        rendered = (
-            render(folders[0], html=page, title=title, only=only or ())
-            if len(folders) == 1
-            else render_history(folders, html=page, title=title)
-        )
+        if len(folders) == 1:
+            rendered = render(folders[0], html=page, title=title, baseline=baseline, only=only or ())
+        else:
+            rendered = (render_beside if beside else render_history)(folders, html=page, title=title)
     except (ReportError, RunFolderError) as error:
         fail(Exit.USAGE, str(error))
     note(rendered.verdict)
     out(str(rendered.html))
     if open_:
         _open(rendered.html)
+
+
+def _check_kind(folders: Sequence[Path], baseline: Path | None, *, beside: bool) -> None:
+    """End where what is asked for needs one run, or several."""
+    if baseline is not None and (beside or len(folders) > 1):
+        fail(Exit.USAGE, "--baseline holds one RUN against another; for several runs at once leave it out for --beside")
+    if beside and len(folders) == 1:
+        fail(Exit.USAGE, f"--beside holds several runs side by side, and {folders[0]} is one; name another beside it")
+
+
+def _usual_page(folders: Sequence[Path], baseline: Path | None, *, beside: bool) -> Path:
+    """Return where a page goes: into its run, or of several into the folder that holds them all, else here."""
+    if len(folders) == 1:
+        return folders[0] / ("report.html" if baseline is None else AGAINST)
+    name = BESIDE if beside else HISTORY
+    parents = {folder.resolve().parent for folder in folders}
+    return folders[0].parent / name if len(parents) == 1 else Path(name)
 
 
 def _expanded(given: Sequence[Path]) -> list[Path]:
@@ -91,12 +119,6 @@ def _expanded(given: Sequence[Path]) -> list[Path]:
 def _runs_in(folder: Path) -> list[Path]:
     """Return the runs in a folder: those of nights too, each of which holds one as `run`."""
     return sorted(file.parent for pattern in (RUN, f"run/{RUN}") for file in folder.glob(f"*/{pattern}"))
-
-
-def _beside(folders: Sequence[Path]) -> Path:
-    """Return where the history of runs goes: into the folder that holds them, or here where no single one does."""
-    parents = {folder.resolve().parent for folder in folders}
-    return folders[0].parent / HISTORY if len(parents) == 1 else Path(HISTORY)
 
 
 def _open(page: Path) -> None:

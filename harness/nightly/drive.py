@@ -51,7 +51,7 @@ def spend(asked: Asked, tell: Tell) -> Night:
     run = asked.folder / RUN
     measured = steps[0].code in GOES_ON and (run / "run.json").exists()
     if measured:
-        steps.append(run_step("report", ["report", str(run), "-o", str(asked.folder / REPORT)], asked.folder, tell))
+        steps.append(run_step("report", _report_words(asked), asked.folder, tell))
     if measured and asked.baseline.folder is not None and INTERRUPTED not in (step.code for step in steps):
         steps.append(run_step("compare", _compare_words(asked), asked.folder, tell, asked.folder / GATE))
     night = _night(asked, steps)
@@ -62,6 +62,15 @@ def spend(asked: Asked, tell: Tell) -> Night:
 def _run_words(asked: Asked) -> list[str]:
     budget = ["--budget", asked.budget] if asked.budget else []
     return ["run", asked.suite, "-o", str(asked.folder / RUN), "--device", asked.device, *budget]
+
+
+def _report_words(asked: Asked) -> list[str]:
+    """Return what renders tonight's run, against its baseline where the two have anything to compare."""
+    run = asked.folder / RUN
+    base, tonight = _read(asked.baseline.folder), _read(run)
+    held = base is not None and tonight is not None and _same_suite(base, tonight)
+    return ["report", str(run), "-o", str(asked.folder / REPORT),
+            *(["--baseline", str(asked.baseline.folder)] if held else [])]  # fmt: skip
 
 
 def _compare_words(asked: Asked) -> list[str]:
@@ -125,6 +134,12 @@ def _side(run: Run | None) -> Side | None:
         started=document["started"],
         command=document["command"],
     )
+
+
+def _same_suite(base: Run, tonight: Run) -> bool:
+    """Return whether a page of both can be: one suite, and at least one case of it on both sides."""
+    one = read_document(base.folder)["suite"]["name"] == read_document(tonight.folder)["suite"]["name"]
+    return one and len(_without_partner(tonight, base)) < len(tonight.records)
 
 
 def _without_partner(run: Run | None, other: Run | None) -> tuple[str, ...]:

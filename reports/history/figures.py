@@ -16,8 +16,9 @@ from reports.figures.base import CHARACTER, Drawn, decade_ticks, tidy
 from reports.history.history import History
 from reports.history.shifts import Line, Point, Shift
 from reports.history.stops import Stop
-from reports.history.words import name_of, percent
-from reports.theme import HUE, MUTE, base_layout, log_axis, marker
+from reports.history.words import percent
+from reports.labels import name_of
+from reports.theme import BETTER_INK, HUE, MUTE, WORSE_INK, base_layout, log_axis, marker
 from reports.words import capital
 
 HEIGHT = 186
@@ -29,8 +30,6 @@ BEYOND = 2.0
 TICKS = 4
 DECADE = 5.0
 """Ratio of an axis's ends from which round numbers stand evenly apart by their logarithms, and not by themselves."""
-WORSE_INK, BETTER_INK = "rgb(174, 0, 56)", "rgb(63, 55, 176)"
-"""Words of a change; `assets/history.css` gives them to the page's scheme."""
 HOVER = "<b>%{text}</b><br>%{customdata}<extra></extra>"
 
 

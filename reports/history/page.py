@@ -55,7 +55,7 @@ def render_page(history: History) -> str:
             unit=lambda metric: METRICS[metric].unit,
             eras={era.first: era for era in history.runs.eras[1:]},
             nights={night.run: night for night in history.runs.nights},
-            css=styles((*STYLES, "history.css")),
+            css=styles((*STYLES, "changes.css", "history.css")),
             policy=policy(scripts.values()),
             **scripts,
         )

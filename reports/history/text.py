@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reports.history.history import History
 from reports.history.words import told, upper
-from reports.summary import sentence_text, text
+from reports.markdown import sentence_text, text
 from reports.words import plain
 
 ROWS = 40

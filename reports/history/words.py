@@ -10,36 +10,13 @@ from reports.history.groups import Group, Together
 from reports.history.nights import Night
 from reports.history.shifts import Shift
 from reports.history.stops import Era, Stop
+from reports.labels import name_of
 from reports.words import Sentence, Span, capital, count, join, sentence
 
-NAMES = {
-    "latency_ms": "latency",
-    "latency_hot_ms": "hot latency",
-    "latency_graph_ms": "latency in a graph",
-    "host_ms": "host time",
-    "energy_j_per_mtoken": "energy per token",
-    "flops_model": "model FLOPs",
-    "flops_routed": "routed FLOPs",
-    "flops_executed": "executed FLOPs",
-    "flops_counted": "counted FLOPs",
-    "params": "parameters",
-    "params_active": "active parameters",
-    "memory_peak_bytes": "peak of memory",
-    "det_batch_size": "invariance to batch size",
-    "det_run": "invariance from run to run",
-    "det_position": "invariance to position",
-    "det_composition": "invariance to companions",
-}
-"""What metrics are called in a sentence; the others by their own name."""
 AS_RATIO = 2.0
 """Ratios from which a change is told as a ratio, not in per cent."""
 VERBS = {"step": ("rose", "fell"), "drift": ("drifted up", "drifted down"), "exact": ("rose", "fell")}
 NOTHING = "no number changed by more than its noise"
-
-
-def name_of(metric: str) -> str:
-    """Return a metric as a sentence names it: `latency`, `peak of memory`."""
-    return NAMES.get(metric) or metric.removesuffix("_bytes").removesuffix("_ms").replace("_", " ")
 
 
 def percent(ratio: Interval) -> str:

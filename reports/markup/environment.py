@@ -11,7 +11,7 @@ from harness.metrics import show, show_bytes, show_percent, show_ratio, show_spr
 from reports.glyph import band
 from reports.markup.charts import figure_json
 from reports.markup.rows import cells, look
-from reports.markup.shapes import ROLE_CLASS, level, place_of, split, stack, steps
+from reports.markup.shapes import ROLE_CLASS, level, noise_band, place_of, split, stack, steps
 from reports.markup.texts import VERDICT_CLASS, gap, slope_words, time_at, unbroken
 from reports.sections import fronts
 from reports.sections.ratios import mean_text
@@ -50,6 +50,7 @@ def environment() -> Environment:
         "role_class": ROLE_CLASS.__getitem__,
         "spread": show_spread,
         "nb": unbroken,
+        "noise_band": noise_band,
         "place": place_of,
         "plain_number": lambda value: f"{value:g}",
         "ratio": lambda value: show_ratio(value),

@@ -91,3 +91,10 @@ def level(value: float, top: float) -> str:
 def place_of(row: Comparison, scale: Scale) -> Glyph:
     """Return where a ratio and its interval stand on `scale`."""
     return glyph(scale, row.value, row.interval)
+
+
+def noise_band(scale: Scale, share: float) -> tuple[float, float]:
+    """Return start and width, within the scale, of the band of changes up to `share`, which may be without end."""
+    beyond = 1 + min(share, scale.reach)
+    low, high = max(0.0, scale.at(1 / beyond)), min(100.0, scale.at(beyond))
+    return low, high - low

@@ -158,7 +158,7 @@ def _facts(run: Run) -> tuple[Fact, ...]:
         Fact("Ceilings", _ceilings(file.ceilings)),
         Fact("Datasheet", _datasheet(file)),
     ]
-    facts += _group("Device", flatten(_with_short_build(file.device)))
+    facts += _group("Device", flatten(with_short_build(file.device)))
     environment = flatten(file.environment)
     packages = join(f"{name} {environment.pop(name)}" for name in PACKAGES if name in environment)
     facts.append(Fact("Software", _lines(packages)))
@@ -166,7 +166,7 @@ def _facts(run: Run) -> tuple[Fact, ...]:
     return tuple(fact for fact in facts if fact.lines)
 
 
-def _with_short_build(device: Mapping[str, Any]) -> dict[str, Any]:
+def with_short_build(device: Mapping[str, Any]) -> dict[str, Any]:
     """Return the device with torch's compiler and libraries alone: its flags take a page, and stand in run.json."""
     libraries, flags, _ = str(device.get("torch_build") or "").partition("; Build settings:")
     return {**device, "torch_build": f"{libraries}; flags in run.json" if flags else libraries}
@@ -180,13 +180,14 @@ def _group(title: str, facts: Mapping[str, str]) -> list[Fact]:
     found: list[Fact] = []
     for head, items in out.items():
         if head:
-            found.append(Fact(_title(f"{title} {head}"), tuple(f"{name} {value}" for name, value in items)))
+            found.append(Fact(fact_title(f"{title} {head}"), tuple(f"{name} {value}" for name, value in items)))
         else:
-            found += [Fact(_title(f"{title} {name}"), (value,)) for name, value in items]
+            found += [Fact(fact_title(f"{title} {name}"), (value,)) for name, value in items]
     return found
 
 
-def _title(name: str) -> str:
+def fact_title(name: str) -> str:
+    """Return what a fact is called: `memory_bytes` is `Memory`, `device.isa` is `Device, ISA`."""
     words = name.replace("_bytes", "").replace("_1min", ", 1 min").replace("_", " ").replace(".", ", ").split()
     known = [_ACRONYMS.get(word, word) for word in words]
     return capital(" ".join(known))

@@ -58,7 +58,7 @@ class Gate:
 def judge(base: Run, candidate: Run, policy: Policy, alpha: float = ALPHA) -> Gate:
     """Return what of `candidate` against `base` the policy does not let pass; `alpha` as `versus.compare`."""
     cases = {result.id: result for run in (base, candidate) for result in run.results}
-    versus = compare(base, candidate, lambda metric, result: _threshold(policy, metric, result), alpha)
+    versus = compare(base, candidate, lambda metric, result: threshold(policy, metric, result), alpha)
     rows = [(row, _alert(row, policy, cases)) for row in versus.rows]
     return Gate(
         versus,
@@ -110,7 +110,8 @@ def _among(names: set[tuple[str, str | None]], rows: Iterable[Row]) -> Iterator[
     return (row for row in rows if (row.id, row.metric) in names)
 
 
-def _threshold(policy: Policy, metric: str, result: Result) -> float:
+def threshold(policy: Policy, metric: str, result: Result) -> float:
+    """Return the share of a metric of a case up to which `policy` takes a change for none."""
     rule = policy.rule(metric, result.case)
     return rule.threshold if rule is not None else 0.0
 

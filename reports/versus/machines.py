@@ -45,7 +45,7 @@ class Difference:
 
 def differences(base: Run, candidate: Run) -> tuple[Difference, ...]:
     """Return the facts that differ, those that forbid a ratio first."""
-    before, after = _facts(base), _facts(candidate)
+    before, after = facts(base), facts(candidate)
     found = [
         Difference(name, before.get(name, "not told"), after.get(name, "not told"), FORBIDDING.get(name))
         for name in dict.fromkeys((*before, *after))
@@ -56,15 +56,16 @@ def differences(base: Run, candidate: Run) -> tuple[Difference, ...]:
 
 def commits(base: Run, candidate: Run) -> str:
     """Return what code stands on either side: `harness abc1234, then def5678 with changes`."""
-    return f"harness {_commit(base)}, then {_commit(candidate)}"
+    return f"harness {commit_of(base)}, then {commit_of(candidate)}"
 
 
-def _commit(run: Run) -> str:
+def commit_of(run: Run) -> str:
+    """Return seven digits of the harness's commit, or of what is known in its place, and whether it had changes."""
     harness = run.file.harness
     return (harness.commit or harness.source or harness.version)[:7] + (" with changes" if harness.dirty else "")
 
 
-def _facts(run: Run) -> Mapping[str, str]:
+def facts(run: Run) -> Mapping[str, str]:
+    """Return what a run tells of its device and environment, `device.name`, as one level."""
     groups: dict[str, Any] = {"device": run.file.device, "environment": run.file.environment}
-    facts = flatten(groups)
-    return {name: value for name, value in facts.items() if not name.startswith("environment.commit")}
+    return {name: value for name, value in flatten(groups).items() if not name.startswith("environment.commit")}

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from harness.judge.compare import WORSE, Change, Word
-from harness.judge.verdict import MARGIN
-from harness.metrics import show, show_interval, show_percent, show_ratio, show_spread
-from reports.summary import text as escaped
+from harness.metrics import show, show_interval, show_ratio, show_spread
+from reports.markdown import text as escaped
 from reports.versus.headline import ALL, Headline
-from reports.versus.versus import EXACT, EXACT_HEADLINES, Row, Versus
+from reports.versus.versus import EXACT_HEADLINES, Row, Versus
+from reports.versus.words import by, drift_sentence, noise_sentence
 from reports.words import capital, count, join
 
 SYMBOLS: dict[Word, str] = {
@@ -40,8 +39,6 @@ QUIET: dict[Word, str] = {"same": "the same", "cannot tell": "that the noise hid
 BESIDE = ", measured side by side and judged round by round"
 ROWS = 40
 """Rows of one group that are printed; --json has them all."""
-TO_TELL = 0.005
-"""Drift that is told: half a per cent."""
 
 
 def lines(versus: Versus) -> Iterator[str]:
@@ -99,33 +96,6 @@ def _title(versus: Versus) -> str:
     return f"Headlines: {number} of times, and that any word is wrong has a chance of 5 % (Holm)"
 
 
-def noise_sentence(versus: Versus) -> str | None:
-    """Return below which change nothing is told, and why; None where that is no more than always."""
-    if versus.noise.distrusted:
-        which = join(versus.noise.distrusted)
-        return f"Nothing is called faster or slower: the A/A cells of {which}, layers against themselves, differ."
-    if versus.noise.floor <= MARGIN:
-        return None
-    share = show_spread(versus.noise.floor)
-    return (
-        f"No time is called faster or slower by less than {share}: the runs' A/A cells, layers against themselves, "
-        "could not be told apart by less."
-    )
-
-
-def drift_sentence(versus: Versus) -> str | None:
-    """Return what happened to all times alike, or None where that is next to nothing."""
-    if versus.drift is None or abs(versus.drift - 1) < TO_TELL:
-        return None
-    told = f"The median of all ratios is {show_ratio(versus.drift)}"
-    if any(one.name == ALL and one.verdict == "cannot tell" for one in versus.headlines):
-        return f"{told}, which the noise of the two runs would explain; ratios are shown uncorrected."
-    if abs(math.log(versus.drift)) <= math.log1p(MARGIN):
-        return f"{told}; ratios are shown uncorrected."
-    share, word = show_percent(abs(versus.drift - 1)), "slower" if versus.drift > 1 else "faster"
-    return f"{told}: this run is {share} {word} throughout; ratios are shown uncorrected."
-
-
 def headlines(versus: Versus) -> list[str]:
     """Return the headlines: `✗ soft / dense-1 (8 cases): slower, 1.08× [1.05, 1.11]`, and `= memory: 40 same`."""
     return [*map(_timed, versus.headlines), *(_exact(versus, name) for name in versus.exact_headlines)]
@@ -157,16 +127,8 @@ def line(row: Row) -> str:
         told += f", {_ratio(row.change)}"
         told += f", {row.change.factor:.1f} times its noise of ±{show_spread(row.change.noise)}"
     if row.base is not None or row.candidate is not None:
-        told += f" ({show(row.metric, row.base)}, then {show(row.metric, row.candidate)}{_by(row)})"
+        told += f" ({show(row.metric, row.base)}, then {show(row.metric, row.candidate)}{by(row)})"
     return told + (f": {row.why}" if row.why else "")
-
-
-def _by(row: Row) -> str:
-    """Return `: 64 B more` for a number without noise, whose change may be too small to be seen in its digits."""
-    base, candidate = row.base, row.candidate
-    if row.metric not in EXACT or not isinstance(base, int | float) or not isinstance(candidate, int | float):
-        return ""
-    return f": {show(row.metric, abs(candidate - base))} {'more' if candidate > base else 'less'}"
 
 
 def _ratio(change: Change) -> str:
