@@ -36,7 +36,7 @@ def left_out(review: Review | History) -> list[str]:
 def _clean(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {name: _clean(getattr(value, name)) for name in _names(type(value))}
     if isinstance(value, dict):
         return {str(key): _clean(item) for key, item in value.items()}
