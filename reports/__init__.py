@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reports.claims import Decided
 from reports.read import ReportError, read_run
-from reports.review import chosen, narrowed, review
+from reports.review import check_names, narrowed, review
 from reports.words import plain
 
 __all__ = ["Rendered", "ReportError", "check_history", "check_report", "render", "render_history"]
@@ -108,7 +108,7 @@ def check_report(run_folder: Path, *, html: Path, only: Sequence[str] = ()) -> R
     Raises:
         ReportError: The files cannot be written, the page would replace one of the run's, or a section is none.
     """
-    chosen(only)
+    check_names(only)
     inside = _inside(run_folder, html)
     paths = replace(_beside(html), junit=html.with_name(f"{html.stem}.junit.xml"))
     if inside:

@@ -32,11 +32,11 @@ def render_page(review: Review, run_folder: str = "") -> str:
 
     `run_folder` is the way from the page's folder to the run's, ending in a slash; empty where they are one.
     """
-    drawn = {section: draw(review) for section, draw in FIGURES.items() if section in review.shown}
+    drawn = drawings(review)
     figures = [*chain(*drawn.values())]
     scripts = [plotly_js(), script("picture.js")] if figures else []
     scripts += [script("boot.js"), script("page.js")]
-    listed = review.cases.rows if "cases" in review.shown else ()
+    listed = review.cases.rows if review.shows("cases") else ()
     page = (
         environment()
         .get_template("page.html.j2")
@@ -56,3 +56,9 @@ def render_page(review: Review, run_folder: str = "") -> str:
         )
     )
     return thin(page)
+
+
+def drawings(review: Review) -> dict[str, list[Drawn]]:
+    """Return the charts of each section that is printed and has any."""
+    made = {section: draw(review) for section, draw in FIGURES.items() if review.shows(section)}
+    return {section: figures for section, figures in made.items() if figures}

@@ -28,6 +28,7 @@ from harness.metrics import (
 from reports import Rendered, render
 from reports.figures import fronts, memory, roofline, scaling
 from reports.junit import ENDS
+from reports.review import SECTIONS
 from tests import fake_run
 from tests.test_junit import CLAIMS, failing
 
@@ -170,7 +171,7 @@ def part(data: dict[str, Any], section: str) -> Any:
     """Return what report.json holds of a section; of the first screen all that is in no section."""
     if section != "verdict":
         return data[section]
-    return {name: value for name, value in data.items() if name not in data["shown"] and name != "outcomes"}
+    return {name: value for name, value in data.items() if name not in (*SECTIONS, "outcomes")}
 
 
 def unsaid(data: dict[str, Any], told: Told) -> dict[str, set[str]]:
@@ -186,7 +187,7 @@ def unsaid(data: dict[str, Any], told: Told) -> dict[str, set[str]]:
 
 
 def test_every_word_and_number_of_the_page_stands_in_the_data(data: dict[str, Any], page: Page) -> None:
-    assert set(page.told) == {"verdict", *data["shown"]}
+    assert set(page.told) == {"verdict", *SECTIONS}
     assert {section: lost for section, lost in unsaid(data, page.told).items() if lost} == {}
 
 
@@ -197,7 +198,7 @@ def test_a_number_or_a_word_of_the_pages_own_would_be_found(data: dict[str, Any]
 
 
 def test_every_sentence_of_the_data_stands_on_the_page(data: dict[str, Any], page: Page) -> None:
-    for section in data["shown"]:
+    for section in SECTIONS:
         own = data[section]
         hidden = () if own["missing"] is None else own["caption"]  # what has nothing to show has no caption
         said = set(sentences({name: value for name, value in own.items() if name != "caption" or not hidden}))
