@@ -67,6 +67,8 @@ class Page(HTMLParser):
         self._say("" if within else " ")
 
     def handle_data(self, data: str) -> None:
+        if self.cdata_elem is not None:  # a style or a script
+            return
         self._say(data)
         if self._verdict and data.strip():
             self.verdicts.setdefault(self.section, []).append(data.strip())
