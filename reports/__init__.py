@@ -10,7 +10,7 @@ from pathlib import Path
 from reports.against.against import refuse
 from reports.claims import Decided
 from reports.read import ReportError, read_run
-from reports.review import chosen, narrowed, review
+from reports.review import check_names, narrowed, review
 from reports.words import plain
 
 __all__ = ["Rendered", "ReportError", "check_history", "check_report", "render", "render_beside", "render_history"]
@@ -120,7 +120,7 @@ def check_report(run_folder: Path, *, html: Path, baseline: Path | None = None, 
         ReportError: The files cannot be written, would replace a part of a run, a section is none, or the run is its
             own baseline.
     """
-    chosen(only)
+    check_names(only)
     if baseline is not None and baseline.resolve() == run_folder.resolve():
         raise ReportError(f"{run_folder} is its own baseline: name another run.")
     paths = replace(_beside(html), junit=html.with_name(f"{html.stem}.junit.xml"))

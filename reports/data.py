@@ -21,29 +21,26 @@ PLAIN = ("str", "int", "float", "str | None", "int | None", "float | None", "dic
 
 def render_data(review: Review | History | Beside) -> str:
     """Return it as one JSON document; numbers that are none become null."""
-    data = _clean(review)
-    for name in left_out(review):
-        del data[name]
-    return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    printed = frozenset(section.id for section in review.sections)
+    return json.dumps(_clean(review, printed), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def left_out(review: Review | History | Beside) -> list[str]:
-    """Return the fields that hold a section which is not printed."""
-    printed = {section.id for section in review.sections}
-    fields = [field.name for field in dataclasses.fields(review)]
-    return [name for name in fields if isinstance(getattr(review, name), Section) and name not in printed]
-
-
-def _clean(value: Any) -> Any:
+def _clean(value: Any, printed: frozenset[str]) -> Any:
+    """Return what JSON holds of a value, less the sections that are not printed."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {name: _clean(getattr(value, name)) for name in _names(type(value))}
+        kept = ((name, getattr(value, name)) for name in _names(type(value)))
+        return {name: _clean(item, printed) for name, item in kept if not _is_left_out(item, printed)}
     if isinstance(value, dict):
-        return {str(key): _clean(item) for key, item in value.items()}
+        return {str(key): _clean(item, printed) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_clean(item) for item in value]
+        return [_clean(item, printed) for item in value]
     return value
+
+
+def _is_left_out(value: object, printed: frozenset[str]) -> bool:
+    return isinstance(value, Section) and value.id not in printed
 
 
 @cache

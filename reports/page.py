@@ -41,8 +41,7 @@ def render_page(review: Review, run_folder: str = "") -> str:
 
     `run_folder` is the way from the page's folder to the run's, ending in a slash; empty where they are one.
     """
-    printed = {section.id for section in review.sections}
-    drawn = {section: draw(review) for section, draw in FIGURES.items() if section in printed}
+    drawn = drawings(review)
     figures = [*chain(*drawn.values())]
     scripts = [plotly_js(), script("picture.js")] if figures else []
     scripts += [script("unpack.js", "boot.js"), script("page.js", "cases.js")]
@@ -72,7 +71,13 @@ def render_page(review: Review, run_folder: str = "") -> str:
 
 def _scripted(review: Review, drawn: Sequence[Drawn], cases: Rows) -> dict[str, Any]:
     """Return what only the page's scripts read: the charts, and the rows that are not drawn yet."""
-    shared, listed = shared_by_all(review), "cases" in review.shown
+    shared, listed = shared_by_all(review), review.shows("cases")
     rows = {row.subject.id: number for number, row in enumerate(review.cases.rows)} if listed else {}
     figures = {one.id: figure_data(one.figure, rows, shared) for one in drawn}
     return {"shared": shared, "figures": figures, "table": cases.data if listed else None}
+
+
+def drawings(review: Review) -> dict[str, list[Drawn]]:
+    """Return the charts of each section that is printed and has any."""
+    made = {section.id: FIGURES[section.id](review) for section in review.sections if section.id in FIGURES}
+    return {section: figures for section, figures in made.items() if figures}

@@ -46,9 +46,9 @@ SECTIONS = (
     "claims", "ratios", "fronts", "winners", "scaling", "crossovers", "phases", "roofline", "memory", "energy",
     "determinism", "routing", "noise", "cases", "provenance", "glossary",
 )  # fmt: skip
-"""The sections in the page's order; each is a field of Review."""
-JUDGED = SECTIONS.index("noise")
-"""Where what became worse than in a baseline stands."""
+"""The sections that may be asked for, in the page's order."""
+VERSUS = ("comparability", "regressions")
+"""The sections of a page with a baseline, which it always prints."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +65,8 @@ class Review:
     """What a reader must know before anything else: a run that was cut short, records that cannot be read."""
     extract: str | None = None
     """What is left out of a page of some sections, and how to have it; None for a whole page."""
-    shown: tuple[str, ...] = SECTIONS
-    """The sections that are printed."""
+    only: tuple[str, ...] = ()
+    """The sections that were asked for; none: all are printed."""
     facts: tuple[provenance.Fact, ...]
     cards: tuple[cards.Card, ...]
     card_scale: Scale
@@ -95,15 +95,24 @@ class Review:
     outcomes: outcomes.Outcomes
 
     @property
+    def every(self) -> tuple[Section, ...]:
+        """All sections in the page's order."""
+        compared = (self.against.comparability,) if self.against else ()
+        judged = (self.against.regressions,) if self.against else ()
+        return (
+            self.claims, *compared, self.ratios, self.fronts, self.winners, self.scaling, self.crossovers, self.phases,
+            self.roofline, self.memory, self.energy, self.determinism, self.routing, *judged, self.noise, self.cases,
+            self.provenance, self.glossary,
+        )  # fmt: skip
+
+    @property
     def sections(self) -> tuple[Section, ...]:
-        """The sections that are printed, in the page's order; what is said of a baseline always is."""
-        before = [getattr(self, name) for name in self.shown if name in SECTIONS[:JUDGED]]
-        after = [getattr(self, name) for name in self.shown if name in SECTIONS[JUDGED:]]
-        if self.against is None:
-            return (*before, *after)
-        claims = 1 if "claims" in self.shown else 0
-        compared = (*before[:claims], self.against.comparability, *before[claims:])
-        return (*compared, self.against.regressions, *after)
+        """The sections that are printed, in the page's order."""
+        return tuple(section for section in self.every if self.shows(section.id))
+
+    def shows(self, section: str) -> bool:
+        """Return whether the section of this name is printed."""
+        return not self.only or section in (*self.only, *VERSUS)
 
 
 def review(run: Run, base: Run | None = None) -> Review:
@@ -151,8 +160,8 @@ def review(run: Run, base: Run | None = None) -> Review:
     )
 
 
-def chosen(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the sections of these names in the page's order; all of them where none is named.
+def check_names(names: Sequence[str]) -> None:
+    """Refuse a name that no section has.
 
     Raises:
         ReportError: One of them is no section.
@@ -162,17 +171,17 @@ def chosen(names: Sequence[str]) -> tuple[str, ...]:
             near = nearest(name, SECTIONS)
             hint = f"; did you mean {near}?" if near else "."
             raise ReportError(f"--only {name}: expected a section, {listed(SECTIONS)}{hint}")
-    return tuple(name for name in SECTIONS if name in names or not names)
 
 
 def narrowed(review: Review, names: Sequence[str]) -> Review:
     """Return the Review that prints its verdict and the sections of these names alone; without names, all of it."""
-    shown = chosen(names)
-    if shown == SECTIONS:
+    every = [section.id for section in review.every]
+    only = tuple(name for name in every if name in names)
+    if not names or len(only) == len(every):
         return review
-    some = join(getattr(review, name).name for name in shown)
-    extract = f"An extract: {some}, of {len(SECTIONS)} sections; harness report without --only prints them all."
-    return replace(review, shown=shown, extract=extract)
+    some = join(section.name for section in review.every if section.id in only)
+    extract = f"An extract: {some}, of {len(every)} sections; harness report without --only prints them all."
+    return replace(review, only=only, extract=extract)
 
 
 def _banners(run: Run, covered: coverage.Coverage) -> tuple[str, ...]:

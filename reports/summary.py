@@ -33,7 +33,7 @@ def render_summary(review: Review) -> str:
     parts += [_cards(review.cards)] if review.cards else []
     parts += [text(review.extract)] if review.extract else []
     parts += [_finding(section) for section in review.sections if section.id not in UNSAID]
-    parts += [_ratios(review)] if review.ratios.blocks and "ratios" in review.shown else []
+    parts += [_ratios(review)] if review.ratios.blocks and review.shows("ratios") else []
     parts += [_failures(review)] if review.coverage.failures else []
     parts.append(f"Again:\n\n```\n{review.provenance.command.replace('```', '')}\n```")
     return "\n\n".join(parts) + "\n"

@@ -72,7 +72,8 @@ def by_name(read: TestSuite) -> dict[str, TestCase]:
 
 def children(test: TestCase) -> list[Property]:
     """Return a test's properties."""
-    return [each for group in test.iterchildren(Properties) for each in group.iterchildren(Property)]
+    groups = test.iterchildren(Properties)  # type: ignore[no-untyped-call]
+    return [each for group in groups for each in group.iterchildren(Property)]
 
 
 def test_every_case_and_every_claim_is_a_test(made: Review, read: TestSuite) -> None:

@@ -39,7 +39,7 @@
     const tall = Math.ceil(top + foot.y + 12);
     const svg = drawn
       .replace(/<[^>]*>/g, (tag) => tag.replace(/\d+\.\d{3,}/g, (number) => +(+number).toFixed(2)))
-      .replace(/^<svg[^>]*>/, () => `<svg xmlns="http://www.w3.org/2000/svg" role="img" width="${width}" height="${tall}" viewBox="0 ${-top} ${width} ${tall}" font-family="${font.family}"><title>${finding}</title><desc>${words(section.querySelector("h2"))} ${words(section.querySelector(".cap"))}</desc><rect y="${-top}" width="100%" height="100%" fill="#fdfdfb"/><g transform="translate(0 ${-top})">${head.svg}${unit.svg}</g>`)
+      .replace(/^<svg[^>]*>/, () => `<svg ${drawn.match(/xmlns="[^"]+"/)[0]} role="img" width="${width}" height="${tall}" viewBox="0 ${-top} ${width} ${tall}" font-family="${font.family}"><title>${finding}</title><desc>${words(section.querySelector("h2"))} ${words(section.querySelector(".cap"))}</desc><rect y="${-top}" width="100%" height="100%" fill="#fdfdfb"/><g transform="translate(0 ${-top})">${head.svg}${unit.svg}</g>`)
       .replace(/<\/svg>$/, () => `${foot.svg}</svg>`)
       .replaceAll(drawn.match(/"defs-(\w+)"/)[1], id)
       .replace(/ trace\w{6}(?=["\s])/g, "")

@@ -32,11 +32,11 @@ def pictures(run: Run) -> dict[str, bytes]:
     Raises:
         ReportError: The run's page has no chart, or there is nothing to draw with.
     """
-    from reports.page import FIGURES, render_page
+    from reports.page import FIGURES, drawings, render_page
     from reports.review import narrowed, review
 
-    page = render_page(narrowed(review(run), tuple(FIGURES)))
-    if 'data-fig="' not in page:
+    made = narrowed(review(run), tuple(FIGURES))
+    if not drawings(made):
         raise ReportError(f"the report of {run.name} has no charts: too few of its cases have numbers.")
     try:
         from playwright.sync_api import Error, sync_playwright
@@ -44,7 +44,7 @@ def pictures(run: Run) -> dict[str, bytes]:
         raise ReportError(f"drawing charts needs Playwright, which is not installed: {NEEDED}.") from None
     try:
         with sync_playwright() as play, _chromium(play) as browser:
-            return _drawn(browser, page)
+            return _drawn(browser, render_page(made))
     except Error as error:
         why = next(iter(error.message.splitlines()), "no reason given")
         raise ReportError(f"Chromium did not draw the charts ({why}): {NEEDED}.") from None

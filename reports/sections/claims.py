@@ -10,6 +10,8 @@ from reports.sections.base import Section
 from reports.words import Sentence, Span, count, join, sentence
 
 ORDER = ("refuted", "undecided", "confirmed")
+NAMED = 12
+"""Cases behind a claim that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,11 @@ class Row:
     decided: Decided
     estimate: str
     """The estimate with its interval, as it is printed; a dash where there is none."""
+
+    @property
+    def left_out(self) -> int:
+        """Cases behind it that are not named."""
+        return max(0, len(self.decided.rows) - NAMED)
 
 
 @dataclass(frozen=True, kw_only=True)

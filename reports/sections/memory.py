@@ -19,6 +19,8 @@ ROWS = 20
 """Bars shown; the table of all cases has the rest."""
 MOMENTS = {"backward": "the backward pass", "step": "the optimizer’s step", "other": "no phase of the layer"}
 """Moments of a pass in words, where they are not phases."""
+LOST = 12
+"""Cases out of memory that are named."""
 CLOSE = 0.05
 """A closed form within 5 % of the measured peak is called close."""
 
@@ -61,6 +63,11 @@ class Memory(Section):
     columns: tuple[str, ...] = ()
     """Those of them that the table has a column for."""
     pairs: tuple[Pair, ...] = ()
+
+    @property
+    def lost_left_out(self) -> int:
+        """Cases out of memory that are not named."""
+        return max(0, len(self.lost) - LOST)
 
 
 def build(context: Context) -> Memory:

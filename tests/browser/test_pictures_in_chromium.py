@@ -177,8 +177,9 @@ def test_a_history_has_its_pictures_too(browser: Browser, tmp_path: Path) -> Non
 
 
 def test_without_a_browser_it_says_what_to_install(report: Path, tmp_path: Path) -> None:
-    none = {"PATH": str(tmp_path), "PLAYWRIGHT_BROWSERS_PATH": str(tmp_path)}
-    done = harness("export", report.parent, "--format", "svg", "-o", tmp_path / "a", **none)
+    nowhere = str(tmp_path)
+    arguments = ("export", report.parent, "--format", "svg", "-o", tmp_path / "a")
+    done = harness(*arguments, PATH=nowhere, PLAYWRIGHT_BROWSERS_PATH=nowhere)
     assert done.returncode == 2
     assert done.stderr.startswith("harness: Chromium did not draw the charts (")
     assert "apt-get install chromium" in done.stderr
