@@ -11,7 +11,7 @@ from harness.judge.stats import Interval
 from harness.metrics import show, show_percent
 from reports.sections.cases import Filter
 from reports.sections.cases import Row as CaseRow
-from reports.sections.ratios import Block
+from reports.sections.ratios_blocks import Block
 from reports.sections.scaling_lines import Line
 from reports.words import Sentence, join, slope
 
