@@ -12,7 +12,7 @@ import pytest
 from harness.case import Case
 from harness.judge.stats import Interval
 from reports import render_history
-from reports.history import figures, words
+from reports.history import axes, figures, words
 from reports.history.history import History
 from reports.history.page import MEMBERS, render_page
 from reports.history.text import render_summary
@@ -113,8 +113,8 @@ def test_what_has_no_noise_stands_on_zero(found: History) -> None:
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (9.7, 10.4), (1e-4, 1.3e-4), (3.0, 4000.0)])
 def test_ticks_are_round_few_and_inside(low: float, high: float) -> None:
-    ticks = figures.round_ticks(low, high)
-    assert 2 <= len(ticks) <= figures.TICKS
+    ticks = axes.round_ticks(low, high)
+    assert 2 <= len(ticks) <= axes.TICKS
     assert all(low - 1e-12 <= tick <= high * 1.000001 for tick in ticks)
 
 

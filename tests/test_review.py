@@ -22,7 +22,7 @@ from reports.page import render_page
 from reports.read import read_run
 from reports.review import Review, review
 from reports.sections.cases import command
-from reports.sections.ratios import against_dense
+from reports.sections.ratios_blocks import against_dense
 from reports.theme import HUE
 from reports.words import plain
 from tests import fake_run

@@ -13,15 +13,13 @@ from hypothesis import strategies as st
 from harness.judge.stats import Interval
 from reports.context import Context
 from reports.figures import scaling
-from reports.figures.base import CHARACTER
-from reports.figures.scaling_marks import NARROWEST, band, named
+from reports.figures.scaling_marks import DIGIT, NARROWEST, band, named, passing
 from reports.page import render_page
 from reports.read import read_run
 from reports.review import review
 from reports.sections import scaling as section
 from reports.sections.crossovers import MARKED
 from reports.sections.scaling_lines import Overtaking
-from reports.sections.scaling_words import SHORT, passing
 from reports.words import plain
 from tests import fake_run
 from tests.test_crossovers_section import made
@@ -101,13 +99,15 @@ def test_a_name_stays_within_the_narrowest_panel(at: float, winner: int, other: 
     across = math.log10(4) - 0.06, math.log10(64) + 0.06
     crossing = Overtaking("w" * winner, "o" * other, Interval(at, 0.9 * at, 1.1 * at))
     label = named(crossing, row, across, scaling.LEFT, right)
-    wide = CHARACTER * len(passing(crossing))
     place = scaling.LEFT + (math.log10(at) - across[0]) / (across[1] - across[0]) * (NARROWEST - scaling.LEFT - right)
-    start = place - {"left": 0.0, "center": wide / 2, "right": wide}[str(label["xanchor"])]
-    if wide < NARROWEST / 2:
-        assert start >= 0
-        assert start + wide <= NARROWEST
-    assert len(passing(crossing)) <= 2 * SHORT + 40
+    start = place + float(str(label["xshift"]))
+    assert start >= -0.5
+    assert start + DIGIT * len(passing(crossing)) <= NARROWEST + 0.5
+
+
+def test_long_names_that_cross_keep_both_their_ends() -> None:
+    crossing = Overtaking("transformers-grouped", "transformers-eager", Interval(1809.0, 1110.0, 3476.0))
+    assert passing(crossing) == "tra…uped passes tra…ager at 1809 [1110, 3476]"
 
 
 def test_the_rule_of_the_farther_row_reaches_its_name() -> None:

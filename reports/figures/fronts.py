@@ -16,8 +16,10 @@ from reports.words import plain
 
 HEIGHT = 272
 TOP, BOTTOM, LEFT, RIGHT = 12, 46, 46, 12
-INNER = 280
-"""Width of a panel's plot in pixels at which labels find room left of the marks."""
+INNER = 228
+"""Width of a panel's plot in pixels on paper, where it is the narrowest and labels still find room left of marks."""
+LONGEST = 20
+"""Characters of a label: more would leave the marks no room."""
 NAMED = 8
 """Marks that have a label."""
 PALE = 0.35
@@ -51,8 +53,8 @@ def figure(front: Front) -> go.Figure:
     across = log_span([value for p in front.points for value in (p.cost, p.low or p.cost, p.high or p.cost)])
     up = log_span([point.capacity for point in front.points], pad=0.1)
     named = line_of(front.points)[-NAMED:]
-    room = CHARACTER * max(len(point.label) for point in named) + 14
-    across = (across[0] - (across[1] - across[0]) * room / INNER, across[1])
+    room = CHARACTER * max(len(_name(point)) for point in named) + 14
+    across = (across[1] - (across[1] - across[0]) / (1 - room / INNER), across[1])
     hover = HOVER.replace("UNIT", UNITS[front.cost])
     out = go.Figure(layout=base_layout(HEIGHT, hover, margin={"l": LEFT, "r": RIGHT, "t": TOP, "b": BOTTOM, "pad": 0}))
     line = {"color": MUTE, "width": 1.2, "shape": "hv"}
@@ -77,9 +79,13 @@ def _labels(points: list[Point], up: tuple[float, float]) -> list[dict[str, obje
     placed = spread(wanted, LABEL_HEIGHT, 0.0, float(inner))
     return [
         {"x": tidy(math.log10(point.low or point.cost)), "y": tidy(at / inner), **LEFT_OF_MARK,
-         "text": escape(point.label), "font": {"color": INK[point.subject.family]}}
+         "text": escape(_name(point)), "font": {"color": INK[point.subject.family]}}
         for point, at in zip(points, placed, strict=True)
     ]  # fmt: skip
+
+
+def _name(point: Point) -> str:
+    return point.label if len(point.label) <= LONGEST else f"{point.label[: LONGEST - 1]}…"
 
 
 def _trace(points: list[Point]) -> go.Scatter:

@@ -9,10 +9,9 @@ import plotly.graph_objects as go
 
 from harness.metrics import show, show_interval, show_number
 from reports.figures.base import CHARACTER, LABEL_HEIGHT, Drawn, decade_ticks, log_span, spread, tidy
-from reports.figures.scaling_marks import band, dots, headroom, named, reached
+from reports.figures.scaling_marks import DIGIT, band, dots, headroom, named, reached
 from reports.review import Review
 from reports.sections.scaling_lines import Line, Panel
-from reports.sections.scaling_words import cut
 from reports.theme import HUE, INK, MUTE, base_layout, log_axis, marker, stroke
 from reports.words import plain
 
@@ -43,7 +42,7 @@ def columns(review: Review) -> int:
 
 def label(line: Line) -> str:
     """Return what stands at a line's end: its name and slope."""
-    name = cut(line.variant, LONGEST)
+    name = line.variant if len(line.variant) <= LONGEST else f"{line.variant[: LONGEST - 1]}…"
     if line.slope is None:
         return name
     return f"{name} {show_number(line.slope.value, line.slope.low, line.slope.high)}"
@@ -59,19 +58,20 @@ def figure(panel: Panel, rows: int = 0) -> go.Figure:
     across = xs[0] - pad, xs[-1] + pad
     right = round(14 + CHARACTER * max(len(text) for text, *_ in _ends(panel)))
     above = headroom(rows)
+    ticks = [(mark, f"{mark:g}") for mark in decade_ticks(10**low, 10**high)]
+    left = max(LEFT, round(12 + DIGIT * max(len(text) for _, text in ticks)))
     out = go.Figure(
         data=[*(_trace(line) for line in panel.lines), *dots(panel.ideal)],
         layout=base_layout(
             HEIGHT + above,
             HOVER.replace("UNIT", panel.x_title),
-            margin={"l": LEFT, "r": right, "t": TOP + above, "b": BOTTOM, "pad": 0},
+            margin={"l": left, "r": right, "t": TOP + above, "b": BOTTOM, "pad": 0},
         ),
     )
-    ticks = [(mark, f"{mark:g}") for mark in decade_ticks(10**low, 10**high)]
     out.update_yaxes(log_axis(ticks, (low, high), grid=True))
     out.update_xaxes(log_axis(_thinned(panel.ticks), across, grid=False, title=_x_title(panel)))
     inner = HEIGHT - TOP - BOTTOM
-    names = [named(crossing, row, across, LEFT, right) for row, crossing in enumerate(panel.crossings)]
+    names = [named(crossing, row, across, left, right) for row, crossing in enumerate(panel.crossings)]
     bands = [shape for row, crossing in enumerate(panel.crossings) for shape in band(crossing, row, inner)]
     out.update_layout(annotations=[*_labels(panel, low, high), *names], shapes=bands)
     return out

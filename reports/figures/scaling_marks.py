@@ -7,15 +7,17 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from reports.figures.base import CHARACTER, tidy
+from harness.metrics import show_interval, show_number
+from reports.figures.base import tidy
 from reports.sections.scaling_lines import Ideal, Overtaking
-from reports.sections.scaling_words import passing
 from reports.theme import MUTE, PAPER
 
 ROW, CLEAR = 14, 8
 """Pixels that the name of a crossover takes above the lines, and that keep it clear of them."""
 NARROWEST = 286
 """Pixels of the narrowest panel, the one on paper."""
+DIGIT = 6.3
+"""Mean width of a character at 11.5 px in a text with many digits."""
 
 
 def headroom(rows: int) -> int:
@@ -46,10 +48,24 @@ def band(crossing: Overtaking, row: int, inner: int) -> list[dict[str, object]]:
 
 
 def named(crossing: Overtaking, row: int, across: tuple[float, float], left: int, right: int) -> dict[str, object]:
-    """Return the name of a crossover above the lines: right of its rule, or where the panel has room."""
+    """Return the name of a crossover above the lines: right of its rule, or as far left of that as it must begin."""
     x, text = math.log10(crossing.at.value), passing(crossing)
-    reach = CHARACTER * len(text)
-    before = left + (x - across[0]) / (across[1] - across[0]) * (NARROWEST - left - right)
-    side = "left" if NARROWEST - before >= reach else "right" if before >= reach else "center"
-    return {"x": tidy(x), "xref": "x", "xanchor": side, "y": 1, "yanchor": "bottom", "yshift": CLEAR + ROW * row - 4,
-            "text": escape(text), "bgcolor": PAPER}  # fmt: skip
+    rule = left + (x - across[0]) / (across[1] - across[0]) * (NARROWEST - left - right)
+    shift = max(-rule, min(4, NARROWEST - DIGIT * len(text) - rule))
+    return {"x": tidy(x), "xref": "x", "y": 1, "yanchor": "bottom", "yshift": CLEAR + ROW * row - 4,
+            "xshift": round(shift), "text": escape(text), "bgcolor": PAPER}  # fmt: skip
+
+
+def passing(crossing: Overtaking) -> str:
+    """Return `soft passes dense at 13 [8, 19]`, names that are too long for a panel cut in their middle."""
+    at = crossing.at
+    where = f" at {show_number(at.value, at.low, at.high)} {show_interval(at.value, at.low, at.high)}"
+    room = int(NARROWEST / DIGIT) - len(f" passes {where}")
+    longest = max(room // 2, room - min(len(crossing.winner), len(crossing.other)))
+    return f"{_middle(crossing.winner, longest)} passes {_middle(crossing.other, longest)}{where}"
+
+
+def _middle(name: str, most: int) -> str:
+    """Return `name` in at most `most` characters, both its ends kept: variants of one kind often differ by the last."""
+    tail = most // 2
+    return name if len(name) <= most else f"{name[: most - tail - 1]}…{name[-tail:]}"

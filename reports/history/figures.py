@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
@@ -12,24 +11,18 @@ import plotly.graph_objects as go
 
 from harness.judge.compare import WORSE
 from harness.metrics import METRICS, show, show_interval
-from reports.figures.base import CHARACTER, Drawn, decade_ticks, tidy
+from reports.figures.base import CHARACTER, Drawn, tidy
+from reports.history.axes import axis, height, reach, runs_axis, shown, span
 from reports.history.history import History
 from reports.history.shifts import Line, Point, Shift
 from reports.history.stops import Stop
 from reports.history.words import percent
 from reports.labels import name_of
-from reports.theme import BETTER_INK, HUE, MUTE, WORSE_INK, base_layout, log_axis, marker
+from reports.theme import BETTER_INK, HUE, MUTE, WORSE_INK, base_layout, marker
 from reports.words import capital
 
 HEIGHT = 186
 TOP, BOTTOM, LEFT = 22, 30, 46
-LEAST = 1.15
-"""Ratio of an axis's ends below which it does not go: noise of a per cent is to look like noise of a per cent."""
-BEYOND = 2.0
-"""How far beyond the values, as a factor, an interval is drawn; a longer one runs off the chart."""
-TICKS = 4
-DECADE = 5.0
-"""Ratio of an axis's ends from which round numbers stand evenly apart by their logarithms, and not by themselves."""
 HOVER = "<b>%{text}</b><br>%{customdata}<extra></extra>"
 
 
@@ -42,7 +35,7 @@ def figures(history: History) -> list[Drawn]:
 def figure(line: Line, history: History) -> go.Figure:
     """Return the chart of one trend."""
     stops = history.runs.stops
-    low, high = _span(_reach(line), exact=METRICS[line.metric].exact)
+    low, high = span(reach(line), exact=METRICS[line.metric].exact)
     end = _last(line)
     last = shown(line.metric, end)
     out = go.Figure(
@@ -51,28 +44,12 @@ def figure(line: Line, history: History) -> go.Figure:
             HEIGHT, HOVER, margin={"l": LEFT, "r": round(12 + CHARACTER * len(last)), "t": TOP, "b": BOTTOM, "pad": 0}
         ),
     )
-    out.update_xaxes(_runs_axis(stops))
-    out.update_yaxes(_axis(line.metric, low, high))
+    out.update_xaxes(runs_axis(stops))
+    out.update_yaxes(axis(line.metric, low, high))
     out.update_layout(
-        shapes=_shapes(line, history), annotations=[_end(last, _height(line, end, low, high)), *_labels(line)]
+        shapes=_shapes(line, history), annotations=[_end(last, height(line, end, low, high)), *_labels(line)]
     )
     return out
-
-
-def shown(metric: str, value: float) -> str:
-    """Return a number of a trend as its axis and its table show it; milliseconds without their unit."""
-    return show(metric, value).removesuffix(" ms")
-
-
-def round_ticks(low: float, high: float, most: int = TICKS) -> list[float]:
-    """Return at most `most` round numbers, evenly apart, between `low` and `high`."""
-    rough = (high - low) / most
-    power = 10.0 ** math.floor(math.log10(rough))
-    for step in (power * factor for factor in (1, 2, 2.5, 5, 10, 20)):
-        first, last = math.ceil(low / step), math.floor(high / step)
-        if last - first < most:
-            return [number * step for number in range(first, last + 1)]
-    raise AssertionError("twenty times a tenth of the span is more than the span")
 
 
 def _drawn(number: int, line: Line, history: History) -> Drawn:
@@ -104,53 +81,6 @@ def _by(shift: Shift) -> str:
             return "< +0.1 %" if share > 0 else "> −0.1 %"
         return f"{'+' if share > 0 else '−'}{100 * abs(share):.2g} %" if abs(share) < 1 else f"{share + 1:.3g}×"
     return "unsteady" if shift.how == "unsteady" else "changed"
-
-
-def _reach(line: Line) -> list[float]:
-    """Return what the axis must hold: every value, and of an interval as much as leaves the values to be told apart."""
-    values = [point.value for point in line.points]
-    least, most = min(values) / BEYOND, max(values) * BEYOND
-    ends = [end for point in line.points for end in (point.low, point.high) if end is not None]
-    return [*values, *(min(max(end, least), most) for end in ends)]
-
-
-def _span(values: Sequence[float], *, exact: bool) -> tuple[float, float]:
-    """Return the ends of the axis: from 0 for what has no noise, else around the marks on a logarithmic one."""
-    low, high = min(values), max(values)
-    if exact:
-        return 0.0, 1.12 * high or 1.0
-    room = max(1.0, (LEAST * low / high) ** 0.5)
-    pad = 1 + 0.12 * (high / low * room**2 - 1)
-    return low / room / pad, high * room * pad
-
-
-def _axis(metric: str, low: float, high: float) -> dict[str, Any]:
-    scale = 1024.0 ** max(0, math.floor(math.log(high, 1024))) if METRICS[metric].unit == "B" and high > 1 else 1.0
-    narrow = METRICS[metric].exact or high < DECADE * low
-    ticks_of = round_ticks if narrow else decade_ticks
-    marks = [mark * scale for mark in ticks_of(low / scale, high / scale, TICKS)]
-    ticks = [(tidy(mark), _plain(metric, mark)) for mark in marks]
-    if METRICS[metric].exact:
-        return log_axis(ticks, (low, high), grid=True) | {"type": "linear", "range": [low, tidy(high)]}
-    return log_axis(ticks, (math.log10(low), math.log10(high)), grid=True)
-
-
-def _plain(metric: str, mark: float) -> str:
-    number, _, unit = shown(metric, mark).partition(" ")
-    return f"{float(number):g} {unit}".strip()
-
-
-def _runs_axis(stops: Sequence[Stop]) -> dict[str, Any]:
-    """Return the axis of runs, with the days of the first, of one in the middle and of the last."""
-    at = sorted({0, (len(stops) - 1) // 2, len(stops) - 1} if len(stops) > 6 else {0, len(stops) - 1})
-    return {
-        "range": [-0.7, len(stops) - 0.3],
-        "tickvals": at,
-        "ticktext": [stops[run].day[5:] for run in at],
-        "showgrid": False,
-        "showline": True,
-        "ticks": "outside",
-    }
 
 
 def _traces(line: Line, stops: Sequence[Stop]) -> list[go.Scatter]:
@@ -246,13 +176,6 @@ def _last(line: Line) -> float:
     return line.levels[-1].value if line.levels else line.points[-1].value
 
 
-def _height(line: Line, value: float, low: float, high: float) -> float:
-    """Return how high a value stands in the chart, as a share of it."""
-    if METRICS[line.metric].exact:
-        return (value - low) / (high - low)
-    return math.log(value / low) / math.log(high / low)
-
-
-def _end(text: str, height: float) -> dict[str, Any]:
+def _end(text: str, at: float) -> dict[str, Any]:
     """Return the label of where the trend stands."""
-    return {"y": tidy(height), "text": escape(text)}
+    return {"y": tidy(at), "text": escape(text)}

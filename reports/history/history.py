@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from harness.judge.compare import Word
 from reports.history import sections
+from reports.history.cases import of_cases
 from reports.history.groups import Group, groups
+from reports.history.lines import lines
 from reports.history.sections import Changes, Runs, Trends
-from reports.history.shifts import Line, lines, of_cases
+from reports.history.shifts import Line
 from reports.history.stops import Era, Stop, eras, stops
 from reports.history.tracks import tracks
 from reports.history.words import NOTHING, told

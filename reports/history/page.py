@@ -7,6 +7,7 @@ from itertools import groupby
 from harness.metrics import METRICS
 from reports.figures.base import Drawn
 from reports.history import figures, words
+from reports.history.axes import shown
 from reports.history.history import History
 from reports.history.shifts import Line
 from reports.markup.assets import STYLES, plotly_js, policy, script, styles
@@ -51,7 +52,7 @@ def render_page(history: History) -> str:
             rows=ROWS,
             members=MEMBERS,
             words=words,
-            shown=figures.shown,
+            shown=shown,
             unit=lambda metric: METRICS[metric].unit,
             eras={era.first: era for era in history.runs.eras[1:]},
             nights={night.run: night for night in history.runs.nights},

@@ -18,7 +18,9 @@ from reports.glyph import Glyph, Scale, glyph, ratio_scale
 from reports.sections.bars import Bar
 from reports.sections.determinism import Determinism, invariant
 from reports.sections.memory import Memory
-from reports.sections.ratios import Ratios, against_dense, asked
+from reports.sections.ratios import Ratios
+from reports.sections.ratios_blocks import against_dense
+from reports.sections.ratios_pairs import asked
 from reports.words import join
 
 CARDS = 4

@@ -8,8 +8,6 @@ from reports.words import Sentence, Span, capital, join, join_sentences, sentenc
 
 FLAT = 0.1
 """A slope whose whole interval lies within ±0.1 is flat: less than a third more time over sixteen times the axis."""
-SHORT = 14
-"""Characters of a name that a label of two names keeps of each."""
 
 
 def growth(line: Line, panel: Panel, noun: str = "") -> Sentence:
@@ -63,17 +61,12 @@ def alt(panel: Panel) -> str:
     """Return what the panel's lines do, for a reader who does not see the chart."""
     grown = [growth(line, panel) for line in panel.lines if line.slope is not None]
     told = ["".join(f" to the power {s.text}" if s.mark == "sup" else s.text for s in one) for one in grown]
-    said = join([*told, *(passing(crossing) for crossing in panel.crossings)])
+    said = join([*told, *(_passing(crossing) for crossing in panel.crossings)])
     return f"Time against {panel.x_title}: {said or capital(panel.title)}."
 
 
-def passing(crossing: Overtaking) -> str:
+def _passing(crossing: Overtaking) -> str:
     """Return `soft passes dense at 13 [8, 19]`."""
     at = crossing.at
     where = f"{show_number(at.value, at.low, at.high)} {show_interval(at.value, at.low, at.high)}"
-    return f"{cut(crossing.winner, SHORT)} passes {cut(crossing.other, SHORT)} at {where}"
-
-
-def cut(name: str, most: int) -> str:
-    """Return `name` in at most `most` characters."""
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+    return f"{crossing.winner} passes {crossing.other} at {where}"

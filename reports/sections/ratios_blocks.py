@@ -1,0 +1,110 @@
+"""The comparisons of one setting, in groups, with their verdicts once all are counted together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from harness.judge.multiple import benjamini_hochberg
+from reports.compare import Comparison, compare, counted_together
+from reports.context import Context, Setting
+from reports.sections.ratios_pairs import pairs
+from reports.words import join
+
+BLOCK_ROWS = 60
+"""Rows shown for one setting; a sweep beyond it is read in the table of all cases."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Comparisons against one kind of reference."""
+
+    title: str
+    rows: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """All comparisons of one setting."""
+
+    where: str
+    groups: tuple[Group, ...]
+    left_out: int
+    """Rows beyond BLOCK_ROWS."""
+    tally: str = ""
+    """How many ratios came out which way, all comparisons counted: `3 faster, 2 slower and 1 undecided`."""
+
+    @property
+    def rows(self) -> list[Comparison]:
+        """All comparisons of the block."""
+        return [row for group in self.groups for row in group.rows]
+
+
+def block_of(context: Context, setting: Setting) -> Block | None:
+    """Return the comparisons at `setting`, each in the group of its budget; None where there are none."""
+    found = pairs(context, setting)
+    rows: dict[str, list[Comparison]] = {}
+    for title, candidate, reference in found[:BLOCK_ROWS]:
+        if row := compare(context, candidate, reference):
+            rows.setdefault(f"{title}, {_share(row)}", []).append(row)
+    order = list(context.identity)
+    groups = [
+        Group(title, tuple(sorted(some, key=lambda row: order.index(row.candidate.variant))))
+        for title, some in sorted(rows.items(), key=lambda item: _rank(item[1][0]))
+    ]
+    return Block(context.words(setting), tuple(groups), max(0, len(found) - BLOCK_ROWS)) if groups else None
+
+
+def counted(blocks: Sequence[Block]) -> tuple[Block, ...]:
+    """Return the blocks with the verdicts that are left when the comparisons of all of them are counted together."""
+    words = iter(counted_together([row for block in blocks for row in block.rows], benjamini_hochberg))
+    judged = [
+        replace(block, groups=tuple(Group(g.title, tuple(islice(words, len(g.rows)))) for g in block.groups))
+        for block in blocks
+    ]
+    return tuple(replace(block, tally=_tally(block)) for block in judged)
+
+
+def _tally(block: Block) -> str:
+    words = [row.verdict for row in block.rows]
+    return join(f"{words.count(word)} {word}" for word in ("faster", "slower", "same", "undecided") if word in words)
+
+
+def different(blocks: Sequence[Block]) -> int:
+    """Return how many comparisons are called faster or slower."""
+    return sum(row.verdict in ("faster", "slower") for block in blocks for row in block.rows)
+
+
+def _share(row: Comparison) -> str:
+    if row.equal == "FLOPs":
+        return "equal FLOPs"
+    return "equal parameters" if row.equal else "FLOPs differ"
+
+
+def _rank(row: Comparison) -> tuple[bool, bool]:
+    return row.reference.family != "dense", row.equal != "FLOPs"
+
+
+def against_dense(block: Block) -> list[Comparison]:
+    """Return the comparisons with the dense FFN whose FLOPs most families share, the fastest first.
+
+    A suite may have several dense FFNs, each matched to another layer; only one is spoken of at a time.
+    """
+    by_reference: dict[str, list[Comparison]] = {}
+    for row in block.rows:
+        if row.reference.family == "dense" and row.equal == "FLOPs":
+            by_reference.setdefault(row.reference.variant, []).append(row)
+    rows = max(by_reference.values(), key=lambda some: len({row.candidate.family for row in some}), default=[])
+    return sorted(rows, key=lambda row: row.value)
+
+
+def equal(block: Block) -> list[Comparison]:
+    """Return the comparisons with any dense FFN of equal FLOPs."""
+    return [row for row in block.rows if row.reference.family == "dense" and row.equal == "FLOPs"]
+
+
+def leading(rows: Sequence[Comparison]) -> Comparison:
+    """Return the comparison to speak of: the best that is certain, else the best that may be, else the nearest."""
+    rank = ("faster", "undecided", "same", "slower")
+    return min(rows, key=lambda row: (rank.index(row.verdict), row.value))

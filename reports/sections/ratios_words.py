@@ -1,0 +1,101 @@
+"""What the key ratios say: who beats whom, by how much, and what to make of a small lead."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from harness.judge.multiple import flattery
+from harness.judge.verdict import MARGIN
+from harness.metrics import show_percent, show_spread
+from reports.compare import Comparison, distance
+from reports.context import Context
+from reports.sections.ratios_blocks import Block, equal, leading
+from reports.words import Sentence, Span, capital, count, ratio, sentence
+
+SMALL_LEAD = 5
+"""A lead of less than five times what picking the fastest is worth is small: a fifth of it may be luck."""
+
+WORD = {
+    "faster": "beats",
+    "slower": "is slower than",
+    "same": "is level with",
+    "undecided": "cannot be told apart from",
+}
+"""Verdict: what stands between the candidate and the reference in a sentence."""
+
+
+def finding(block: Block) -> Sentence:
+    """Return who beats the dense FFN of equal FLOPs, or else the widest difference that there is."""
+    alike = equal(block)
+    if not alike:
+        row = min(block.rows, key=distance)
+        return sentence(f"{capital(row.candidate.phrase)} {WORD[row.verdict]} {row.reference.phrase}, at {row.budget}.")
+    best = leading(alike)
+    more = sum(row.verdict == best.verdict for row in alike) - 1
+    if best.verdict == "slower":
+        return sentence(f"No layer beats the dense FFN of equal FLOPs; {best.candidate.phrase} comes nearest.")
+    rest = {
+        "faster": f", as {'does' if more == 1 else 'do'} {more} more of {len(alike)}" if more else "",
+        "undecided": f", nor can {more} more of {len(alike)}" if more else "",
+        "same": ", and none is ahead of it",
+    }[best.verdict]
+    return sentence(f"{capital(best.candidate.phrase)} {WORD[best.verdict]} the dense FFN of equal FLOPs{rest}.")
+
+
+def caption(block: Block) -> Sentence:
+    """Return that in numbers, and how the table is read."""
+    alike = equal(block)
+    row = leading(alike) if alike else min(block.rows, key=distance)
+    return sentence(
+        _estimated(row),
+        " Left of the heavy line is faster; the needle is the estimate, the bar its 95 % interval, an arrow points to"
+        f" what lies off the scale. The grey band is ±{show_percent(MARGIN)}: same means that the whole interval lies"
+        " in it. FLOPs are the candidate’s over the reference’s, called equal within 10 %. Ratios are judged round by"
+        " round, intervals are over rounds; the last rows are geometric means over every setting of the run,"
+        " with the range that a mean hides.",
+    )
+
+
+def counting(comparisons: int, lost: int) -> str:
+    """Return how many comparisons were counted together, and what that cost."""
+    if comparisons < 2:
+        return ""
+    looks = "looks" if lost == 1 else "look"
+    more = f"; {lost} of them {looks} different alone, and undecided so" if lost else ""
+    return f" All {comparisons} comparisons of this section are counted together (Benjamini and Hochberg){more}."
+
+
+def flattery_words(block: Block) -> str:
+    """Return the warning that the fastest of several was picked by its luck too, where its lead is small."""
+    alike = equal(block)
+    best = leading(alike) if alike else None
+    if best is None or best.interval is None or best.verdict != "faster" or len(alike) < 2:
+        return ""
+    by = flattery(best.interval, len(alike))
+    if -math.log(best.value) > SMALL_LEAD * by:
+        return ""
+    return (
+        f" The fastest of {len(alike)} was picked by the rounds that measure it, which flatters it by about"
+        f" {show_spread(by)}: measure it and its runner-up again before you quote so small a lead."
+    )
+
+
+def floor_words(context: Context, blocks: Sequence[Block]) -> Sequence[str]:
+    """Return below which change no win is claimed, and why; a run without A/A cells is told of in its noise."""
+    if context.floor <= MARGIN:
+        return ()
+    if context.distrusted:
+        return (" Nothing is called faster or slower: the run’s A/A cells differ.",)
+    withheld = sum(row.in_noise for block in blocks for row in block.rows)
+    told = f"; {count(withheld, 'ratio')} would be called otherwise" if withheld else ""
+    why = "the run’s A/A cells, a layer against itself, differ by too much to tell less"
+    return (f" Nothing below {show_spread(context.floor)} is called faster or slower: {why}{told}.",)
+
+
+def _estimated(row: Comparison) -> Sentence:
+    name, estimate = capital(row.candidate.phrase), ratio(row.value, row.interval)
+    at = f"{row.reference.phrase} at {row.budget}, {row.where}"
+    if row.verdict == "undecided":
+        return sentence(Span(f"{name} {WORD[row.verdict]} {at}: ", "strong"), estimate, Span(".", "strong"))
+    return sentence(Span(f"{name} takes ", "strong"), estimate, Span(f" the time of {at}.", "strong"))
