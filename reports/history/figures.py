@@ -15,7 +15,7 @@ from harness.metrics import METRICS, show, show_interval
 from reports.figures.base import CHARACTER, Drawn, decade_ticks, tidy
 from reports.history.history import History
 from reports.history.shifts import Line, Point, Shift
-from reports.history.stops import Stop
+from reports.history.stops import Stop, dates
 from reports.history.words import name_of, percent
 from reports.theme import HUE, MUTE, base_layout, log_axis, marker
 from reports.words import capital
@@ -147,7 +147,7 @@ def _runs_axis(stops: Sequence[Stop]) -> dict[str, Any]:
     return {
         "range": [-0.7, len(stops) - 0.3],
         "tickvals": at,
-        "ticktext": [stops[run].day[5:] for run in at],
+        "ticktext": dates([stops[run] for run in at]),
         "showgrid": False,
         "showline": True,
         "ticks": "outside",
