@@ -171,3 +171,23 @@ def wheel(session: nox.Session) -> None:
     session.install(*PINS, "moe-harness")
     with session.chdir(session.create_tmp()):
         session.run("harness", "suites")
+
+
+@nox.session(default=False)
+def gallery(session: nox.Session) -> None:
+    """Draw the gallery in docs/ from the kept runs, with pictures by Chromium; --words leaves the pictures."""
+    _install(session, "gallery")
+    session.run("python", "-m", "tests.gallery.session", *session.posargs)
+
+
+@nox.session(default=False)
+def torchless(session: nox.Session) -> None:
+    """Render, compare and export the reference runs in an environment that has no torch."""
+    needs = [need for need in PROJECT["project"]["dependencies"] if not need.startswith("torch")]
+    extras = PROJECT["project"]["optional-dependencies"]
+    session.install(*PINS, *needs, *extras["pytest"], *extras["parquet"])
+    session.install("--no-deps", ".")
+    session.run("python", "-m", "tests.torchless")
+    run = Path("docs/reference/quick").absolute()
+    with session.chdir(session.create_tmp()):  # what is installed, and not this folder
+        session.run("harness", "report", str(run), "-o", "page.html")

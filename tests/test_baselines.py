@@ -24,32 +24,39 @@ def test_what_is_kept_is_found_by_its_name(run: Path) -> None:
     (run / "traces").mkdir()
     (run / ".lock").touch()
     folder = keep(run, "quick-h200", replace=False)
-    assert find("quick-h200").folder == folder
+    assert find("quick-h200", "quick").folder == folder
     assert kept() == ["quick-h200"]
     assert {path.name for path in folder.iterdir()} == {"run.json", "records.jsonl"}
     assert (folder / "records.jsonl").read_bytes() == (run / "records.jsonl").read_bytes()
 
 
 def test_a_name_without_a_run_is_none_yet(run: Path) -> None:
-    assert find("quick") == baselines.Baseline("quick", None)
+    assert find("quick", "quick") == baselines.Baseline("quick", None)
     assert kept() == []
 
 
 def test_a_run_is_found_by_its_folder(run: Path) -> None:
-    assert find(str(run)).folder == run
+    assert find(str(run), "quick").folder == run
+
+
+@pytest.mark.parametrize("by", ["name", "folder"])
+def test_a_run_of_another_suite_is_no_baseline(run: Path, by: str) -> None:
+    folder = keep(run, "mine", replace=False)
+    with pytest.raises(BaselineError, match=r"is a run of another suite, quick, and tonight measures experts"):
+        find("mine" if by == "name" else str(folder), "experts")
 
 
 @pytest.mark.parametrize("named", ["no/such/run", "../run2"])
 def test_a_folder_that_is_no_run_is_refused(run: Path, named: str) -> None:
     with pytest.raises(BaselineError, match=r"cannot be read: .*is not a run folder"):
-        find(named)
+        find(named, "quick")
 
 
 def test_a_baseline_of_a_newer_harness_is_refused(run: Path) -> None:
     folder = keep(run, "quick", replace=False)
     (folder / "run.json").write_text((folder / "run.json").read_text().replace('"schema": 1', '"schema": 99', 1))
     with pytest.raises(BaselineError, match="the baseline quick cannot be read"):
-        find("quick")
+        find("quick", "quick")
 
 
 def test_nothing_is_replaced_unasked(run: Path) -> None:

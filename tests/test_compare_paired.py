@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -76,6 +80,30 @@ def test_a_revision_against_itself_passes(repo: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "The gate is open" in done.stdout
     assert "eta" in done.stderr
+
+
+def test_ctrl_c_in_the_second_look_says_what_goes_on_and_it_does(repo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ("HEAD~1", ".", "--gate", "--paired", repo.parent / "suite.toml")
+    with subprocess.Popen(
+        [sys.executable, "-m", "harness.cli", "compare", *map(str, words), "-o", str(out)],
+        cwd=repo,
+        env=os.environ
+        | {"PYTHONPATH": f"{repo}:{ROOT}", "XDG_CACHE_HOME": str(repo.parent / "cache"), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        begun = out / "again" / "base" / "journal.jsonl"
+        while process.poll() is None and not (begun.exists() and begun.stat().st_size):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        told = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, told
+    assert f"go on with the same command and --resume {out}: the second look begins anew" in told
+    done = compare(repo, "HEAD~1", ".", "--gate", "--resume", out)
+    assert done.returncode == 1, done.stderr
+    assert (out / "again-2" / "candidate" / "records.jsonl").exists()
 
 
 def test_a_night_that_is_slow_for_both_sides_is_cleared_and_a_change_is_not(repo: Path, tmp_path: Path) -> None:

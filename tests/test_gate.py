@@ -9,8 +9,12 @@ from typing import Any
 from xml.etree import ElementTree as Xml
 
 import pytest
+import typer
 
+from harness.cli.wanted import Wanted
 from harness.declare.policy import USUAL, Policy, Rule
+from harness.declare.suite import load_suite
+from harness.engine.sweep import RunResult
 from reports.read import read_run
 from reports.versus.gate import Gate, confirmed, judge, lines
 from reports.versus.junit import render_junit
@@ -183,6 +187,22 @@ def test_without_its_baseline_the_candidate_is_measured_again_alone(
     assert found is not None
     assert found[0] == base
     assert why in told[-1]
+
+
+def test_a_second_look_that_is_cut_short_judges_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from harness.cli import again as module
+    from harness.cli.planning import detect_or_exit, plan_or_exit
+
+    cut = RunResult(tmp_path, "interrupted", "interrupted", [], 0, 0)
+    monkeypatch.setattr("harness.engine.runner.run", lambda *_, **__: cut)
+    detected = detect_or_exit("cpu")
+    wanted = Wanted(load_suite("smoke"), "smoke", [], None, "cpu")
+    with pytest.raises(typer.Exit) as end:
+        module._alone(plan_or_exit(wanted.suite, (), None, detected), wanted, detected, tmp_path)
+    assert end.value.exit_code == 130
+    assert "the second look was cut short; give the same command again" in capsys.readouterr().err
 
 
 def test_another_checkouts_run_is_not_measured_again(measured: Path) -> None:

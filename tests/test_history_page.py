@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from reports import render_history
 from reports.history import axes, figures, words
 from reports.history.history import History
 from reports.history.page import MEMBERS, render_page
+from reports.history.stops import Stop, dates
 from reports.history.text import render_summary
 from reports.markup.assets import plotly_js
 from reports.words import plain
@@ -195,3 +197,80 @@ def test_runs_without_any_numbers_are_a_page_too(tmp_path: Path) -> None:
 def test_two_runs_are_enough_for_what_has_no_noise(tmp_path: Path) -> None:
     folders = fake_history.write(tmp_path, 2, plant=lambda run, case, record: peak(run + 6, case, record))
     assert "peak of memory of soft" in render_history(folders, html=tmp_path / "h.html").verdict
+
+
+def narrowed(text: str, *runs: int) -> fake_history.Top:
+    """Return what lets these runs say --select `text`."""
+    suite = fake_run.run_file(fake_history.cases())["suite"]
+    return lambda run: {"suite": suite | {"select": text}} if run in runs else {}
+
+
+def without(folder: Path, variant: str) -> None:
+    """Take a variant out of a run, as its --select or its suite would."""
+    document = json.loads((folder / "run.json").read_text("utf-8"))
+    document["cases"] = [case for case in document["cases"] if case["variant"] != variant]
+    (folder / "run.json").write_text(json.dumps(document), "utf-8")
+    lines = (folder / "records.jsonl").read_text("utf-8").splitlines()
+    kept = [line for line in lines if json.loads(line)["variant"] != variant]
+    (folder / "records.jsonl").write_text("".join(f"{line}\n" for line in kept), "utf-8")
+
+
+@pytest.mark.parametrize("runs", [(7,), (0, 1), (3, 7)])
+def test_what_select_left_out_is_not_told_as_gone_or_new(tmp_path: Path, runs: tuple[int, ...]) -> None:
+    folders = fake_history.write(tmp_path, 8, top=narrowed("variant != 'dense'", *runs))
+    for run in runs:
+        without(folders[run], "dense")
+    rendered = render_history(folders, html=tmp_path / "h.html")
+    data = json.loads(rendered.data.read_text("utf-8"))
+    assert data["changes"]["groups"] == []
+    told = [stop["told"] for stop in data["runs"]["stops"]]
+    assert {run for run, each in enumerate(told) if each} == set(runs)
+    assert told[runs[0]] == ["1 case not selected (--select variant != 'dense')"]
+    assert "not selected" in rendered.summary.read_text("utf-8")
+
+
+def test_a_case_that_select_would_have_kept_is_gone(tmp_path: Path) -> None:
+    folders = fake_history.write(tmp_path, 8, top=narrowed("variant != 'soft'", 7))
+    without(folders[7], "soft")
+    without(folders[7], "dense")
+    data = json.loads(render_history(folders, html=tmp_path / "h.html").data.read_text("utf-8"))
+    gone = [shift for group in data["changes"]["groups"] for shift in group["shifts"]]
+    assert [(shift["subject"]["variant"], shift["word"]) for shift in gone] == [("dense", "missing")]
+
+
+def test_a_group_shows_what_its_cases_were_and_are(tmp_path: Path) -> None:
+    """Of several cases the least and the greatest, before and after."""
+    found = made(tmp_path, lambda run, case, record: 1.5 if run >= 6 and case.variant == "soft" else 1.0, number=12)
+    (group,) = found.changes.groups
+    assert len(group.shifts) == 2
+    before, after = words.ends_of(group)
+    numbers = [[float(number) for number in text.removesuffix(" ms").split(" to ")] for text in (before, after)]
+    for told, side in zip(numbers, ("before", "after"), strict=True):
+        values = [getattr(shift, side) for shift in group.shifts]
+        assert told == [pytest.approx(min(values), rel=0.01), pytest.approx(max(values), rel=0.01)]
+    own = " ".join("".join(Page(render_page(found)).text).split())
+    assert before in own
+    assert after in own
+
+
+@pytest.mark.parametrize(
+    ("started", "labels"),
+    [
+        (["2026-09-01T02:14:02", "2026-09-02T02:14:02"], ["09-01", "09-02"]),
+        (["2026-09-01T02:14:02", "2026-09-01T05:30:02"], ["02:14", "05:30"]),
+        (
+            ["2026-09-01T02:14:02", "2026-09-01T05:30:02", "2026-09-02T02:14:02"],
+            ["09-01 02:14", "09-01 05:30", "09-02 02:14"],
+        ),
+    ],
+)
+def test_runs_of_one_day_are_told_apart_by_their_time(started: list[str], labels: list[str]) -> None:
+    runs = [Stop(f"run-{n}", moment, "9f3c1ab", 0, 1, 1, ()) for n, moment in enumerate(started)]
+    assert dates(runs) == labels
+
+
+def test_the_charts_of_variants_with_few_of_them_stand_side_by_side(found: History, source: str) -> None:
+    shown = found.trends.lines[: found.trends.drawn]
+    charts = Counter(line.subject.variant for line in shown)
+    widths = Counter(f"n{min(3, number)}" for number in charts.values())
+    assert Counter(re.findall(r'class="of (n[123])"', source)) == widths

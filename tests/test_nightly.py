@@ -16,6 +16,8 @@ from typer.testing import CliRunner, Result
 from harness.case import Case
 from harness.cli import app
 from harness.cli.exits import Exit
+from harness.devices.interface import NoSuchDevice
+from harness.devices.names import Detected
 from harness.nightly import steps
 from harness.nightly.night import (
     FIRST_WINS,
@@ -242,6 +244,14 @@ def records(run: Path) -> list[dict[str, Any]]:
         (("--keep-as", "../up"), "is no name for a baseline"),
         (("--keep-as", "quick"), "there is a baseline quick already"),
         (("-o", "baselines"), "baselines is not empty"),
+        (("--suite", "quik"), "did you mean: quick"),
+        (("--suite", "no/such.toml"), "there is no such file"),
+        (("--device", "tpu"), "--device tpu: expected auto, cpu or cuda"),
+        (("--budget", "soon"), "--budget soon"),
+        (
+            ("--suite", "smoke", "--baseline", "quick"),
+            "the baseline quick is a run of another suite, quick, and tonight measures smoke",
+        ),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_measured(home: Path, words: tuple[str, ...], told: str) -> None:
@@ -251,10 +261,27 @@ def test_what_cannot_be_is_said_before_anything_is_measured(home: Path, words: t
     assert not (home / "runs").exists()
 
 
-def test_a_suite_with_a_fault_is_a_night_that_ends_with_2(tmp_path: Path) -> None:
+def test_a_suite_with_a_fault_is_told_before_there_is_a_folder(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text(TINY + "rouds = 3\n")
-    done = harness("nightly", "--suite", "bad.toml", "-o", "out", cwd=tmp_path, GITHUB_ACTIONS="true")
+    own = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(tmp_path / "job.md")}
+    done = harness("nightly", "--suite", "bad.toml", "-o", "out", cwd=tmp_path, **own)
     assert done.returncode == 2
     assert f"::error file=bad.toml,line={TINY.count(chr(10)) + 1}::" in done.stderr
-    assert read_night(tmp_path / "out").candidate is None
-    assert (tmp_path / "out" / "summary.md").read_text().startswith("# ! it could not be asked: bad")
+    assert "did you mean: rounds" in done.stderr
+    assert not (tmp_path / "out").exists()
+    told = (tmp_path / "job.md").read_text()
+    assert told.startswith("# ! it could not be asked: bad")
+    assert "did you mean: rounds" in told
+
+
+def test_a_device_that_is_not_here_is_told_before_there_is_a_folder(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(device: str, tell: object = None) -> Detected:
+        raise NoSuchDevice(f"no {device} device")
+
+    monkeypatch.setattr("harness.devices.names.detect", absent)
+    done = nightly("--device", "cuda", "-o", "out")
+    assert (done.exit_code, done.stdout) == (5, "")
+    assert "no cuda device" in done.stderr
+    assert not (home / "out").exists()

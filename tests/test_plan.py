@@ -338,5 +338,5 @@ def test_a_claim_whose_expression_has_no_value_is_told_before_anything_is_measur
         "[[claim]]\nid = 'odd'\ntext = 'It is odd.'\nmetric = 'params'\nexpect = 'at_most'\nvalue = 1\n"
         "where = \"batch > 'a'\"\n"
     )
-    with pytest.raises(SuiteError, match=r"claim odd: where: .*gives no value"):
+    with pytest.raises(SuiteError, match=r"claim\[0\]\.where: .*gives no value"):
         plan(suite)

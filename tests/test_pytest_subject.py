@@ -78,6 +78,29 @@ def test_two_lines_time_count_and_check(session: Session, pytester: pytest.Pytes
     assert written["moe_harness"]["device"]["kind"] == "cpu"
 
 
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("probes=['latncy']", "probes[0]: 'latncy' is not known here: expected flops, latency, memory, "),
+        ("probes=['latncy']", "; did you mean latency?"),
+        ("probes='latency'", "probes: 'latency' is not possible here: expected a list"),
+        ("probes=[]", "probes: an empty list asks for nothing: expected at least one value"),
+        ("rounds=0", "rounds: 0 is not possible here: expected a number of at least 1"),
+        ("rounds=2.5", "rounds: 2.5 is not possible here: expected a whole number"),
+        ("seconds=-1", "seconds: -1 is not possible here: expected a number above 0"),
+        ("seed=-1, rounds='two'", "rounds: 'two' is not possible here: expected a whole number; seed: -1"),
+    ],
+)
+def test_a_bad_option_is_told_in_our_words(session: Session, option: str, told: str) -> None:
+    usual = "batch=3, tokens=4, d_model=16"
+    done = session(f"def test_it(subject): subject(Mine(16), {usual}, {option})\n")
+    done.assert_outcomes(failed=1)
+    shown = str(done.stdout)
+    assert told in shown
+    assert "pydantic" not in shown
+    assert "validation error" not in shown
+
+
 def test_a_coupled_layer_fails_the_tests_own_assertion_with_its_cause(session: Session) -> None:
     done = session("def test_it(subject):\n    assert subject(Coupled(), **SMALL).det_batch_size == 1.0\n")
     done.assert_outcomes(failed=1)

@@ -28,6 +28,7 @@ def test_ci_runs_the_test_command_word_for_word() -> None:
 def test_every_linked_file_is_there() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
     links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
+    links += re.findall(r'src(?:set)?="([^"]+)"', text)
     assert links
     for link in links:
         assert (ROOT / link).stat().st_size > 0, link

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from harness.cli import app
+from harness.declare.shipped import shipped_policies
 from tests import fake_run
 from tests.fake_run import Edit
 from tests.test_versus import CASES, VICTIM, again, only, slow
@@ -127,6 +128,26 @@ def test_a_single_rule_that_matches_nothing_is_told(base: Path, run: Callable[..
     done = gated(base, run(), "--policy", policy)
     assert done.exit_code == 0
     assert "the rule for params, det_causal decides on nothing" in done.stderr
+
+
+def test_the_rules_of_a_shipped_policy_that_rest_are_no_news(base: Path, run: Callable[..., Path]) -> None:
+    """It is for every suite: these runs have no energy, and no token in flight alone."""
+    candidate = run()
+    for named in ("nightly", str(shipped_policies()["nightly"])):
+        done = gated(base, candidate, "--policy", named)
+        assert done.exit_code == 0
+        assert "decides on nothing" not in done.stderr
+
+
+def test_a_gate_that_saw_no_times_is_not_called_open(base: Path, run: Callable[..., Path], tmp_path: Path) -> None:
+    for blind in (run(name="elsewhere", **ANOTHER_GPU), run(name="noisy", **DISTRUSTED)):
+        done = gated(base, blind)
+        assert done.exit_code == 4
+        assert "neither open nor shut: it saw no times, and of what has no noise nothing is worse" in done.stdout
+        assert "gate is open" not in done.stdout
+    other = fake_run.write_run(tmp_path / "other", [fake_run.make_case("alone", "dense", d_ff=64)])
+    done = gated(base, other)
+    assert (done.exit_code, "neither open nor shut: nothing can be compared" in done.stdout) == (4, True)
 
 
 @pytest.mark.parametrize("option", ["-o", "--junit"])

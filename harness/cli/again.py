@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.console import note
-from harness.cli.paired import PairedRun, Runs, measure_suspects, told
+from harness.cli.paired import PairedRun, Runs, end_if_cut_short, measure_suspects, told
 from harness.cli.planning import detect_or_exit, plan_or_exit
 from harness.cli.suspects import of_cases
 from harness.cli.wanted import Wanted, begun
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from harness.devices.names import Detected
     from harness.engine.sides import Side
 
+SAME = "give the same command again"
+"""What to do after Ctrl-C in a second look at two runs: those are whole, and stay as they are."""
 SOFTWARE = ("python", "torch", "triton", "variables")
 """What of an environment decides which kernels run, and how."""
 
@@ -47,7 +49,7 @@ def measure_again(base: Path, candidate: Path, cases: Sequence[str]) -> Runs | N
     if isinstance(found, str):
         note(f"harness: suspects are measured again without their baseline: {found}")
         return base, _alone(plan, replace(wanted, select=plan.select), detected, folder)
-    return measure_suspects(PairedRun(found, wanted, folder), cases, detected, folder)
+    return measure_suspects(PairedRun(found, wanted, folder), cases, detected, folder, SAME)
 
 
 def _alone(plan: Plan, wanted: Wanted, detected: Detected, folder: Path) -> Path:
@@ -59,7 +61,7 @@ def _alone(plan: Plan, wanted: Wanted, detected: Detected, folder: Path) -> Path
 
     note(f"harness: {len(plan.cases)} suspects are measured again, into {folder}")
     with told():
-        run_plan(
+        result = run_plan(
             plan,
             folder,
             device_kind=detected.kind,
@@ -69,6 +71,7 @@ def _alone(plan: Plan, wanted: Wanted, detected: Detected, folder: Path) -> Path
             worker=WorkerOptions(threads=wanted.threads, memory_bytes=wanted.memory),
             prune=wanted.prune,
         )
+    end_if_cut_short(result.end, "the second look", f"{SAME}: it begins anew")
     return folder
 
 

@@ -17,7 +17,7 @@ from harness.cli.paired import Runs, Sides, measured_pair
 from harness.cli.planning import suite_or_exit
 from harness.cli.reading import run_or_exit
 from harness.cli.run import MemoryOption, ThreadsOption
-from harness.cli.verdicts import check_folders, check_outputs, check_policy, exit_of
+from harness.cli.verdicts import check_folders, check_outputs, check_policy, exit_of, unseen
 from harness.cli.wanted import Wanted, amount
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def compare(
     code = exit_of(found, rules, gate=gate)
     if found.versus.comparable:
         _write(found, output, junit)
-    _print(found, gate=gate, json_=json_)
+    _print(found, unseen(found, rules), gate=gate, json_=json_)
     if found.versus.comparable and not gate and not json_:
         page = shlex.join(("harness", "report", str(runs[1]), "--baseline", str(runs[0])))
         note(f"harness: the same as a page: {page}")
@@ -168,14 +168,14 @@ def _write(found: Gate, output: Path | None, junit: Path | None) -> None:
         junit.write_text(render_junit(found), "utf-8")
 
 
-def _print(found: Gate, *, gate: bool, json_: bool) -> None:
+def _print(found: Gate, unseen: str | None, *, gate: bool, json_: bool) -> None:
     from reports.versus import gate as gates
     from reports.versus import text
 
     if json_:
         document(text.document(found.versus) | ({"gate": gates.document(found)} if gate else {}))
     else:
-        out("\n".join((*text.lines(found.versus), *(gates.lines(found) if gate else ()))))
+        out("\n".join((*text.lines(found.versus), *(gates.lines(found, unseen) if gate else ()))))
 
 
 def _policy(path: Path | None) -> Policy | None:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.amounts import seconds_of
 from harness.cli.console import fail, note, out
 from harness.cli.exits import Exit
 from harness.cli.options import DeviceOption
-from harness.cli.wanted import given
+from harness.cli.planning import detect_or_exit
+from harness.cli.wanted import amount, given
 
 if TYPE_CHECKING:
     from harness.nightly.baselines import Baseline
@@ -96,7 +98,8 @@ def nightly(
             return
     else:
         _check_name(keep_as, replace=replace)
-        found, rules = _baseline(baseline or Path(suite).stem), _policy(policy)
+        _check_asked(suite, device, budget)
+        found, rules = _baseline(baseline or Path(suite).stem, Path(suite).stem), _policy(policy)
         of = _folder(output)
         night = _spend(suite, of, found, rules, device, budget)
         if keep_as is not None:
@@ -171,11 +174,31 @@ def _check_name(name: str | None, *, replace: bool) -> None:
         fail(Exit.USAGE, str(error))
 
 
-def _baseline(named: str) -> Baseline:
+def _check_asked(suite: str, device: str, budget: str | None) -> None:
+    """End where `harness run` would refuse the suite, the device or the budget: before there is a folder.
+
+    In a job of GitHub Actions a suite's faults stand in its summary, and beside their lines.
+    """
+    from harness.declare.suite import SuiteError, load_suite
+    from harness.engine.planning import plan_on
+    from harness.nightly import github
+    from harness.nightly.night import WORDS
+    from harness.nightly.tables import cell, code
+
+    amount("--budget", budget, seconds_of)
+    detected = detect_or_exit(device)
+    try:
+        plan_on(detected, load_suite(suite))
+    except SuiteError as error:
+        github.tell(f"# {WORDS[Exit.USAGE]}: {cell(Path(suite).stem)}\n\n{code(str(error))}\n", str(error), note)
+        fail(Exit.USAGE, str(error))
+
+
+def _baseline(named: str, suite: str) -> Baseline:
     from harness.nightly.baselines import BaselineError, find
 
     try:
-        return find(named)
+        return find(named, suite)
     except BaselineError as error:
         fail(Exit.USAGE, str(error))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from harness.declare.planned import Plan
     from harness.devices.names import Detected
     from harness.engine.sides import Side, SideName
+    from harness.record import End
 
 Runs = tuple[Path, Path]
 """The run folders of base and candidate."""
@@ -52,7 +54,7 @@ class PairedRun:
     def measure(self) -> Runs:
         """Measure both sides and return their folders, or end the command with the sentence that says why not."""
         detected = detect_or_exit(self.wanted.device)
-        measure_pair(self.plan(detected), self, detected)
+        measure_pair(self.plan(detected), self, detected, self._how_to_go_on)
         return self.runs
 
     def plan(self, detected: Detected) -> Plan:
@@ -65,22 +67,39 @@ class PairedRun:
     def again(self, cases: Sequence[str]) -> Runs:
         """Measure these cases once more, in more rounds, and return where."""
         detected = detect_or_exit(self.wanted.device)
-        return measure_suspects(self, cases, detected, self.folder / AGAIN)
+        return measure_suspects(self, cases, detected, _unused(self.folder / AGAIN), self._how_to_go_on)
+
+    @property
+    def _how_to_go_on(self) -> str:
+        return f"go on with the same command and --resume {shlex.quote(str(self.folder))}"
 
 
-def measure_suspects(first: PairedRun, cases: Sequence[str], detected: Detected, folder: Path) -> Runs:
-    """Measure the cases of these ids on both sides, in more rounds than the suite says, and return the two runs."""
+def _unused(folder: Path) -> Path:
+    """Return `folder`, or `folder`-2, -3, ... where a second look that was cut short has left it."""
+    names = (folder if number == 1 else folder.with_name(f"{folder.name}-{number}") for number in itertools.count(1))
+    return next(path for path in names if not path.exists())
+
+
+def measure_suspects(first: PairedRun, cases: Sequence[str], detected: Detected, folder: Path, advice: str) -> Runs:
+    """Measure the cases of these ids on both sides, in more rounds than the suite says, and return the two runs.
+
+    A second look that is cut short begins anew; `advice` says by which command.
+    """
     wanted = replace(first.wanted, select=chosen(first.wanted.select, cases))
     folder.mkdir(parents=True, exist_ok=True)
     second = replace(first, wanted=wanted, folder=folder, resume=False)
     what = "1 suspect is" if len(cases) == 1 else f"{len(cases)} suspects are"
     note(f"harness: {what} measured again, side by side, into {folder}")
-    measure_pair(_of_suspects(of_cases(first.plan(detected), cases)), second, detected)
+    plan = _of_suspects(of_cases(first.plan(detected), cases))
+    measure_pair(plan, second, detected, f"{advice}: the second look begins anew")
     return second.runs
 
 
-def measure_pair(plan: Plan, asked: PairedRun, detected: Detected) -> None:
-    """Measure `plan` on both sides, or end the command with the sentence that says why not."""
+def measure_pair(plan: Plan, asked: PairedRun, detected: Detected, advice: str) -> None:
+    """Measure `plan` on both sides, or end the command with the sentence that says why not.
+
+    `advice` is what to do after Ctrl-C.
+    """
     from harness.devices.ceilings import load
     from harness.engine.keeper import WorkerOptions
     from harness.engine.paired import run_paired
@@ -99,8 +118,13 @@ def measure_pair(plan: Plan, asked: PairedRun, detected: Detected) -> None:
             command=asked.wanted.command(detected.kind),
             worker=WorkerOptions(threads=asked.wanted.threads, memory_bytes=asked.wanted.memory),
         )
-    if (code := ENDED.get(results[0].end)) is not None:
-        note(f"harness: the paired run was cut short; go on with --resume {shlex.quote(str(asked.folder))}")
+    end_if_cut_short(results[0].end, "the paired run", advice)
+
+
+def end_if_cut_short(end: End, what: str, advice: str) -> None:
+    """End the command where something or somebody has cut a run short."""
+    if (code := ENDED.get(end)) is not None:
+        note(f"harness: {what} was cut short; {advice}")
         raise typer.Exit(int(code))
 
 

@@ -63,16 +63,28 @@ def check_policy(policy: Policy | None, path: Path | None, base: Run, candidate:
         fail(Exit.USAGE, str(error))
     if len(idle) == len(policy.rules):
         fail(Exit.USAGE, f"{path}: none of its rules is about a metric of a case of these runs; see --json for theirs")
-    for rule in idle:
+    for rule in () if _is_shipped(path) else idle:  # it is for every suite: that some of its rules rest is no news
         where = f" where {rule.where}" if rule.where else ""
         note(f"harness: {path}: the rule for {', '.join(rule.metrics)}{where} decides on nothing in these runs")
 
 
-def exit_of(found: Gate, policy: Policy | None, *, gate: bool) -> Exit:
-    """Return how the command ends: of what holds the first of 3, 4, 1, and why is told where no row tells it."""
+def _is_shipped(policy: Path | None) -> bool:
+    from harness.declare.shipped import shipped_policies
+
+    shipped = shipped_policies()
+    return policy is not None and (str(policy) in shipped or policy.resolve() in map(Path.resolve, shipped.values()))
+
+
+def unseen(found: Gate, policy: Policy | None) -> str | None:
+    """Return why the gate saw none of the times that its policy counts; None where it saw some, or counts none."""
     from harness.declare.policy import USUAL
     from reports.versus.reach import blind
 
+    return blind(found.versus, policy or USUAL)
+
+
+def exit_of(found: Gate, policy: Policy | None, *, gate: bool) -> Exit:
+    """Return how the command ends: of what holds the first of 3, 4, 1, and why is told where no row tells it."""
     if not found.versus.comparable:
         note("harness: nothing can be compared: the two runs have no case in common that has numbers on both sides")
         return Exit.NOT_COMPARABLE
@@ -80,7 +92,7 @@ def exit_of(found: Gate, policy: Policy | None, *, gate: bool) -> Exit:
         return Exit.FINE
     if any(row.verdict == "failed" for row in found.failures):
         return Exit.FAILED_CASES
-    if why := blind(found.versus, policy or USUAL):
+    if why := unseen(found, policy):
         note(f"harness: the gate saw no times: {why}; what has no noise is judged all the same")
         return Exit.NOT_COMPARABLE
     return Exit.FINE if found.passes else Exit.REGRESSION

@@ -194,6 +194,8 @@ class Suite(Strict):
     """What is expected."""
 
     _text: Text = PrivateAttr(default_factory=Text)
+    _borrowed: int = PrivateAttr(0)
+    """How many of `claims`, the first of them, another suite states."""
     _drawn: dict[Case, Match | None] = PrivateAttr(default_factory=dict)
     """The cases as the file says them, which reading it has worked out already."""
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.case import Case
 from harness.declare import plugins
+from harness.declare.claimed import check_claims
 from harness.declare.costs import unsupported
 from harness.declare.dimensions import Dimension
 from harness.declare.draw import Drawn, draw
-from harness.declare.faults import Fault, Place, SuiteError, shown
+from harness.declare.faults import Fault, SuiteError, shown
 from harness.declare.findings import Findings
 from harness.declare.format import Suite
 from harness.declare.match import Match, price
 from harness.declare.overrides import read_overrides
 from harness.declare.planned import Plan, PlannedCase
-from harness.declare.selection import COMMAND_LINE, Rule, Selection
+from harness.declare.selection import COMMAND_LINE, Selection
 from harness.declare.visits import Visit, visits
 from harness.devices.ceilings import Ceilings
 
@@ -49,7 +50,7 @@ def plan(
     if not drawn:
         message = f"{shown(select)} holds for no case"
         raise SuiteError([Fault(COMMAND_LINE, None, "", message, f"one that is true of some case of {suite.name}")])
-    _check_claims(suite, drawn)
+    check_claims(suite, drawn, whole=not overrides and select is None)
     memory = ceilings.memory_bytes if memory_bytes is None and ceilings else memory_bytes
     cases = [
         _unpriced(case, suite.path.parent)
@@ -58,15 +59,6 @@ def plan(
         for case, match in drawn.items()
     ]
     return Plan(suite, cases, tuple(overrides), select)
-
-
-def _check_claims(suite: Suite, cases: Iterable[Case]) -> None:
-    """Ask every claim which cases it is about; raise SuiteError where its expression has no value for one of them."""
-    for claim in suite.claims:
-        if claim.where is not None:
-            rule = Rule.read(claim.where, Place(str(suite.path), None, f"claim {claim.id}: where"))
-            for case in cases:
-                rule.holds(case)
 
 
 def _command_line(suite: Suite, overrides: Sequence[str], select: str | None) -> tuple[list[Dimension], Selection]:

@@ -18,6 +18,11 @@ def shipped_suites() -> dict[str, Path]:
     return {path.stem: path for path in sorted(suite_folder().glob("*.toml"))}
 
 
+def is_shipped(suite: Path) -> bool:
+    """Return whether the file `suite` is one of the shipped suites, and not a copy of one."""
+    return suite.resolve().parent == suite_folder().resolve()
+
+
 def shipped_policies() -> dict[str, Path]:
     """Return the shipped policies' files by name, in alphabetical order."""
     return {path.stem: path for path in sorted((suite_folder() / "policies").glob("*.toml"))}

@@ -79,6 +79,17 @@ def read_product(data: dict[str, Any], findings: Findings) -> Product | None:
         return None
 
 
+def read_measure(data: dict[str, Any], findings: Findings) -> Measure | None:
+    """Return what `data` says as a suite's [measure] would; note the faults and return None where it has some."""
+    try:
+        return Measure.model_validate(data)
+    except ValidationError as error:
+        for details in error.errors():
+            path = _path(details["loc"], data)
+            findings.add(path, *_words(details, ("measure", *path)))
+        return None
+
+
 def _note(details: ErrorDetails, data: Any, positions: list[int], findings: Findings, *, quiet: bool) -> Path:
     """Note one of Pydantic's errors, once for each place, and return its path in `data`."""
     path = _path(details["loc"], data)

@@ -48,7 +48,9 @@ def parse_suite(source: str, file: str = "suite.toml", *, borrows: bool = True) 
     if suite is not None:
         check(suite, _names(data), findings)
         if suite.claims_from is not None:
+            own = len(suite.claims)
             suite = suite.model_copy(update={"claims": _claims(suite, findings, borrows=borrows)})
+            suite._borrowed = len(suite.claims) - own
         if points(suite, findings) <= MAX_CASES:  # else the command line may narrow it, and `plan` draws it
             suite._drawn = draw(suite, findings)
     if findings.faults or suite is None:

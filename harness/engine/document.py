@@ -28,7 +28,7 @@ class _Measure(_Shape):
 class _Suite(_Shape):
     name: str
     file: str | None = None
-    """Where the suite was read from: its own code is looked for beside it."""
+    """Where the suite was read from: its own code is looked for beside it. None: it is a shipped one."""
     source: str
     """The TOML text."""
     overrides: list[str]

@@ -9,6 +9,7 @@ from typing import Any
 from harness.declare.axes import AXES, axes_of
 from harness.declare.plan import plan_document
 from harness.declare.planned import Plan
+from harness.declare.shipped import is_shipped
 from harness.devices.ceilings import Ceilings
 from harness.devices.datasheet import datasheet
 from harness.devices.names import Detected, memory_bytes
@@ -58,7 +59,7 @@ def suite_document(plan: Plan) -> dict[str, Any]:
     suite = plan.suite
     return {
         "name": suite.name,
-        "file": str(suite.path.absolute()),
+        "file": None if is_shipped(suite.path) else str(suite.path.absolute()),  # a shipped suite has no code beside it
         "title": suite.title,
         "text": suite.text,
         "headline": suite.headline,

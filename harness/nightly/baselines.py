@@ -37,20 +37,25 @@ def root(variables: Mapping[str, str] = os.environ) -> Path:
     return Path(variables.get(VARIABLE) or FOLDER)
 
 
-def find(named: str) -> Baseline:
+def find(named: str, suite: str) -> Baseline:
     """Return the baseline that `--baseline` names: a name under the folder of baselines, or a run's folder.
 
     Raises:
-        BaselineError: A folder was named that is no run, or what stands under the name is none.
+        BaselineError: A folder was named that is no run, or what stands under the name is none, or none of `suite`.
     """
     path = Path(named)
     folder = root() / named if NAME.fullmatch(named) and not path.is_dir() else path
     if NAME.fullmatch(named) and not folder.exists():
         return Baseline(named, None)
     try:
-        read_document(folder)
+        of = read_document(folder)["suite"]["name"]
     except RunFolderError as error:
         raise BaselineError(f"the baseline {named} cannot be read: {error}") from None
+    if of != suite:
+        raise BaselineError(
+            f"the baseline {named} is a run of another suite, {of}, and tonight measures {suite}: "
+            "name one of its own by --baseline"
+        )
     return Baseline(named, folder)
 
 

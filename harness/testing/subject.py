@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from harness.case import DTYPES, PASSES, Case
-from harness.declare.faults import listed, nearest, shown
-from harness.declare.format import Measure, ProbeName
+from harness.declare.faults import Fault, listed, nearest, shown
+from harness.declare.findings import Findings
+from harness.declare.format import Measure, ProbeName, Text
 from harness.declare.planned import PlannedCase
+from harness.declare.structure import read_measure
 from harness.layers.plugins import BlackBox
 from harness.testing.bench import leave_untimed
 from harness.testing.measured import Measured
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from harness.testing.outcome import Taken
 
 PROBES: tuple[ProbeName, ...] = ("flops", "latency", "memory", "determinism")
+SECONDS = "seconds_per_visit"
+"""What a suite calls `seconds`."""
 ROUNDS = 6
 """The fewest that an interval can be resampled from."""
 
@@ -74,13 +78,13 @@ class Measurer:
 
         Raises:
             TypeError: `layer` cannot be called, or a case has no such axis.
-            ValueError: The dtype or the pass is none that is measured.
+            ValueError: The dtype, the pass or a probe is none that is measured, or a number is out of its range.
         """
         __tracebackhide__ = True
         try:
             module = layer if isinstance(layer, nn.Module) else _Function(layer)
             case = _case(layer, module, {"batch": batch, "tokens": tokens, "d_model": d_model} | axes, pass_, dtype)
-            wanted = Measure(probes=list(probes), rounds=rounds, seconds_per_visit=seconds, seed=seed)
+            wanted = _measure(probes, rounds, seconds, seed)
         except (TypeError, ValueError) as error:
             leave_untimed(self._benchmark, error)
             raise
@@ -112,6 +116,22 @@ class _Function(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self._function(x)
+
+
+def _measure(probes: Sequence[ProbeName], rounds: int, seconds: float, seed: int) -> Measure:
+    """Return what is to be measured; raise ValueError in the words that a suite's faults have."""
+    __tracebackhide__ = True
+    names = list(probes) if isinstance(probes, (list, tuple, set, frozenset)) else probes
+    findings = Findings(Text())
+    asked = {"probes": names, "rounds": rounds, SECONDS: seconds, "seed": seed}
+    if (measure := read_measure(asked, findings)) is None:
+        raise ValueError("; ".join(map(_said, findings.faults)))
+    return measure
+
+
+def _said(fault: Fault) -> str:
+    similar = f"; did you mean {fault.nearest}?" if fault.nearest else ""
+    return f"{fault.key.replace(SECONDS, 'seconds')}: {fault.message}: expected {fault.expected}{similar}"
 
 
 def _case(layer: object, module: nn.Module, axes: dict[str, Any], pass_: str, dtype: str | torch.dtype | None) -> Case:

@@ -9,7 +9,7 @@ from typing import Any
 from harness.metrics import METRICS, show
 from reports.figures.base import decade_ticks, tidy
 from reports.history.shifts import Line
-from reports.history.stops import Stop
+from reports.history.stops import Stop, dates
 from reports.theme import log_axis
 
 LEAST = 1.15
@@ -78,7 +78,7 @@ def runs_axis(stops: Sequence[Stop]) -> dict[str, Any]:
     return {
         "range": [-0.7, len(stops) - 0.3],
         "tickvals": at,
-        "ticktext": [stops[run].day[5:] for run in at],
+        "ticktext": dates([stops[run] for run in at]),
         "showgrid": False,
         "showline": True,
         "ticks": "outside",

@@ -20,13 +20,15 @@ def of_cases(tracks: Sequence[Track]) -> Iterator[Shift]:
 
 
 def _of_plan(tracks: Sequence[Track]) -> Iterator[tuple[Track, Shift]]:
+    """Yield where the suite took a case up or dropped it; what a run's --select left out, it has all the same."""
     for track in tracks:
         there = [run for run, result in enumerate(track.results) if result is not None]
-        first, last = there[0], there[-1] + 1
-        if first > 0:
+        lacking = sorted(set(range(len(track.results))) - set(there) - track.unselected)
+        first, last = there[0], next((run for run in lacking if run > there[-1]), None)
+        if lacking and lacking[0] < first:
             new = "it is new"
             yield track, Shift(track.subject, track.where, None, "plan", "changed", first, first, first, why=new)
-        if last < len(track.results):
+        if last is not None:
             why = "the suite no longer has it"
             yield track, Shift(track.subject, track.where, None, "plan", "missing", last, last, last, why=why)
 

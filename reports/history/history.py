@@ -13,7 +13,7 @@ from reports.history.groups import Group, groups
 from reports.history.lines import lines
 from reports.history.sections import Changes, Runs, Trends
 from reports.history.shifts import Line
-from reports.history.stops import Era, Stop, eras, stops
+from reports.history.stops import Era, Stop, eras, reach, stops
 from reports.history.tracks import tracks
 from reports.history.words import NOTHING, told
 from reports.results import Run
@@ -58,7 +58,8 @@ class History:
 def history(runs: Sequence[Run], title: str | None = None) -> History:
     """Return the History of runs of one suite that are in order."""
     parts = eras(runs)
-    points, cases = stops(runs, parts), tracks(runs)
+    cases = tracks(runs)
+    points = stops(runs, parts, [sum(at in case.unselected for case in cases) for at in range(len(runs))])
     found = lines(cases, parts)
     grouped = groups([*of_cases(cases), *(shift for line in found for shift in line.shifts)], cases)
     last = runs[-1]
@@ -98,7 +99,7 @@ def _facts(last: Run, points: Sequence[Stop], parts: Sequence[Era]) -> tuple[Fac
     commits = list(dict.fromkeys(stop.commit for stop in points))
     return (
         Fact("Suite", (last.file.suite.name,)),
-        Fact("Runs", (count(len(points), "run"), f"{points[0].day} to {points[-1].day}")),
+        Fact("Runs", (count(len(points), "run"), reach(points))),
         Fact("Harness", (count(len(commits), "commit"), f"{commits[0]} to {commits[-1]}")),
         Fact("Device", (str(device.get("name") or device.get("kind") or "unknown"),
                         f"{count(len(parts) - 1, 'change')} of environment")),

@@ -12,6 +12,7 @@ from reports.read import ReportError
 from reports.results import Run
 from reports.sections.noise_floor import DIFFER
 from reports.versus.machines import FORBIDDING, Difference, differences
+from reports.words import count
 
 SPLITTING = {
     "environment.torch",
@@ -45,6 +46,11 @@ class Stop:
     def day(self) -> str:
         """`2026-11-21`."""
         return self.started[:10]
+
+    @property
+    def time(self) -> str:
+        """`02:14`."""
+        return self.started[11:16]
 
     @property
     def phrase(self) -> str:
@@ -84,8 +90,8 @@ def eras(runs: Sequence[Run]) -> list[Era]:
     return [Era(first, last, changed) for (first, changed), last in zip(starts, ends, strict=True)]
 
 
-def stops(runs: Sequence[Run], of: Sequence[Era]) -> list[Stop]:
-    """Return what is said of each run."""
+def stops(runs: Sequence[Run], of: Sequence[Era], unselected: Sequence[int]) -> list[Stop]:
+    """Return what is said of each run; `unselected` counts the cases that its --select left out."""
     return [
         Stop(
             name=run.name,
@@ -94,7 +100,7 @@ def stops(runs: Sequence[Run], of: Sequence[Era]) -> list[Stop]:
             era=next(number for number, era in enumerate(of) if era.first <= at <= era.last),
             ok=sum(result.ok for result in run.results),
             planned=len(run.results),
-            told=tuple(_told(run)),
+            told=tuple(_told(run, unselected[at])),
         )
         for at, run in enumerate(runs)
     ]
@@ -104,7 +110,9 @@ def _splitting(before: Run, after: Run) -> list[Difference]:
     return [one for one in differences(before, after) if one.name in SPLITTING]
 
 
-def _told(run: Run) -> Iterator[str]:
+def _told(run: Run, unselected: int) -> Iterator[str]:
+    if unselected:
+        yield f"{count(unselected, 'case')} not selected (--select {run.file.suite.select})"
     if run.damage:
         yield run.damage
     if run.file.status != "complete":
@@ -145,3 +153,21 @@ def _moment(folder: Path, run: Run) -> datetime:
             f"{folder / 'run.json'} does not say when the run was started: {run.file.started!r} is no ISO time."
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def dates(stops: Sequence[Stop]) -> list[str]:
+    """Return short labels of runs: the day, and the time of day too where two of them are of one."""
+    days = [stop.day[5:] for stop in stops]
+    if len(set(days)) == len(days):
+        return days
+    if len(set(days)) == 1:
+        return [stop.time for stop in stops]
+    return [f"{day} {stop.time}" for day, stop in zip(days, stops, strict=True)]
+
+
+def reach(stops: Sequence[Stop]) -> str:
+    """Return from when to when the runs are: days, or of one day the times."""
+    first, last = stops[0], stops[-1]
+    if first.day != last.day:
+        return f"{first.day} to {last.day}"
+    return f"{first.day}, {first.time} to {last.time}" if first is not last else f"{first.day}, {first.time}"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from scipy import stats
 
+from harness.declare.faults import Place, SuiteError
+from harness.declare.selection import COMMAND_LINE, Rule
 from harness.judge.stats import CONFIDENCE
 from reports.context import Context, Subject, setting_of
 from reports.results import Result, Run
@@ -26,6 +29,8 @@ class Track:
     """Its setting in words, as far as cases differ in it."""
     results: tuple[Result | None, ...]
     """One a run; None where the run's plan has no such case."""
+    unselected: frozenset[int] = frozenset()
+    """Runs whose --select left the case out: it was not gone."""
 
     def has(self, metric: str) -> bool:
         """Whether any run has measured `metric`."""
@@ -48,7 +53,8 @@ def tracks(runs: Sequence[Run]) -> list[Track]:
     by_key = [{result.key: result for result in run.results} for run in runs]
     contexts = [Context(run) for run in runs]
     keys = dict.fromkeys(key for results in reversed(by_key) for key in results)
-    return [_track(key, by_key, contexts) for key in keys]
+    narrowed = [(at, rule) for at, run in enumerate(runs) if (rule := _selection(run)) is not None]
+    return [_track(key, by_key, contexts, narrowed) for key in keys]
 
 
 def noisy_metrics(track: Track) -> Iterator[str]:
@@ -61,8 +67,25 @@ def exact_metrics(track: Track) -> Iterator[str]:
     return (metric for metric in EXACT if track.has(metric))
 
 
-def _track(key: str, by_key: Sequence[dict[str, Result]], contexts: Sequence[Context]) -> Track:
+def _track(
+    key: str, by_key: Sequence[dict[str, Result]], contexts: Sequence[Context], narrowed: Sequence[tuple[int, Rule]]
+) -> Track:
     last = max(at for at, results in enumerate(by_key) if key in results)
     context, result = contexts[last], by_key[last][key]
     where = context.words(setting_of(result.case))
-    return Track(context.subject(result), where, tuple(results.get(key) for results in by_key))
+    unselected = frozenset(at for at, rule in narrowed if key not in by_key[at] and _leaves_out(rule, result))
+    return Track(context.subject(result), where, tuple(results.get(key) for results in by_key), unselected)
+
+
+def _selection(run: Run) -> Rule | None:
+    """Return what the run's --select kept; None where it kept all, or cannot be read."""
+    with suppress(SuiteError):
+        text = run.file.suite.select
+        return None if text is None else Rule.read(text, Place(COMMAND_LINE, None, ""))
+    return None
+
+
+def _leaves_out(rule: Rule, result: Result) -> bool:
+    with suppress(SuiteError):  # of an expression that has no value for this case
+        return not rule.holds(result.case)
+    return False

@@ -58,6 +58,26 @@ def ends(shift: Shift) -> tuple[str, str]:
     return (before, after) if before != after else (str(shift.before), str(shift.after))
 
 
+def ends_of(group: Group) -> tuple[str, str]:
+    """Return the numbers before and after a group's changes: of several cases the least and the greatest."""
+    if len(group.shifts) == 1:
+        return ends(group.first)
+    befores = [each.before for each in group.shifts if each.before is not None]
+    afters = [each.after for each in group.shifts if each.after is not None]
+    return _from_to(group.metric, befores), _from_to(group.metric, afters)
+
+
+def _from_to(metric: str | None, values: Sequence[float | str]) -> str:
+    numbers = [value for value in values if isinstance(value, (int, float))]
+    if metric is None or len(numbers) < len(values) or not numbers:
+        return join(dict.fromkeys(map(str, values)), "or") if values else "–"
+    low, high = show(metric, min(numbers)), show(metric, max(numbers))
+    if low == high:
+        return low
+    unit = high.partition(" ")[2]
+    return f"{low.removesuffix(f' {unit}') if unit else low} to {high}"
+
+
 def told(group: Group, stops: Sequence[Stop]) -> Sentence:
     """Return a group in a sentence: `latency of top-2 with 32 experts rose by 12 % [10, 14] since run ...`."""
     first = group.first

@@ -52,12 +52,21 @@ def _fastest(context: Context, equal: list[Comparison], determinism: Determinism
         first = sentence(f"{layer}{named or ' takes'} ", estimate, f" the time of {dense}", _beside(others))
     elif best.verdict == "slower":
         first = sentence(f"{dense} is fastest, and {layer}, the next, takes ", estimate, " its time")
+    elif best.verdict == "same":
+        first = sentence(f"{layer} and {dense} take the same time within 2 %, ", estimate)
     else:
-        word = "take the same time within 2 %" if best.verdict == "same" else "cannot be told apart"
-        first = sentence(f"{layer} and {dense} {word}, ", estimate)
-    subject = best.reference if best.verdict == "slower" else best.candidate
-    words = batch_words(determinism, subject.id)
+        first = sentence(f"no layer is surely fastest: {layer} cannot be told apart from {dense}, at ", estimate,
+                         " its time")  # fmt: skip
+    words = _invariance(determinism, best)
     return sentence("at equal FLOPs ", first, f"; {words}" if words else "")
+
+
+def _invariance(determinism: Determinism, best: Comparison) -> str:
+    """Return whether the fastest is batch-invariant; where nobody is the fastest, what each of the two is."""
+    if best.verdict in ("faster", "slower"):
+        return batch_words(determinism, (best.candidate if best.verdict == "faster" else best.reference).id)
+    both = (batch_words(determinism, subject.id) for subject in (best.candidate, best.reference))
+    return join(words for words in both if words)
 
 
 def _beside(others: list[Comparison]) -> str:

@@ -134,8 +134,8 @@ def _share(row: Row) -> float:
     return abs(row.candidate - row.base) / abs(row.base) if row.base else float("inf")
 
 
-def lines(found: Gate) -> Iterable[str]:
-    """Yield the gate's answer as plain lines."""
+def lines(found: Gate, unseen: str | None = None) -> Iterable[str]:
+    """Yield the gate's answer as plain lines; `unseen` is why it saw no times, where it saw none."""
     then = "its cases are to be measured again" if found.suspected else "what its cases say for themselves counts"
     yield from (f"suspect: {line_of_layer(layer)}; {then}" for layer in found.versus.layers)
     for row in found.cleared:
@@ -146,7 +146,11 @@ def lines(found: Gate) -> Iterable[str]:
     yield from (f"warning: {one.words}" for one in found.claims if one.alert == "warn")
     yield from (f"FAILED: {line(row)}" for row in found.failures)
     yield from (f"FAILED: {one.words}" for one in found.refuted)
-    if found.passes:
+    if not found.versus.comparable:
+        yield "The gate is neither open nor shut: nothing can be compared."
+    elif found.passes and unseen:
+        yield "The gate is neither open nor shut: it saw no times, and of what has no noise nothing is worse."
+    elif found.passes:
         yield "The gate is open: nothing that the policy counts is worse."
     else:
         yield f"The gate is shut: {join(_why_shut(found))}."

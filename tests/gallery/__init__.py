@@ -1,0 +1,1 @@
+"""The gallery: what the harness's report looks like, drawn from the reference runs that the repository keeps."""
