@@ -25,7 +25,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from harness.case import DTYPES
@@ -36,6 +36,7 @@ from harness.declare.format import Text
 from harness.declare.lines import line_numbers
 from harness.declare.point import Strict
 from harness.declare.roofs import Roofs
+from harness.declare.shipped import shipped_clusters
 from harness.declare.suite import read_text, read_toml
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -121,6 +122,8 @@ class Cluster(Strict):
     links: Links | None = None
     """How ranks are joined; needed where there are several."""
 
+    _text: Text = PrivateAttr(default_factory=Text)
+
     @field_validator("ranks", mode="before")
     @classmethod
     def _one_or_many(cls, ranks: Any) -> Any:
@@ -154,9 +157,12 @@ _EXPECTED = {
 }
 
 
-def load_cluster(path: str | Path) -> Cluster:
-    """Return the cluster in that file; raise SuiteError with every fault in it."""
-    return parse_cluster(read_text(Path(path), str(path), "a cluster's TOML file"), str(path))
+def load_cluster(name_or_path: str) -> Cluster:
+    """Return the shipped cluster of that name, or the one in that file; raise SuiteError with every fault in it."""
+    shipped = shipped_clusters()
+    shown_as = f"clusters/{name_or_path}.toml" if name_or_path in shipped else name_or_path
+    wanted = f"{listed(shipped)}, or a cluster's TOML file"
+    return parse_cluster(read_text(shipped.get(name_or_path) or Path(name_or_path), shown_as, wanted), shown_as)
 
 
 def parse_cluster(source: str, file: str = "cluster.toml") -> Cluster:
@@ -176,6 +182,7 @@ def parse_cluster(source: str, file: str = "cluster.toml") -> Cluster:
             findings.add(("ranks", index), *fault)
     if findings.faults:
         raise SuiteError(findings.faults)
+    cluster._text = text
     return cluster
 
 

@@ -1,4 +1,4 @@
-"""The suites and policies that come with the harness: inside the installed package, or beside it in a checkout."""
+"""The suites, policies and clusters that come with the harness: inside the installed package, or beside it in a checkout."""
 
 from __future__ import annotations
 
@@ -21,3 +21,8 @@ def shipped_suites() -> dict[str, Path]:
 def shipped_policies() -> dict[str, Path]:
     """Return the shipped policies' files by name, in alphabetical order."""
     return {path.stem: path for path in sorted((suite_folder() / "policies").glob("*.toml"))}
+
+
+def shipped_clusters() -> dict[str, Path]:
+    """Return the shipped clusters' files by name, in alphabetical order."""
+    return {path.stem: path for path in sorted((suite_folder() / "clusters").glob("*.toml"))}
