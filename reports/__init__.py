@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.declare.cluster import Cluster
+from harness.declare.priced import check_priceable
 from reports.claims import Decided
 from reports.read import ReportError, read_run
 from reports.review import review
@@ -39,14 +41,15 @@ class Rendered:
         return tuple(one for one in self.claims if one.verdict == "refuted")
 
 
-def render(run_folder: Path, *, html: Path, title: str | None = None) -> Rendered:
+def render(run_folder: Path, *, html: Path, title: str | None = None, cluster: Cluster | None = None) -> Rendered:
     """Write the report of the run in `run_folder`: the page to `html`, its summary, data and method beside it.
 
     In the run folder these are summary.md, report.json and method.html; elsewhere summary and data are named after the
     page, page.summary.md and page.json, so that the reports of two runs can lie in one folder and share the method.
-    `title` stands in for the suite's.
+    `title` stands in for the suite's. `cluster` holds devices whose predicted times stand beside the measured ones.
 
     Raises:
+        SuiteError: The cluster cannot price the run's cases.
         ReportError: The folder is no run, a newer harness wrote it, or the files cannot be written; nothing is
             written then.
     """
@@ -63,7 +66,9 @@ def render(run_folder: Path, *, html: Path, title: str | None = None) -> Rendere
     from reports.page import render_page  # plotly takes a third of a second to import: not before it is needed
     from reports.summary import render_summary
 
-    made = review(run)
+    if cluster is not None:
+        check_priceable(cluster, [result.case for result in run.results])
+    made = review(run, cluster)
     made = made if title is None else replace(made, title=title)
     texts = {
         paths.html: render_page(made, "" if inside else f"{os.path.relpath(run_folder, html.parent)}/"),

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from reports.figures import fronts as fronts_figure
 from reports.figures import memory as memory_figure
+from reports.figures import prediction as prediction_figure
 from reports.figures import roofline as roofline_figure
 from reports.figures import scaling as scaling_figure
 from reports.markup.assets import plotly_js, policy, script, styles
@@ -23,7 +24,8 @@ def render_page(review: Review, run_folder: str = "") -> str:
     """
     panels = scaling_figure.figures(review)
     fronts = fronts_figure.figures(review)
-    drawn = [*fronts, *panels, *roofline_figure.figures(review), *memory_figure.figures(review)]
+    roofs = [*roofline_figure.figures(review), *prediction_figure.figures(review)]
+    drawn = [*fronts, *panels, *roofs, *memory_figure.figures(review)]
     scripts = {"plotly": plotly_js(), "boot": script("boot.js"), "script": script("page.js")}
     shared = shared_by_all(review)
     page = (

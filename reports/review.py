@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.declare.cluster import Cluster
 from harness.record import CUT_SHORT
 from reports.context import Context
 from reports.families import Identity
@@ -24,6 +25,7 @@ from reports.sections import (
     noise,
     noise_floor,
     phases,
+    prediction,
     provenance,
     ratios,
     roofline,
@@ -65,6 +67,7 @@ class Review:
     crossovers: crossovers.Crossovers
     phases: phases.Phases
     roofline: roofline.Roofline
+    prediction: prediction.Predictions
     memory: memory.Memory
     energy: energy.Energy
     determinism: determinism.Determinism
@@ -79,13 +82,13 @@ class Review:
         """The sections in the page's order."""
         return (
             self.claims, self.ratios, self.fronts, self.winners, self.scaling, self.crossovers, self.phases,
-            self.roofline, self.memory, self.energy, self.determinism, self.routing, self.noise, self.cases,
-            self.provenance, self.glossary,
+            self.roofline, self.prediction, self.memory, self.energy, self.determinism, self.routing, self.noise,
+            self.cases, self.provenance, self.glossary,
         )  # fmt: skip
 
 
-def review(run: Run) -> Review:
-    """Return the Review of one run."""
+def review(run: Run, cluster: Cluster | None = None) -> Review:
+    """Return the Review of one run, with what `cluster` would take for its cases where one is given."""
     context = Context(run)
     covered = coverage.build(context)
     compared = ratios.build(context)
@@ -114,6 +117,7 @@ def review(run: Run) -> Review:
         crossovers=crossovers.build(context, scaled),
         phases=phases.build(context),
         roofline=roofline.build(context),
+        prediction=prediction.build(context, cluster),
         memory=remembered,
         energy=energy.build(context),
         determinism=repeated,

@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.cluster import cluster_or_exit
 from harness.cli.console import fail, note, out
 from harness.cli.exits import Exit
+from harness.cli.options import ClusterOption
 
 RUN = "run.json"
 HISTORY = "history.html"
@@ -30,17 +32,22 @@ def report(
         ),
     ] = None,
     title: Annotated[str | None, typer.Option("--title", metavar="TEXT", help="The page's title.")] = None,
+    cluster: ClusterOption = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
     """Render a run's report, or the history of several runs: HTML, Markdown and JSON. Never measures.
 
     A history says of every case and number since which run it is what it is.
     """
+    from harness.declare.faults import SuiteError
     from harness.engine.folder import settle
     from harness.engine.journal import RunFolderError
     from reports import ReportError, check_history, render, render_history
 
     folders = _expanded(runs)
+    if cluster is not None and len(folders) > 1:
+        fail(Exit.USAGE, "--cluster stands beside the times of one run, and this is a history of several")
+    elsewhere = None if cluster is None else cluster_or_exit(cluster)
     page = output or (folders[0] / "report.html" if len(folders) == 1 else _beside(folders))
     try:
         if len(folders) > 1:
@@ -48,11 +55,11 @@ def report(
         for folder in folders:
             settle(folder)
         rendered = (
-            render(folders[0], html=page, title=title)
+            render(folders[0], html=page, title=title, cluster=elsewhere)
             if len(folders) == 1
             else render_history(folders, html=page, title=title)
         )
-    except (ReportError, RunFolderError) as error:
+    except (ReportError, RunFolderError, SuiteError) as error:
         fail(Exit.USAGE, str(error))
     note(rendered.verdict)
     out(str(rendered.html))
