@@ -24,7 +24,9 @@ PluginsOption = Annotated[
 ]
 ClusterOption = Annotated[
     str | None,
-    typer.Option("--cluster", metavar="FILE", help="Devices that are not here: a cluster's file, or a shipped one's name."),
+    typer.Option(
+        "--cluster", metavar="FILE", help="Devices that are not here: a cluster's file, or a shipped one's name."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 

@@ -10,7 +10,16 @@ import typer
 from harness.cli.cluster import print_on_cluster
 from harness.cli.console import document, fail, note, out
 from harness.cli.exits import Exit
-from harness.cli.options import ClusterOption, DeviceOption, JsonOption, PluginsOption, SelectOption, SetOption, SuiteArgument, all_of
+from harness.cli.options import (
+    ClusterOption,
+    DeviceOption,
+    JsonOption,
+    PluginsOption,
+    SelectOption,
+    SetOption,
+    SuiteArgument,
+    all_of,
+)
 from harness.cli.planning import detect_or_exit, plan_or_exit, suite_or_exit, tell_plugins
 
 if TYPE_CHECKING:

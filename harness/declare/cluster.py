@@ -214,7 +214,9 @@ def _note(findings: Findings, details: ErrorDetails) -> None:
         findings.add(loc[:-1], f"{key} is missing", info[field].description)
     elif kind == "literal_error":
         valid = [choice.strip("'") for choice in details["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-        findings.add(loc, f"{shown(details['input'])} is not known here", listed(valid), nearest(details["input"], valid))
+        findings.add(
+            loc, f"{shown(details['input'])} is not known here", listed(valid), nearest(details["input"], valid)
+        )
     elif kind in _EXPECTED:
         expected = _EXPECTED[kind].format(**details.get("ctx", {}))
         findings.add(loc, f"{shown(details['input'])} is not possible here", expected)

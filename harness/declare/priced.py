@@ -42,9 +42,7 @@ def check_priceable(cluster: Cluster, cases: Sequence[Case], ranks: Sequence[int
         SuiteError: A dtype has no peak, or experts are fewer than ranks; with every such fault.
     """
     faults = [*_peaks(cluster, cases), *_too_many(cluster, cases, ranks)]
-    for number in ranks or ():
-        if fault := misfit(number, cluster.links):
-            faults.append(Fault.at(RANKS, *fault))
+    faults += [Fault.at(RANKS, *fault) for number in ranks or () if (fault := misfit(number, cluster.links))]
     if faults:
         raise SuiteError(faults)
 

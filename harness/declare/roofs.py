@@ -6,12 +6,11 @@ import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-
-from harness.devices.ceilings import Bank, Ceilings
+from typing import Any
 
 Curve = Sequence[Sequence[float]]
 """Pairs of a size and the rate at it, the sizes rising."""
-Banks = Sequence[Bank]
+Banks = Sequence[Sequence[Any]]
 """Of products with banks of experts: the bytes of the bank, and the rate by the rows that each expert gets."""
 
 
@@ -33,16 +32,20 @@ class Roofs:
     """The rate of copies whose two ends together have so many bytes: small ones stay in a cache."""
 
     @classmethod
-    def of(cls, ceilings: Ceilings, kind: str) -> Roofs:
-        """Return what was measured of a device of that kind (cpu, cuda)."""
+    def read(cls, ceilings: Mapping[str, Any], kind: str) -> Roofs:
+        """Return what was measured of a device of that kind (cpu, cuda), as run.json holds its ceilings."""
         return cls(
-            flops_per_s=ceilings.flops_per_s,
-            bytes_per_s=ceilings.bytes_per_s,
-            launch_s=ceilings.launch_s or 0.0,
+            flops_per_s=ceilings["flops_per_s"],
+            bytes_per_s=ceilings["bytes_per_s"],
+            launch_s=ceilings.get("launch_s") or 0.0,
             overlaps=kind == "cuda",
-            products=ceilings.products,
-            copies=ceilings.copies,
+            products=ceilings.get("products") or {},
+            copies=ceilings.get("copies") or (),
         )
+
+    def plain_seconds(self, flops: float, num_bytes: float, dtype: str) -> float:
+        """Return the roofline time of a whole pass at the best rates, however small its parts; KeyError as below."""
+        return max(flops / self.flops_per_s[dtype], num_bytes / self.bytes_per_s)
 
     def flops_rate(self, dtype: str, rows: float, weights: float) -> float:
         """Return the FLOP/s of products of so many rows with each of several matrices, of so many bytes in all.
@@ -66,4 +69,4 @@ def at(curve: Curve, size: float) -> float:
         return curve[min(place, len(sizes) - 1)][1]
     (left, low), (right, high) = curve[place - 1], curve[place]
     along = math.log(size / left) / math.log(right / left)
-    return low * (high / low) ** along
+    return low * math.exp(along * math.log(high / low))

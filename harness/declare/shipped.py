@@ -1,4 +1,4 @@
-"""The suites, policies and clusters that come with the harness: inside the installed package, or beside it in a checkout."""
+"""Suites, policies and clusters that come with the harness: in the installed package, or beside it in a checkout."""
 
 from __future__ import annotations
 

@@ -133,4 +133,3 @@ def _rows(case: Case, mine: Case) -> dict[str, float]:
 def _expert_rows(case: Case, n: Letters) -> float:
     dropless = case.layer == "token_choice" and case.capacity_factor is None
     return n.R / max(1, touched(case, n) if dropless else n.E)
-

@@ -1,5 +1,7 @@
-"""How near does the predicted time come? Measured over predicted against the prediction, one mark a case; and the times
-that are predicted on other devices beside those measured here."""
+"""How near does the predicted time come? Measured over predicted against the prediction, one mark a case.
+
+Where a cluster was given, also the times that are predicted on its devices beside those measured here.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +29,8 @@ HOVER = "<b>%{customdata}</b><br>%{x:.3g} ms predicted, measured %{y:.2f}×<extr
 HOVER_ELSEWHERE = "<b>%{fullData.name}</b><br>%{x:.3g} ms<extra></extra>"
 SYMBOLS = ("circle-open", "square-open", "diamond-open", "triangle-up-open", "cross-thin-open", "x-thin-open")
 """Of the devices elsewhere, whose times are predictions: hollow."""
+LETTERS = "○□◇△+×"
+"""The same in words."""
 
 
 def figures(review: Review) -> list[Drawn]:
@@ -47,7 +51,7 @@ def figures(review: Review) -> list[Drawn]:
             Drawn(
                 id="fig-elsewhere",
                 title=f"Measured here, predicted on {section.cluster}",
-                unit=f"ms, {section.elsewhere[0].where}; solid is measured, hollow is a prediction",
+                unit=f"ms, {section.elsewhere[0].where}; ● measured here; predicted: {_key(section.places)}",
                 alt=f"Predicted times on {', '.join(section.places)} beside the measured ones.",
                 figure=elsewhere(section.elsewhere, section.places),
             )
@@ -88,20 +92,29 @@ def elsewhere(rows: tuple[Elsewhere, ...], places: tuple[str, ...]) -> go.Figure
     times = [row.measured for row in rows] + [_ms(row, index) for row in rows for index in range(len(places))]
     across = log_span([time for time in times if time], pad=0.08)
     height = 60 + ROW * len(rows)
-    out = go.Figure(
-        layout=base_layout(height, HOVER_ELSEWHERE, margin={"l": 170, "r": 20, "t": 10, "b": 46, "pad": 0})
-    )
+    out = go.Figure(layout=base_layout(height, HOVER_ELSEWHERE, margin={"l": 170, "r": 20, "t": 10, "b": 46, "pad": 0}))
     up = list(range(len(rows)))
     solid: dict[str, Any] = {"symbol": "circle", "size": 8, "color": [HUE[row.subject.family] for row in rows]}
-    out.add_trace(_dots("measured here", [row.measured for row in rows], solid | {"line": {"color": PAPER, "width": 1}}))
+    out.add_trace(
+        _dots("measured here", [row.measured for row in rows], solid | {"line": {"color": PAPER, "width": 1}})
+    )
     for index, place in enumerate(places):
-        hollow = {"symbol": SYMBOLS[index % len(SYMBOLS)], "size": 8, "color": MUTE, "line": {"color": MUTE, "width": 1.5}}
+        hollow = {
+            "symbol": SYMBOLS[index % len(SYMBOLS)],
+            "size": 8,
+            "color": MUTE,
+            "line": {"color": MUTE, "width": 1.5},
+        }
         out.add_trace(_dots(place, [_ms(row, index) for row in rows], hollow))
     ticks = decade_ticks(10 ** across[0], 10 ** across[1])
     out.update_xaxes(log_axis([(x, f"{x:g}") for x in ticks], across, grid=False, title="ms, log"))
     names = [escape(label(row.subject)) for row in rows]
     out.update_yaxes(tickvals=up, ticktext=names, range=[len(rows) - 0.5, -0.5])
     return out
+
+
+def _key(places: tuple[str, ...]) -> str:
+    return ", ".join(f"{letter} {place}" for letter, place in zip(LETTERS, places, strict=False))
 
 
 def _dots(name: str, times: list[float | None], mark: dict[str, Any]) -> go.Scatter:

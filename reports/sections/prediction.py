@@ -1,11 +1,13 @@
-"""Prediction: the time that closed forms and measured ceilings foresee, beside what was measured; and what they foresee
-on devices that are not here, where a cluster was given."""
+"""Prediction: the time that closed forms and measured ceilings foresee, beside what was measured.
+
+Where a cluster was given, also what they foresee on its devices, which are not here.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from statistics import median
 
 from harness.case import Case
@@ -13,10 +15,9 @@ from harness.declare import plugins
 from harness.declare.adapters import ADAPTERS
 from harness.declare.cluster import Cluster
 from harness.declare.costs import cost
-from harness.declare.predict import Bound, Prediction, predict
+from harness.declare.predict import Bound, predict
 from harness.declare.priced import Priced, price_on
 from harness.declare.roofs import Roofs
-from harness.devices.ceilings import Ceilings
 from harness.metrics import show, show_ratio
 from reports.context import Context, Subject, setting_of
 from reports.results import Result
@@ -141,13 +142,6 @@ def build(context: Context, cluster: Cluster | None = None) -> Predictions:
     )
 
 
-def ceilings_of(context: Context) -> Ceilings | None:
-    """Return the run's ceilings, as far as this version knows their keys; None where none were measured."""
-    told = context.run.file.ceilings or {}
-    known = {field.name for field in fields(Ceilings)}
-    return Ceilings(**{key: value for key, value in told.items() if key in known}) if told else None
-
-
 def _why(context: Context) -> str:
     if not context.timed:
         return context.why_without("latency", "times to hold against a prediction")
@@ -155,15 +149,15 @@ def _why(context: Context) -> str:
 
 
 def _pairs(context: Context) -> list[Pair]:
-    ceilings = ceilings_of(context)
-    if ceilings is None:
+    told = context.run.file.ceilings
+    if not told:
         return []
     kind = str(context.run.file.device.get("kind", "cpu"))
-    roofs = Roofs.of(ceilings, kind)
+    roofs = Roofs.read(told, kind)
     return [
-        _pair(context, result, predict(result.case, roofs, device=kind), ceilings, kind)
+        _pair(context, result, roofs, kind)
         for result in context.timed
-        if result.ms and _foreseen(result.case) and ceilings.flops_per_s.get(result.case.dtype)
+        if result.ms and _foreseen(result.case) and roofs.flops_per_s.get(result.case.dtype)
     ]
 
 
@@ -172,15 +166,14 @@ def _foreseen(case: Case) -> bool:
     return not (case.compile or plugins.is_plugin(case.layer) or case.backend in ADAPTERS)
 
 
-def _pair(context: Context, result: Result, found: Prediction, ceilings: Ceilings, kind: str) -> Pair:
-    price = cost(result.case, kind)
-    plain = ceilings.seconds(price.flops_executed, price.bytes, result.case.dtype) or 0.0
+def _pair(context: Context, result: Result, roofs: Roofs, kind: str) -> Pair:
+    found, price = predict(result.case, roofs, device=kind), cost(result.case, kind)
     return Pair(
         subject=context.subject(result),
         where=context.words(setting_of(result.case)),
         predicted=found.seconds * 1e3,
         measured=result.ms or 0.0,
-        plain=plain * 1e3,
+        plain=1e3 * roofs.plain_seconds(price.flops_executed, price.bytes, result.case.dtype),
         bound=found.bound,
     )
 
@@ -200,21 +193,21 @@ def _bounds(pairs: Sequence[Pair]) -> list[Group]:
 def _finding(pairs: Sequence[Pair]) -> Sentence:
     if not pairs:
         return sentence("No prediction for this device; those for others stand below.")
-    middle, worst = median(pair.error for pair in pairs), max(pair.error for pair in pairs)
-    return sentence(
-        f"Predictions are off by {_times(middle)} in the median of {count(len(pairs), 'case')}, by {_times(worst)} in"
-        " the worst."
-    )
+    errors = [pair.error for pair in pairs]
+    middle, worst = show_ratio(median(errors)), show_ratio(max(errors))
+    cases = count(len(pairs), "case")
+    return sentence(f"Predictions are off by {middle} in the median of {cases}, by {worst} in the worst.")
 
 
 def _caption(pairs: Sequence[Pair], left_out: int, cluster: Cluster | None) -> Sentence:
+    others = f"{capital(count(left_out, 'timed case'))} of other programs or without a ceiling left out. "
     return sentence(
         _worst(pairs),
-        "Predicted is the longer of products and bytes of each phase at the ceilings measured on this device,"
-        " activations, and the host’s time for each operation; nothing is fitted to the run. ",
         _before(pairs),
-        f"{capital(count(left_out, 'timed case'))} of other programs, or without a ceiling, left out. " if left_out else "",
+        others if left_out else "",
         "" if cluster is None else _stated(pairs, cluster),
+        "Predicted is the longer of products and bytes of each phase at the ceilings measured on this device,"
+        " activations, and the host’s time for each operation; nothing is fitted to the run.",
     )
 
 
@@ -224,7 +217,7 @@ def _worst(pairs: Sequence[Pair]) -> Sentence:
     worst = max(pairs, key=lambda pair: pair.error)
     share = median(pair.ratio for pair in pairs)
     words = (
-        f"Measured is {_times(share)} of predicted in the median; worst is {worst.subject.phrase} ({worst.where}),"
+        f"Measured is {show_ratio(share)} of predicted in the median; worst is {worst.subject.phrase} ({worst.where}),"
         f" {show('latency_ms', worst.measured)} where {show('latency_ms', worst.predicted)} were predicted, waiting for"
         f" {WAITS[worst.bound]}."
     )
@@ -233,21 +226,18 @@ def _worst(pairs: Sequence[Pair]) -> Sentence:
 
 def _before(pairs: Sequence[Pair]) -> str:
     """Return what the whole pass's roofline alone would be off by."""
-    plain = [factor(pair.measured / pair.plain) for pair in pairs if pair.plain]
-    if not plain:
+    if not pairs:
         return ""
-    return f"The roofline of the whole pass alone is off by {_times(median(plain))}, at worst {_times(max(plain))}. "
+    plain = [factor(pair.measured / pair.plain) for pair in pairs]
+    middle, worst = show_ratio(median(plain)), show_ratio(max(plain))
+    return f"The roofline of the whole pass alone is off by {middle}, at worst {worst}. "
 
 
 def _stated(pairs: Sequence[Pair], cluster: Cluster) -> str:
     """Return how far to trust what is predicted elsewhere."""
-    error = f" On this device the model is off by {_times(median(pair.error for pair in pairs))}." if pairs else ""
-    told = f" {cluster.text}" if cluster.text else ""
-    return f"On {cluster.title} nothing was measured: its times are predictions from its file’s numbers.{error}{told}"
-
-
-def _times(ratio: float) -> str:
-    return show_ratio(ratio)
+    error = f"On this device the model is off by {show_ratio(median(pair.error for pair in pairs))}. " if pairs else ""
+    told = f"{cluster.text} " if cluster.text else ""
+    return f"On {cluster.title} nothing was measured: its times are predictions from its file’s numbers. {error}{told}"
 
 
 def _places(cluster: Cluster) -> tuple[str, ...]:
@@ -269,5 +259,3 @@ def _elsewhere(context: Context, cluster: Cluster) -> tuple[Elsewhere, ...]:
         )
         for result in chosen
     )
-
-
