@@ -41,9 +41,9 @@ def test_a_token_goes_to_k_experts() -> None:
     assert buffer_bytes(token_choice(batch=2, tokens=16, top_k=2, dtype="bfloat16")) == 64 * 32 * 2
 
 
-def test_a_capacity_bounds_what_token_choice_sends() -> None:
+def test_with_a_capacity_every_place_is_sent_empty_ones_too() -> None:
     assert rows_exchanged(token_choice(batch=2, tokens=16, top_k=2, capacity_factor=0.5)) == 4 * 8
-    assert rows_exchanged(token_choice(batch=2, tokens=16, top_k=2, capacity_factor=4.0)) == 2 * 32
+    assert rows_exchanged(token_choice(batch=2, tokens=16, top_k=2, capacity_factor=1.25)) == 4 * 20
 
 
 def test_expert_choice_fills_every_place_and_soft_every_slot() -> None:
@@ -54,9 +54,10 @@ def test_expert_choice_fills_every_place_and_soft_every_slot() -> None:
     assert rows_exchanged(dense()) == 0
 
 
-def test_only_token_choice_must_say_first_how_many_rows_come() -> None:
+def test_only_dropless_token_choice_must_say_first_how_many_rows_come() -> None:
     assert count_bytes(token_choice(experts=4)) == 4 * 8
-    assert [count_bytes(case) for case in (soft(), expert_choice(), dense())] == [0, 0, 0]
+    fixed = (soft(), expert_choice(), dense(), token_choice(capacity_factor=1.0))
+    assert [count_bytes(case) for case in fixed] == [0, 0, 0, 0]
 
 
 def test_padding_of_a_backend_is_not_sent() -> None:

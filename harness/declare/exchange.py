@@ -11,7 +11,8 @@ Over nodes of g ranks the (g - 1) messages inside the node and the (n - g) to ot
 the same time (`direct`, as NCCL sends them), or in two steps (`hierarchical`; Tutel's 2DH, Hwang et al. 2022, arXiv
 2206.03382, section 3.2): first in the node, then between nodes, where n / g - 1 larger messages are left.
 
-Loads are taken as even: what is said of token choice is the mean, and a crowded expert's rank receives more.
+Loads are taken as even: what is said of dropless token choice is the mean, and a crowded expert's rank receives more.
+Gradients of weights that stand on every rank, which a training step sums over ranks, are left out.
 """
 
 from __future__ import annotations
@@ -82,13 +83,10 @@ class Exchange:
 def rows_exchanged(case: Case) -> int:
     """Return the rows of width D that the tokens of `case`, one layer, send to experts; the same number comes back.
 
-    Token choice: K a token, and not more than there is room for; expert choice: all places, E C a group; Soft MoE: all
-    slots, S a sequence, whatever the data; a dense mixture: E a token; a dense FFN: none.
+    Dropless token choice: K a token. With a capacity, and in expert choice, all places, E C a group, empty ones too; in
+    Soft MoE all slots, S a sequence: as many whatever the data. A dense mixture: E a token; a dense FFN: none.
     """
-    n = letters(replace(case, backend="reference"))
-    if case.layer == "dense":
-        return 0
-    return min(n.R, n.K * n.T) if case.layer == "token_choice" else n.R
+    return 0 if case.layer == "dense" else letters(replace(case, backend="reference")).R
 
 
 def buffer_bytes(case: Case) -> int:
@@ -97,8 +95,9 @@ def buffer_bytes(case: Case) -> int:
 
 
 def count_bytes(case: Case) -> int:
-    """Return the bytes of the rows' counts that go first where the data decides how many: token choice alone."""
-    return (case.experts or 0) * ID_BYTES if case.layer == "token_choice" else 0
+    """Return the bytes of the rows' counts that go first where the data decides how many: dropless token choice."""
+    dropless = case.layer == "token_choice" and case.capacity_factor is None
+    return (case.experts or 0) * ID_BYTES if dropless else 0
 
 
 def share_of(case: Case, ranks: int) -> Case:
