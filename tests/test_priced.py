@@ -70,6 +70,10 @@ def test_ranks_without_a_sequence_are_told(small: Cluster) -> None:
     assert [one.idle for one in price_on(small, soft(batch=8), [2])] == [0, 0]
 
 
+def test_ranks_that_nothing_joins_are_told(small: Cluster) -> None:
+    assert [one.unsupported for one in price_on(small, soft(), [4])] == ["4 ranks are more than one node's 2"] * 2
+
+
 def test_what_cannot_run_there_says_why(small: Cluster) -> None:
     (one, *_) = price_on(small, token_choice(top_k=8))
     assert (one.prediction, one.fits) == (None, None)

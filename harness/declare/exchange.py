@@ -100,6 +100,16 @@ def count_bytes(case: Case) -> int:
     return (case.experts or 0) * ID_BYTES if dropless else 0
 
 
+def own_ranks(case: Case) -> int:
+    """Return over how many ranks `case` itself is spread: its axis `expert_parallel`, where cases have one, else 1."""
+    return int(getattr(case, "expert_parallel", 1))
+
+
+def on_one_rank(case: Case) -> Case:
+    """Return `case` as it is before it is spread."""
+    return case if own_ranks(case) == 1 else replace(case, **{"expert_parallel": 1})
+
+
 def share_of(case: Case, ranks: int) -> Case:
     """Return the case of the rank that has most sequences of `case`: whole ones, as even as they can be."""
     return case if ranks == 1 else replace(case, batch=-(-case.batch // ranks))

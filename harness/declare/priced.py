@@ -10,7 +10,7 @@ from harness.case import Case
 from harness.declare import plugins
 from harness.declare.cluster import Cluster, DeviceInfo, misfit
 from harness.declare.costs import unsupported
-from harness.declare.exchange import share_of
+from harness.declare.exchange import on_one_rank, own_ranks, share_of
 from harness.declare.faults import Fault, Place, SuiteError, listed
 from harness.declare.predict import Prediction, predict
 from harness.declare.scopes import layers_of
@@ -48,9 +48,10 @@ def check_priceable(cluster: Cluster, cases: Sequence[Case], ranks: Sequence[int
 
 
 def price_on(cluster: Cluster, case: Case, ranks: Sequence[int] | None = None) -> list[Priced]:
-    """Return what `case` takes on each device of `cluster`, on each number of ranks."""
-    numbers = ranks or cluster.ranks
-    return [_priced(case, device, number, cluster) for device in cluster.devices for number in numbers]
+    """Return what `case` takes on each device of `cluster`, on each number of ranks; on its own, where it has some."""
+    own = own_ranks(case)
+    numbers = [own] if own > 1 else ranks or cluster.ranks
+    return [_priced(on_one_rank(case), device, number, cluster) for device in cluster.devices for number in numbers]
 
 
 def priced_document(priced: Sequence[Priced]) -> list[dict[str, Any]]:
@@ -67,6 +68,8 @@ def _priced(case: Case, device: DeviceInfo, ranks: int, cluster: Cluster) -> Pri
         return Priced(device.name, ranks, None, None, NO_FORM)
     if why := unsupported(case, device.kind):
         return Priced(device.name, ranks, None, None, why)
+    if unjoined := misfit(ranks, cluster.links):
+        return Priced(device.name, ranks, None, None, unjoined[0])
     over = cluster.links.joined if cluster.links else None
     found = predict(case, device.roofs, ranks=ranks, over=over, device=device.kind)
     idle = ranks - -(-case.batch // share_of(case, ranks).batch)
@@ -86,7 +89,8 @@ def _too_many(cluster: Cluster, cases: Sequence[Case], ranks: Sequence[int] | No
     """Yield a fault for each number of ranks that is more than a layer has experts to share out."""
     owners: dict[int, dict[str, None]] = {}
     for case in cases:
-        for layer in () if plugins.is_plugin(case.layer) else layers_of(case):
+        spread = own_ranks(case) > 1  # its plan has said whether it can be
+        for layer in () if spread or plugins.is_plugin(case.layer) else layers_of(case):
             if layer.experts:
                 owners.setdefault(layer.experts, {})[case.variant] = None
     for index, number in enumerate(ranks or cluster.ranks):

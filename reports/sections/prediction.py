@@ -15,6 +15,7 @@ from harness.declare import plugins
 from harness.declare.adapters import ADAPTERS
 from harness.declare.cluster import Cluster
 from harness.declare.costs import cost
+from harness.declare.exchange import own_ranks
 from harness.declare.predict import Bound, predict
 from harness.declare.priced import Priced, price_on
 from harness.declare.roofs import Roofs
@@ -162,8 +163,9 @@ def _pairs(context: Context) -> list[Pair]:
 
 
 def _foreseen(case: Case) -> bool:
-    """Return whether its operations are those that the closed forms count."""
-    return not (case.compile or plugins.is_plugin(case.layer) or case.backend in ADAPTERS)
+    """Return whether its operations are those that the closed forms count, on the one device that has ceilings."""
+    other = case.compile or plugins.is_plugin(case.layer) or case.backend in ADAPTERS
+    return not other and own_ranks(case) == 1
 
 
 def _pair(context: Context, result: Result, roofs: Roofs, kind: str) -> Pair:
