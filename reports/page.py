@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from reports.figures import elsewhere as elsewhere_figure
 from reports.figures import fronts as fronts_figure
 from reports.figures import memory as memory_figure
 from reports.figures import prediction as prediction_figure
@@ -24,8 +25,8 @@ def render_page(review: Review, run_folder: str = "") -> str:
     """
     panels = scaling_figure.figures(review)
     fronts = fronts_figure.figures(review)
-    roofs = [*roofline_figure.figures(review), *prediction_figure.figures(review)]
-    drawn = [*fronts, *panels, *roofs, *memory_figure.figures(review)]
+    rest = (roofline_figure, prediction_figure, elsewhere_figure, memory_figure)
+    drawn = [*fronts, *panels, *(one for each in rest for one in each.figures(review))]
     scripts = {"plotly": plotly_js(), "boot": script("boot.js"), "script": script("page.js")}
     shared = shared_by_all(review)
     page = (

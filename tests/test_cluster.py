@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.declare.cluster import load_cluster, parse_cluster
+from harness.declare.cluster_file import load_cluster, parse_cluster
 from harness.declare.faults import SuiteError
 from harness.declare.schema import cluster_schema
 from harness.declare.shipped import shipped_clusters

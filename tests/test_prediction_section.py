@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from harness.case import Case
-from harness.declare.cluster import load_cluster, parse_cluster
+from harness.declare.cluster_file import load_cluster, parse_cluster
 from harness.declare.costs import cost
 from harness.declare.faults import SuiteError
 from harness.declare.predict import predict
 from harness.declare.roofs import Roofs
 from reports import render
+from reports.figures import elsewhere
 from reports.figures import prediction as drawing
 from reports.page import render_page
 from reports.read import read_run
@@ -144,8 +145,8 @@ def test_a_cluster_stands_beside_what_was_measured(tmp_path: Path) -> None:
     assert [len(row.priced) for row in shown.elsewhere] == [2, 2]
     assert "nothing was measured" in plain(shown.caption)
     assert "On this device the model is off by 2.00×." in plain(shown.caption)
-    assert [drawn.id for drawn in drawing.figures(made)] == ["fig-prediction", "fig-elsewhere"]
-    figure = drawing.figures(made)[1].figure
+    (drawn,) = elsewhere.figures(made)
+    figure = drawn.figure
     assert [trace.name for trace in figure.data] == ["measured here", *shown.places]
     here = [row.measured or math.nan for row in shown.elsewhere]
     assert list(figure.data[0].x) == pytest.approx(here, rel=0.005)

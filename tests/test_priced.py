@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.cli.cluster import show_seconds
-from harness.declare.cluster import Cluster, load_cluster, parse_cluster
+from harness.declare.cluster import Cluster
+from harness.declare.cluster_file import load_cluster, parse_cluster
 from harness.declare.costs import cost
 from harness.declare.faults import SuiteError
 from harness.declare.predict import predict

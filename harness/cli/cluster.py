@@ -21,7 +21,7 @@ UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 
 def cluster_or_exit(name: str) -> Cluster:
     """Return the cluster of that name or path."""
-    from harness.declare.cluster import load_cluster
+    from harness.declare.cluster_file import load_cluster
     from harness.declare.faults import SuiteError
 
     try:

@@ -18,7 +18,7 @@ Gradients of weights that stand on every rank, which a training step sums over r
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from harness.case import Case
 from harness.declare.costs_traffic import ID_BYTES
@@ -107,7 +107,8 @@ def own_ranks(case: Case) -> int:
 
 def on_one_rank(case: Case) -> Case:
     """Return `case` as it is before it is spread."""
-    return case if own_ranks(case) == 1 else replace(case, **{"expert_parallel": 1})
+    alone: dict[str, Any] = {"expert_parallel": 1}
+    return case if own_ranks(case) == 1 else replace(case, **alone)
 
 
 def share_of(case: Case, ranks: int) -> Case:

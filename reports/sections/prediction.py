@@ -17,16 +17,14 @@ from harness.declare.cluster import Cluster
 from harness.declare.costs import cost
 from harness.declare.exchange import own_ranks
 from harness.declare.predict import Bound, predict
-from harness.declare.priced import Priced, price_on
 from harness.declare.roofs import Roofs
 from harness.metrics import show, show_ratio
 from reports.context import Context, Subject, setting_of
 from reports.results import Result
 from reports.sections.base import Section
+from reports.sections.elsewhere import Elsewhere, elsewhere, places_of
 from reports.words import Sentence, Span, capital, count, sentence
 
-COLUMNS = 6
-"""Devices and numbers of ranks that the table of predictions elsewhere has room for."""
 WAITS: dict[Bound, str] = {
     "compute": "products",
     "memory": "memory",
@@ -86,18 +84,6 @@ class Group:
         return max(self.pairs, key=lambda pair: pair.error)
 
 
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
-    """One case on the devices of a cluster."""
-
-    subject: Subject
-    where: str
-    measured: float | None
-    """ms on this device."""
-    priced: tuple[Priced, ...]
-    """In the order of the section's `places`."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Predictions(Section):
     """The section's data."""
@@ -126,8 +112,8 @@ def factor(ratio: float) -> float:
 def build(context: Context, cluster: Cluster | None = None) -> Predictions:
     """Return every timed case's prediction on this device, and those of chosen ones on the devices of `cluster`."""
     pairs = _pairs(context)
-    elsewhere = _elsewhere(context, cluster) if cluster is not None else ()
-    if not pairs and not elsewhere:
+    others = elsewhere(context, cluster) if cluster is not None else ()
+    if not pairs and not others:
         return Predictions(finding=sentence("No prediction to show."), missing=_why(context))
     left_out = len(context.timed) - len(pairs)
     return Predictions(
@@ -138,8 +124,8 @@ def build(context: Context, cluster: Cluster | None = None) -> Predictions:
         bounds=tuple(_bounds(pairs)),
         left_out=left_out,
         cluster=None if cluster is None else cluster.title,
-        places=_places(cluster) if cluster is not None else (),
-        elsewhere=elsewhere,
+        places=places_of(cluster) if cluster is not None else (),
+        elsewhere=others,
     )
 
 
@@ -240,24 +226,3 @@ def _stated(pairs: Sequence[Pair], cluster: Cluster) -> str:
     error = f"On this device the model is off by {show_ratio(median(pair.error for pair in pairs))}. " if pairs else ""
     told = f"{cluster.text} " if cluster.text else ""
     return f"On {cluster.title} nothing was measured: its times are predictions from its file’s numbers. {error}{told}"
-
-
-def _places(cluster: Cluster) -> tuple[str, ...]:
-    several = len(cluster.ranks) > 1 or cluster.ranks[0] > 1
-    return tuple(f"{device.name} × {ranks}" if several else device.name
-                 for device in cluster.devices for ranks in cluster.ranks)[:COLUMNS]  # fmt: skip
-
-
-def _elsewhere(context: Context, cluster: Cluster) -> tuple[Elsewhere, ...]:
-    """Return some cases of the first screen's setting on the devices of `cluster`."""
-    setting = context.headline
-    chosen = context.some(context.at(setting) if setting is not None else context.results)
-    return tuple(
-        Elsewhere(
-            context.subject(result),
-            context.words(setting_of(result.case)),
-            result.ms,
-            tuple(price_on(cluster, result.case))[:COLUMNS],
-        )
-        for result in chosen
-    )
