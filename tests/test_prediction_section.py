@@ -91,6 +91,22 @@ def test_a_key_of_a_newer_version_is_let_pass(tmp_path: Path) -> None:
     assert made.pairs[0].ratio == pytest.approx(1)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"flops_per_s": "fast"},
+        {"bytes_per_s": 0},
+        {"launch_s": -1.0},
+        {"products": {"float32": [[4e6, [[1.0, 1e9], [1.0, 2e9]]]]}},
+        {"products": {"float32": [[4e6, []]]}},
+        {"copies": [[2.0, 1e9], [1.0, 1e9]]},
+    ],
+)
+def test_ceilings_that_are_none_predict_nothing(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    run = read_run(fake_run.write_run(tmp_path / "run", [soft()], ceilings=asdict(CEILINGS) | wrong))
+    assert run.file.roofs is None
+
+
 def test_other_programs_are_left_out_and_counted(tmp_path: Path) -> None:
     made = section(tmp_path, [soft(), soft(compile=True), soft(dtype="bfloat16")])
     assert len(made.pairs) == 1

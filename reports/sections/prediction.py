@@ -14,7 +14,7 @@ from harness.case import Case
 from harness.declare import plugins
 from harness.declare.adapters import ADAPTERS
 from harness.declare.cluster import Cluster
-from harness.declare.costs import cost
+from harness.declare.costs import cost, unsupported
 from harness.declare.exchange import own_ranks
 from harness.declare.predict import Bound, predict
 from harness.declare.roofs import Roofs
@@ -136,22 +136,20 @@ def _why(context: Context) -> str:
 
 
 def _pairs(context: Context) -> list[Pair]:
-    told = context.run.file.ceilings
-    if not told:
+    roofs, kind = context.run.file.roofs, str(context.run.file.device.get("kind", "cpu"))
+    if roofs is None:
         return []
-    kind = str(context.run.file.device.get("kind", "cpu"))
-    roofs = Roofs.read(told, kind)
     return [
         _pair(context, result, roofs, kind)
         for result in context.timed
-        if result.ms and _foreseen(result.case) and roofs.flops_per_s.get(result.case.dtype)
+        if (result.ms or 0) > 0 and _foreseen(result.case, kind) and roofs.flops_per_s.get(result.case.dtype)
     ]
 
 
-def _foreseen(case: Case) -> bool:
+def _foreseen(case: Case, kind: str) -> bool:
     """Return whether its operations are those that the closed forms count, on the one device that has ceilings."""
     other = case.compile or plugins.is_plugin(case.layer) or case.backend in ADAPTERS
-    return not other and own_ranks(case) == 1
+    return not other and own_ranks(case) == 1 and unsupported(case, kind) is None
 
 
 def _pair(context: Context, result: Result, roofs: Roofs, kind: str) -> Pair:
