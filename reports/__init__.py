@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.declare.cluster import Cluster
+from harness.declare.priced import check_priceable
 from reports.against.against import refuse
 from reports.claims import Decided
 from reports.read import ReportError, read_run
@@ -49,6 +51,7 @@ def render(
     title: str | None = None,
     baseline: Path | None = None,
     only: Sequence[str] = (),
+    cluster: Cluster | None = None,
 ) -> Rendered:
     """Write the report of the run in `run_folder`: the page to `html`; summary, JUnit, data and method beside it.
 
@@ -56,9 +59,11 @@ def render(
     page, page.summary.md, page.junit.xml and page.json, so that the reports of two runs can lie in one folder and
     share the method. `title` stands in for the suite's. A page against the run in `baseline` is none of the run itself,
     and has its summary and data named after it wherever it lies. With `only`, page, summary and data hold the verdict
-    and these sections; the tests of JUnit are always all there.
+    and these sections; the tests of JUnit are always all there. `cluster` holds devices whose predicted times stand
+    beside the measured ones.
 
     Raises:
+        SuiteError: The cluster cannot price the run's cases.
         ReportError: A folder is no run, a newer harness wrote it, the two have nothing to compare, a section is none,
             or the files cannot be written; nothing is written then.
     """
@@ -72,7 +77,9 @@ def render(
     from reports.page import render_page  # plotly takes a third of a second to import: not before it is needed
     from reports.summary import render_summary
 
-    made = narrowed(review(run, base), only)
+    if cluster is not None:
+        check_priceable(cluster, [result.case for result in run.results])
+    made = narrowed(review(run, base, cluster), only)
     made = made if title is None else replace(made, title=title)
     texts = {
         paths.html: render_page(made, _way(html, run_folder)),

@@ -7,8 +7,10 @@ from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
+from reports.figures import elsewhere as elsewhere_figure
 from reports.figures import fronts as fronts_figure
 from reports.figures import memory as memory_figure
+from reports.figures import prediction as prediction_figure
 from reports.figures import quantiles as quantiles_figure
 from reports.figures import roofline as roofline_figure
 from reports.figures import scaling as scaling_figure
@@ -26,6 +28,7 @@ FIGURES: dict[str, Callable[[Review], list[Drawn]]] = {
     "fronts": fronts_figure.figures,
     "scaling": scaling_figure.figures,
     "roofline": roofline_figure.figures,
+    "prediction": lambda review: [*prediction_figure.figures(review), *elsewhere_figure.figures(review)],
     "memory": memory_figure.figures,
     "regressions": quantiles_figure.figures,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from harness.declare.cluster import Cluster
 from harness.declare.faults import listed, nearest
 from harness.record import CUT_SHORT
 from reports import outcomes
@@ -30,6 +31,7 @@ from reports.sections import (
     noise,
     noise_floor,
     phases,
+    prediction,
     provenance,
     ratios,
     roofline,
@@ -43,8 +45,8 @@ from reports.words import Sentence, capital, join
 SCHEMA = 1
 """Version of report.json."""
 SECTIONS = (
-    "claims", "ratios", "fronts", "winners", "scaling", "crossovers", "phases", "roofline", "memory", "energy",
-    "determinism", "routing", "noise", "cases", "provenance", "glossary",
+    "claims", "ratios", "fronts", "winners", "scaling", "crossovers", "phases", "roofline", "prediction", "memory",
+    "energy", "determinism", "routing", "noise", "cases", "provenance", "glossary",
 )  # fmt: skip
 """The sections that may be asked for, in the page's order."""
 VERSUS = ("comparability", "regressions")
@@ -84,6 +86,7 @@ class Review:
     crossovers: crossovers.Crossovers
     phases: phases.Phases
     roofline: roofline.Roofline
+    prediction: prediction.Predictions
     memory: memory.Memory
     energy: energy.Energy
     determinism: determinism.Determinism
@@ -101,8 +104,8 @@ class Review:
         judged = (self.against.regressions,) if self.against else ()
         return (
             self.claims, *compared, self.ratios, self.fronts, self.winners, self.scaling, self.crossovers, self.phases,
-            self.roofline, self.memory, self.energy, self.determinism, self.routing, *judged, self.noise, self.cases,
-            self.provenance, self.glossary,
+            self.roofline, self.prediction, self.memory, self.energy, self.determinism, self.routing, *judged,
+            self.noise, self.cases, self.provenance, self.glossary,
         )  # fmt: skip
 
     @property
@@ -115,8 +118,11 @@ class Review:
         return not self.only or section in (*self.only, *VERSUS)
 
 
-def review(run: Run, base: Run | None = None) -> Review:
-    """Return the Review of one run, held against `base` where there is one."""
+def review(run: Run, base: Run | None = None, cluster: Cluster | None = None) -> Review:
+    """Return the Review of one run.
+
+    It is held against `base` where there is one, and has what `cluster` would take for its cases where one is given.
+    """
     context = Context(run)
     covered = coverage.build(context)
     compared = ratios.build(context)
@@ -148,6 +154,7 @@ def review(run: Run, base: Run | None = None) -> Review:
         crossovers=crossed,
         phases=phases.build(context),
         roofline=roofline.build(context),
+        prediction=prediction.build(context, cluster),
         memory=remembered,
         energy=energy.build(context),
         determinism=repeated,

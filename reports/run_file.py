@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from functools import cached_property
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, model_validator
 
 from harness.declare.format import Claim
+from harness.declare.roofs import Roofs
 from harness.judge.stats import Interval
 from harness.record import End
 
@@ -139,6 +143,30 @@ class SheetInfo(_Lenient):
     read: str
 
 
+Finite = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Curve = list[tuple[Finite, Finite]]
+
+
+class CeilingsInfo(_Lenient):
+    """What was measured of the device, as a prediction needs it."""
+
+    flops_per_s: dict[str, Finite]
+    bytes_per_s: Finite
+    launch_s: float | None = Field(None, ge=0, allow_inf_nan=False)
+    products: dict[str, list[tuple[Finite, Curve]]] = {}
+    copies: Curve = []
+
+    @model_validator(mode="after")
+    def _rising(self) -> CeilingsInfo:
+        banks = [bank for banks in self.products.values() for bank in banks]
+        curves: list[Sequence[tuple[float, object]]] = [*self.products.values(), *(curve for _, curve in banks)]
+        curves += [self.copies] if self.copies else []
+        for sizes in ([pair[0] for pair in curve] for curve in curves):
+            if not sizes or any(after <= before for before, after in pairwise(sizes)):
+                raise ValueError("sizes of ceilings do not rise")
+        return self
+
+
 class RunFile(_Lenient):
     """`run.json`."""
 
@@ -160,3 +188,12 @@ class RunFile(_Lenient):
     """None in runs without A/A cells, and in those of older versions."""
     paired: Pairing | None = None
     """None in a run that was measured alone."""
+
+    @cached_property
+    def roofs(self) -> Roofs | None:
+        """The ceilings as roofs of the device's kind; None where none were measured, or what stands there is none."""
+        try:
+            told = CeilingsInfo.model_validate(self.ceilings)
+        except ValidationError:
+            return None
+        return Roofs.read(told.model_dump(), str(self.device.get("kind", "cpu")))

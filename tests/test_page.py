@@ -94,7 +94,16 @@ def test_every_figure_has_its_place_and_its_json(source: str) -> None:
     page = Page(source)
     figures = list(unpacked(source)["figures"])
     fronts = ["fig-latency-params", "fig-latency-flops", "fig-memory-params", "fig-energy-params"]
-    assert figures == [*fronts, "fig-experts", "fig-slots", "fig-batch", "fig-size", "fig-roofline", "fig-predicted"]
+    assert figures == [
+        *fronts,
+        "fig-experts",
+        "fig-slots",
+        "fig-batch",
+        "fig-size",
+        "fig-roofline",
+        "fig-prediction",
+        "fig-predicted",
+    ]
     assert set(figures) <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
 

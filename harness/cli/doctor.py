@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from harness.devices.ceilings import Ceilings
 
 SCHEMA = 1
+CEILINGS = ("flops_per_s", "bytes_per_s", "launch_s", "products", "copies")
+"""What the document says of them."""
 
 
 def doctor(
@@ -30,7 +32,7 @@ def doctor(
 
     kind, name = detect_or_exit(device)
     ceilings = measure_ceilings(kind, name)
-    floor = measure_noise(kind) if noise else None
+    floor, told = measure_noise(kind) if noise else None, asdict(ceilings)
     if not json_:
         _print(kind, ceilings, floor)
         return
@@ -38,7 +40,7 @@ def doctor(
         {
             "schema": SCHEMA,
             "device": {"kind": kind, "name": name, "memory_bytes": ceilings.memory_bytes},
-            "ceilings": {"flops_per_s": ceilings.flops_per_s, "bytes_per_s": ceilings.bytes_per_s},
+            "ceilings": {name: told[name] for name in CEILINGS},
             "datasheet": None if (sheet := datasheet(name)) is None else asdict(sheet),
             "noise": floor,
             "environment": environment(),
@@ -53,6 +55,7 @@ def _print(kind: str, ceilings: Ceilings, floor: dict[str, float] | None) -> Non
     for dtype, rate in ceilings.flops_per_s.items():
         out(f"matmul    {dtype:9} {rate / 1e12:8.3f} TFLOP/s")
     out(f"copy      {ceilings.bytes_per_s / 1e9:18.1f} GB/s, read and written")
+    _print_small(ceilings)
     _print_datasheet(ceilings)
     if floor:
         interval = f"{floor['ratio']:.4f} [{floor['low']:.4f}, {floor['high']:.4f}]"
@@ -60,6 +63,18 @@ def _print(kind: str, ceilings: Ceilings, floor: dict[str, float] | None) -> Non
         out(f"          a change under {floor['smallest_change']:.1%} cannot be seen by so many pairs")
     if load(ceilings.device) == ceilings:
         out(f"kept in   {path_of(ceilings.device)}")
+
+
+def _print_small(ceilings: Ceilings) -> None:
+    """Print what of small work was measured, for predictions: operations, few rows, and what caches hold."""
+    if ceilings.launch_s:
+        out(f"operation {ceilings.launch_s * 1e6:18.2f} µs of the host, on next to nothing")
+    for size, rate in ceilings.copies[:-1]:
+        out(f"copy      {rate / 1e9:18.1f} GB/s, {size / 2**20:g} MiB again and again")
+    for dtype, banks in ceilings.products.items():
+        for size, curve in banks:
+            rates = ", ".join(f"{rows:g} rows {rate / 1e12:.3g}" for rows, rate in curve)
+            out(f"experts   {dtype:9} TFLOP/s of products with {size / 2**20:g} MiB of weights: {rates}")
 
 
 def _print_datasheet(ceilings: Ceilings) -> None:

@@ -22,6 +22,12 @@ PluginsOption = Annotated[
     bool,
     typer.Option("--plugins/--no-plugins", help="Import the code that a suite names (module:function), or refuse to."),
 ]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster", metavar="FILE", help="Devices that are not here: a cluster's file, or a shipped one's name."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 
 

@@ -7,8 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.console import document, note, out
-from harness.cli.options import DeviceOption, JsonOption, PluginsOption, SelectOption, SetOption, SuiteArgument, all_of
+from harness.cli.cluster import print_on_cluster
+from harness.cli.console import document, fail, note, out
+from harness.cli.exits import Exit
+from harness.cli.options import (
+    ClusterOption,
+    DeviceOption,
+    JsonOption,
+    PluginsOption,
+    SelectOption,
+    SetOption,
+    SuiteArgument,
+    all_of,
+)
 from harness.cli.planning import detect_or_exit, plan_or_exit, suite_or_exit, tell_plugins
 
 if TYPE_CHECKING:
@@ -29,12 +40,25 @@ def plan(
     device: DeviceOption = "auto",
     all_: Annotated[bool, typer.Option("--all", help=f"Print every row, also past {ROWS}.")] = False,
     plugins: PluginsOption = True,
+    cluster: ClusterOption = None,
+    ranks: Annotated[
+        list[int] | None,
+        typer.Option("--ranks", metavar="N", min=1, help="With --cluster: over so many devices; several: each."),
+    ] = None,
     json_: JsonOption = False,
 ) -> None:
-    """Show every case with its parameters, FLOPs, bytes, expected time, and what will not fit. Measures nothing."""
+    """Show every case with its parameters, FLOPs, bytes, expected time, and what will not fit. Measures nothing.
+
+    With --cluster the times are those that a roofline predicts for devices which are not here.
+    """
     gc.disable()  # nothing that a plan makes is ever freed: with 100,000 cases the searches for it cost a second
+    if ranks and cluster is None:
+        fail(Exit.USAGE, "--ranks says over how many devices of a cluster; give --cluster FILE too")
     planned = plan_or_exit(suite_or_exit(suite), set_ or [], all_of(select), detect_or_exit(device))
     tell_plugins(planned, allowed=plugins)
+    if cluster is not None:
+        print_on_cluster(planned, cluster, ranks or (), rows=None if all_ else ROWS, as_json=json_)
+        return
     if json_:
         from harness.declare.plan import plan_document
 

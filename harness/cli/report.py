@@ -8,14 +8,16 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.cluster import cluster_or_exit
 from harness.cli.console import fail, note, out
 from harness.cli.exits import Exit
+from harness.cli.options import ClusterOption
 
 RUN = "run.json"
 HISTORY = "history.html"
 SECTIONS = (
-    "claims", "ratios", "fronts", "winners", "scaling", "crossovers", "phases", "roofline", "memory", "energy",
-    "determinism", "routing", "noise", "cases", "provenance", "glossary",
+    "claims", "ratios", "fronts", "winners", "scaling", "crossovers", "phases", "roofline", "prediction", "memory",
+    "energy", "determinism", "routing", "noise", "cases", "provenance", "glossary",
 )  # fmt: skip
 """What --only takes, said without importing the report; a test holds it to the report's own."""
 AGAINST = "against.html"
@@ -53,6 +55,7 @@ def report(
         bool, typer.Option("--beside", help="Hold several runs side by side, the first as reference, not as a history.")
     ] = False,
     title: Annotated[str | None, typer.Option("--title", metavar="TEXT", help="The page's title.")] = None,
+    cluster: ClusterOption = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
     """Render a run's report, or the history of several runs: HTML, Markdown, JSON, of one run JUnit. Never measures.
@@ -60,6 +63,7 @@ def report(
     With a baseline the page says first what became slower, worse or otherwise. A history says of every case and number
     since which run it is what it is; side by side, runs of other machines or commits stand to the first one.
     """
+    from harness.declare.faults import SuiteError
     from harness.engine.folder import settle
     from harness.engine.journal import RunFolderError
     from reports import ReportError, check_history, check_report, render, render_beside, render_history
@@ -68,6 +72,9 @@ def report(
     _check_kind(folders, baseline, beside=beside)
     if only and len(folders) > 1:
         fail(Exit.USAGE, "--only picks sections of one run's report, and these are several runs: name one run")
+    if cluster is not None and len(folders) > 1:
+        fail(Exit.USAGE, "--cluster stands beside the times of one run, and these are several: name one run")
+    elsewhere = None if cluster is None else cluster_or_exit(cluster)
     page = output or _usual_page(folders, baseline, beside=beside)
     try:
         if len(folders) > 1:
@@ -77,10 +84,10 @@ def report(
         for folder in [*folders, *([baseline] if baseline else [])]:
             settle(folder)
         if len(folders) == 1:
-            rendered = render(folders[0], html=page, title=title, baseline=baseline, only=only or ())
+            rendered = render(folders[0], html=page, title=title, baseline=baseline, only=only or (), cluster=elsewhere)
         else:
             rendered = (render_beside if beside else render_history)(folders, html=page, title=title)
-    except (ReportError, RunFolderError) as error:
+    except (ReportError, RunFolderError, SuiteError) as error:
         fail(Exit.USAGE, str(error))
     note(rendered.verdict)
     out(str(rendered.html))

@@ -1,11 +1,14 @@
-"""The suite format as JSON Schema, for editors that complete and check TOML."""
+"""The formats of suites and clusters as JSON Schema, for editors that complete and check TOML."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from harness.declare.cluster import Cluster
 from harness.declare.format import Suite
 from harness.declare.point import Point
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def suite_schema() -> dict[str, Any]:
@@ -16,7 +19,16 @@ def suite_schema() -> dict[str, Any]:
     for table in ("Product", "Sweep"):  # an axis is the same thing where it takes several values
         for axis, details in tables[table]["properties"].items():
             details.setdefault("description", axes.get(axis))
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | document
+    return {"$schema": DRAFT} | document
+
+
+def cluster_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a cluster (draft 2020-12); of ranks, one number may stand for a list of it."""
+    document: dict[str, Any] = _without_null(Cluster.model_json_schema(by_alias=True))
+    ranks = document["properties"]["ranks"]
+    told = {name: ranks.pop(name) for name in ("description", "default", "title") if name in ranks}
+    document["properties"]["ranks"] = {"anyOf": [ranks, ranks["items"]]} | told
+    return {"$schema": DRAFT} | document
 
 
 def _without_null(node: Any) -> Any:

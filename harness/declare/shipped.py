@@ -1,4 +1,4 @@
-"""The suites and policies that come with the harness: inside the installed package, or beside it in a checkout."""
+"""Suites, policies and clusters that come with the harness: in the installed package, or beside it in a checkout."""
 
 from __future__ import annotations
 
@@ -26,3 +26,8 @@ def is_shipped(suite: Path) -> bool:
 def shipped_policies() -> dict[str, Path]:
     """Return the shipped policies' files by name, in alphabetical order."""
     return {path.stem: path for path in sorted((suite_folder() / "policies").glob("*.toml"))}
+
+
+def shipped_clusters() -> dict[str, Path]:
+    """Return the shipped clusters' files by name, in alphabetical order."""
+    return {path.stem: path for path in sorted((suite_folder() / "clusters").glob("*.toml"))}

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from platformdirs import user_cache_path
 
 SCHEMA = 1
+
+Bank = Sequence[Any]
+"""Bytes of a bank of experts, and pairs of rows and rate: `[4194304, [[1, 2.1e10], [16, 1.9e11]]]`, as JSON has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,14 @@ class Ceilings:
     measured_at: str
     """ISO 8601, UTC."""
     torch: str
+    launch_s: float | None = None
+    """Seconds of the host for one operation of next to no work; None in a file of an older version, as the two below
+    are empty there."""
+    products: dict[str, list[Bank]] = field(default_factory=dict)
+    """By dtype and bytes of a bank of experts: the matmul rate by the rows that each gets, from few to many."""
+    copies: list[list[float]] = field(default_factory=list)
+    """Bytes of both ends together, and the rate of copies of that size, again and again; of a CPU, whose caches are
+    as they come."""
 
     def seconds(self, flops: float, num_bytes: float, dtype: str) -> float | None:
         """Return the roofline time of this work, or None where the dtype was not measured."""

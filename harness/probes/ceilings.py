@@ -20,7 +20,7 @@ from collections.abc import Callable
 import torch
 
 from harness.devices import open_device
-from harness.devices.ceilings import Ceilings, path_of, save
+from harness.devices.ceilings import Bank, Ceilings, path_of, save
 from harness.devices.interface import Device, NoSuchDevice
 from harness.devices.names import detect
 
@@ -32,6 +32,16 @@ SHAPES = {
 """Rows, inner and outer width of the products that are tried: one like an FFN's, and square ones."""
 COPY_BYTES = {"cpu": 256 * 2**20, "cuda": 2**30}
 """Past every cache, read and written."""
+BANK = {"cpu": (256, 1024), "cuda": (2048, 2048)}
+"""Widths of one matrix of a bank of experts."""
+BANK_BYTES = {"cpu": (4 * 2**20, 32 * 2**20, 128 * 2**20), "cuda": (2**30,)}
+"""Of the banks: what an inner cache holds, an outer one, and none. On CUDA caches are emptied before each call."""
+BANK_ROWS = {"cpu": (1, 4, 16, 64, 256), "cuda": (1, 4, 16, 64, 256, 1024)}
+SMALL_COPIES = {"cpu": (2**20, 8 * 2**20, 64 * 2**20), "cuda": ()}
+"""Bytes of both ends together of copies that caches may hold."""
+TURN = 0.01
+"""Seconds that a bank's products have at a time: small ones are tried many times, so that one try is undisturbed."""
+LAUNCHES = 1000
 SECONDS = 1.5
 """Time for each dtype, and for copying: the shapes are tried in turn until it is over, so that a neighbour who is busy
 for a while does not set the ceiling. A shape that would outlast it is left out: some devices emulate some dtypes."""
@@ -41,7 +51,19 @@ def measure(device: Device, name: str) -> Ceilings:
     """Return the ceilings of `device`, whose name in the cache is `name`; takes some seconds."""
     rates = {dtype: rate for dtype in DTYPES if (rate := _matmul_rate(device, dtype)) is not None}
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return Ceilings(name, rates, _copy_rate(device), device.memory_bytes(), now, torch.__version__)
+    copies = [[float(size), _copy_rate(device, size // 2)] for size in SMALL_COPIES[device.kind]]
+    far = _copy_rate(device, COPY_BYTES[device.kind])
+    return Ceilings(
+        device=name,
+        flops_per_s=rates,
+        bytes_per_s=far,
+        memory_bytes=device.memory_bytes(),
+        measured_at=now,
+        torch=torch.__version__,
+        launch_s=_launch_seconds(device),
+        products={dtype: _banks(device, dtype, peak) for dtype, peak in rates.items()},
+        copies=[*copies, [2.0 * COPY_BYTES[device.kind], far]] if copies else [],
+    )
 
 
 def _matmul_rate(device: Device, dtype: str) -> float | None:
@@ -64,13 +86,55 @@ def _product(device: Device, dtype: str, rows: int, inner: int, outer: int) -> C
     return lambda: torch.mm(a, b)
 
 
-def _copy_rate(device: Device) -> float:
-    """Return the best bytes/s of a copy, those read and those written added up."""
-    source = torch.randn(COPY_BYTES[device.kind] // 4, device=device.torch_name)
-    target = torch.empty_like(source)
-    best, end = math.inf, time.perf_counter() + SECONDS
+def _banks(device: Device, dtype: str, peak: float) -> list[Bank]:
+    """Return for each size of a bank the best FLOP/s of its products, by the rows that each expert gets."""
+    calls: dict[tuple[int, int], tuple[int, Callable[[], torch.Tensor]]] = {}
+    for size in BANK_BYTES[device.kind]:
+        weights = _bank(device, dtype, size)
+        for rows in BANK_ROWS[device.kind]:
+            if (flops := 2 * rows * weights.numel()) / peak < SECONDS / 10:
+                calls[size, rows] = flops, _products(weights, rows)
+    best, end = dict.fromkeys(calls, 0.0), time.perf_counter() + SECONDS
+    for key, (flops, products) in itertools.cycle(calls.items()):
+        if best[key] and time.perf_counter() > end:  # each once at the least
+            break
+        turn = time.perf_counter() + TURN
+        while not best[key] or time.perf_counter() < turn:
+            best[key] = max(best[key], flops / device.time(products, 1, cold=True).device_s)
+    sizes = dict.fromkeys(size for size, _ in best)
+    return [[float(size), [[float(n), rate] for (own, n), rate in best.items() if own == size]] for size in sizes]
+
+
+def _bank(device: Device, dtype: str, size: int) -> torch.Tensor:
+    """Return a bank of experts [E, D, F] of about so many bytes."""
+    (inner, outer), kind = BANK[device.kind], getattr(torch, dtype)
+    experts = max(1, size * 8 // (inner * outer * torch.finfo(kind).bits))
+    return torch.randn(experts, inner, outer, device=device.torch_name).to(kind)
+
+
+def _products(weights: torch.Tensor, rows: int) -> Callable[[], torch.Tensor]:
+    """Return the call that multiplies `rows` of each expert with its matrix."""
+    x = torch.randn(len(weights), rows, weights.shape[1], device=weights.device).to(weights.dtype)
+    out = weights.new_empty(len(weights), rows, weights.shape[2])
+    return lambda: torch.bmm(x, weights, out=out)
+
+
+def _launch_seconds(device: Device) -> float:
+    """Return the least time that the host takes for one operation, on next to nothing."""
+    x, best, end = torch.ones(8, device=device.torch_name), math.inf, time.perf_counter() + SECONDS / 3
     while time.perf_counter() < end:
-        best = min(best, device.time(lambda: target.copy_(source), 1, cold=False).device_s)
+        best = min(best, device.time(lambda: torch.add(x, 1), LAUNCHES, cold=False).host_s)
+    return best
+
+
+def _copy_rate(device: Device, size: int) -> float:
+    """Return the best bytes/s of a copy of so many bytes, those read and those written added up."""
+    source = torch.randn(size // 4, device=device.torch_name)
+    target = torch.empty_like(source)
+    calls = max(1, COPY_BYTES[device.kind] // 32 // size)
+    best, end = math.inf, time.perf_counter() + SECONDS / (1 if size == COPY_BYTES[device.kind] else 3)
+    while time.perf_counter() < end:
+        best = min(best, device.time(lambda: target.copy_(source), calls, cold=False).device_s)
     return 2 * source.numel() * source.element_size() / best
 
 

@@ -35,6 +35,11 @@ def tidy(value: float) -> float:
     return int(short) if short.is_integer() else short
 
 
+def short(value: float) -> float:
+    """Return `value` in three significant digits: of very many marks nobody sees more, and the page stays small."""
+    return float(f"{value:.3g}")
+
+
 def round_bytes(value: float) -> str:
     """Return a round number of bytes without idle zeros: `512 MiB`."""
     number, _, unit = show_bytes(value).partition(" ")

@@ -14,6 +14,7 @@ METHODS = {
     "crossovers": "crossovers",
     "phases": "phases",
     "roofline": "roofline-of-a-phase",
+    "prediction": "prediction",
     "memory": "memory",
     "frontier": "memory",
     "determinism": "batch-determinism",

@@ -16,6 +16,24 @@ from harness.engine.journal import Journal, Line
 from harness.engine.keeper import WorkerOptions
 from harness.engine.manifest import manifest
 
+CLUSTER = """\
+title = "Two nodes"
+text = "small ones"
+ranks = [1, 2, 4]
+[[device]]
+name = "a device"
+kind = "cuda"
+flops_per_s = { float32 = 1e12, bfloat16 = 4e12 }
+bytes_per_s = 1e11
+memory_bytes = 1e9
+launch_s = 4e-6
+source = "made up"
+[links]
+ranks_per_node = 2
+node = { latency_s = 1e-6, bytes_per_s = 1e11 }
+network = { latency_s = 1e-5, bytes_per_s = 1e10 }
+algorithm = "hierarchical"
+"""
 SUITE = """\
 title = "Small"
 headline = ["dense / top-2", "memory"]

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 COUNTS = {"suite": 40_000, "set": 20_000, "select": 20_000, "journal": 10_000, "records": 3_000, "manifest": 10_000,
-          "policy": 10_000, "compared": 3_000}  # fmt: skip
+          "policy": 10_000, "compared": 3_000, "cluster": 10_000}  # fmt: skip
 """Texts for each target: over 100,000 in all. Records are reported on whatever they hold, which takes longest."""
 LARGEST = 1 << 15
 """Bytes of a text."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from harness.declare.cluster_file import load_cluster
 from harness.declare.draw import points
 from harness.declare.faults import SuiteError
 from harness.declare.findings import Findings
@@ -16,6 +17,8 @@ from harness.declare.format import Suite
 from harness.declare.overrides import read_overrides
 from harness.declare.plan import plan, plan_document
 from harness.declare.policy import USUAL, Policy, load_policy
+from harness.declare.priced import check_priceable, price_on, priced_document
+from harness.declare.shipped import shipped_clusters
 from harness.declare.suite import load_suite, parse_suite
 from harness.engine.folder import JOURNAL, RECORDS, RUN, read_document, read_run, settle
 from harness.engine.journal import Journal, RunFolderError, read_journal
@@ -35,6 +38,8 @@ from tests.fuzz import seeds
 OWN_ERRORS = (SuiteError, RunFolderError, ReportError)
 """What the commands print as a sentence; anything else would be a traceback."""
 SOUND_RECORDS = "records.sound"
+FEW_PRICED = 12
+"""Cases that are priced on a cluster."""
 PLANNED_WHOLE = 2000
 """Points of a suite that is planned as well as read: more of them say nothing new."""
 
@@ -130,6 +135,18 @@ def _policy(data: bytes, folder: Path) -> int:
     return len(policy.rules)
 
 
+def _cluster(data: bytes, folder: Path) -> int:
+    """As `harness plan --cluster` does."""
+    path = folder / "cluster.toml"
+    path.write_bytes(data)
+    cluster = load_cluster(str(path))
+    cases = [planned.case for planned in plan(_small_suite()).cases][:FEW_PRICED]
+    check_priceable(cluster, cases)
+    for case in cases:
+        json.dumps(priced_document(price_on(cluster, case)), allow_nan=False)
+    return len(cases)
+
+
 def _compared(data: bytes, folder: Path) -> int:
     """A hostile run.json on either side of a comparison: its machine, its noise, its headlines."""
     (folder / RUN).write_bytes(data)
@@ -189,5 +206,6 @@ TARGETS = {
         Target("manifest", _begin_run(RUN), _manifest),
         Target("policy", _begin_policy, _policy),
         Target("compared", _begin_compared, _compared),
+        Target("cluster", lambda _: [seeds.CLUSTER.encode(), shipped_clusters()["gpus"].read_bytes()], _cluster),
     )
 }

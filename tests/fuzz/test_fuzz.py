@@ -20,7 +20,7 @@ from tests.fuzz.strategies import suites
 from tests.fuzz.targets import TARGETS, Target
 
 TEXTS = {"suite": 150, "set": 150, "select": 200, "journal": 60, "records": 60, "manifest": 60, "policy": 150,
-         "compared": 60}  # fmt: skip
+         "compared": 60, "cluster": 150}  # fmt: skip
 
 
 @pytest.fixture(params=TARGETS)
