@@ -20,6 +20,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from harness.parallel.lines import Lost, write
 from harness.program import die_with_parent
 
+PROGRAM = "harness.parallel.rank"
 RUN = "moe-harness"
 
 
@@ -28,8 +29,8 @@ def main() -> int:
     options, passed = _parse()
     die_with_parent()
     try:
-        rank = (sys.executable, "-m", "harness.parallel.rank")
-        elastic_launch(launch(options.folder, options.ranks), rank[0])(*rank[1:], str(options.folder), *passed)
+        start = elastic_launch(launch(options.folder, options.ranks), sys.executable)
+        start("-m", options.program, str(options.folder), *passed)
     except ChildFailedError as error:
         lost, failure = error.get_first_failure()
         os.write(1, write(Lost(lost, failure.exitcode)))
@@ -56,6 +57,7 @@ def _parse() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(prog="python -m harness.parallel.agent", description="Starts a worker's ranks.")
     parser.add_argument("folder", type=Path, help="what the ranks and their owner share")
     parser.add_argument("--ranks", type=int, required=True)
+    parser.add_argument("--program", default=PROGRAM, help="module that each rank runs")
     return parser.parse_known_args()
 
 

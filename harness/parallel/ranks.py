@@ -55,6 +55,7 @@ class Ranks:
         cache_bytes: Memory of each for built layers.
         folders: Where stored assignments are looked for.
         traces: Folder for Chrome traces; None: none is kept.
+        program: Module that each rank runs instead of `harness.parallel.rank`.
 
     Raises:
         RankLost: One ended before all were up.
@@ -69,6 +70,7 @@ class Ranks:
         cache_bytes: int,
         folders: Sequence[str] = (),
         traces: str | None = None,
+        program: str | None = None,
     ) -> None:
         self.count = count
         self._folder = Path(tempfile.mkdtemp(prefix="moe-ranks-"))
@@ -86,6 +88,7 @@ class Ranks:
         ]
         words += [word for folder in folders for word in ("--import-from", folder)]
         words += [] if traces is None else ["--traces", traces]
+        words += [] if program is None else ["--program", program]
         self._agent = subprocess.Popen(
             [sys.executable, "-m", "harness.parallel.agent", str(self._folder), *words],
             stdin=subprocess.PIPE,
