@@ -8,17 +8,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from typing import Any
 
+import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness.layers.interface import Unsupported
 from harness.layers.spread import SpreadFfn, replicated
 from harness.parallel import measure, rank
-from harness.parallel.measure import Together
+from harness.parallel.together import Together
 from harness.probes.outcome import Outcome
 from harness.probes.rows import tapping
 
@@ -60,8 +59,6 @@ class Handed(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
     def sent(self) -> Tensor:
-        import torch
-
         return torch.tensor(self._sent, dtype=torch.int64)
 
 
@@ -82,13 +79,9 @@ def _raise(error: BaseException) -> None:
 
 measure.PROBES |= {
     "everything": everything,
-    "sleeps": _in_rank_1(lambda: time.sleep(600)),
     "stops": _in_rank_1(lambda: os.kill(os.getpid(), signal.SIGSTOP)),
     "dies": _in_rank_1(lambda: os.kill(os.getpid(), signal.SIGKILL)),
-    "leaves": _in_rank_1(lambda: os._exit(3)),
     "fails": _in_rank_1(lambda: _raise(ValueError("planted"))),
-    "is full": _in_rank_1(lambda: _raise(MemoryError("planted"))),
-    "cannot": _in_rank_1(lambda: _raise(Unsupported("planted"))),
 }
 
 if __name__ == "__main__":

@@ -21,10 +21,15 @@ from harness.engine import over_ranks
 from harness.engine.over_ranks import OverRanks
 from harness.engine.protocol import Request, Result
 from harness.engine.runner import run
-from harness.parallel.ranks import Ranks
+from harness.parallel.lines import Failure, Told
+from harness.parallel.ranks import RankLost, Ranks
 from tests.cases import token_choice
 
 CASE = token_choice(expert_parallel=2)
+
+
+def _failed(kind: str, fault: str | None) -> RankLost:
+    return RankLost(1, 1, Failure(1, fault, kind, "planted", "Traceback"))
 
 
 @pytest.fixture
@@ -41,32 +46,71 @@ def visit(owner: OverRanks, probe: str, timeout: float = 60.0, case: Case = CASE
     return owner.visit(Request(7, case.variant, case.as_dict(), probe, settings), case)
 
 
-def test_a_rank_that_hangs_is_named_whatever_it_hangs_in_and_the_next_visit_gets_new_ranks(owner: OverRanks) -> None:
-    assert visit(owner, "check").status == "ok"
-    for probe in ("sleeps", "stops"):
-        result = visit(owner, probe, timeout=3.0)
-        assert (result.status, result.end) == ("timeout", "timeout_rank")
-        assert result.reason == (f"no answer within 3 s, in {probe}: of 2 ranks, rank 1 did not come; all were ended")
-        assert not psutil.Process().children(recursive=True)
+def test_a_rank_that_hangs_is_named_and_the_next_visit_gets_new_ranks(owner: OverRanks) -> None:
+    result = visit(owner, "stops", timeout=3.0)
+    assert (result.status, result.end) == ("timeout", "timeout_rank")
+    assert result.reason == "no answer within 3 s, in stops: of 2 ranks, rank 1 did not come; all were ended"
+    assert not psutil.Process().children(recursive=True)
     assert visit(owner, "check").status == "ok"
 
 
 @pytest.mark.parametrize(
-    ("probe", "status", "words"),
+    ("probe", "words"),
     [
-        ("dies", "crashed", "rank 1 of 2 was killed by signal 9 (SIGKILL), in dies; all were ended"),
-        ("leaves", "crashed", "rank 1 of 2 exited with code 3, in leaves; all were ended"),
-        ("fails", "crashed", "rank 1 of 2 raised ValueError: planted, in fails; all were ended"),
-        ("is full", "oom", "out of memory on the host, in is full: rank 1 of 2: MemoryError: planted"),
-        ("cannot", "unsupported", "planted"),
+        ("dies", "rank 1 of 2 was killed by signal 9 (SIGKILL), in dies; all were ended"),
+        ("fails", "rank 1 of 2 raised ValueError: planted, in fails; all were ended"),
     ],
 )
-def test_a_rank_that_ends_is_named(owner: OverRanks, probe: str, status: str, words: str) -> None:
+def test_a_rank_that_ends_is_named(owner: OverRanks, probe: str, words: str) -> None:
     result = visit(owner, probe)
-    assert (result.visit, result.status, result.reason) == (7, status, words)
+    assert (result.visit, result.status, result.reason) == (7, "crashed", words)
     assert not psutil.Process().children(recursive=True)
     if probe == "fails":
         assert "ValueError: planted" in str(result.detail)
+
+
+@pytest.mark.parametrize(
+    ("lost", "status", "words"),
+    [
+        (RankLost(1, 3, None), "crashed", "rank 1 of 2 exited with code 3, in flops; all were ended"),
+        (RankLost(None, -11, None), "crashed", "rank ? of 2 was killed by signal 11 (SIGSEGV), in flops"),
+        (_failed("error", "host memory"), "oom", "out of memory on the host, in flops: rank 1 of 2: planted"),
+        (_failed("error", "device memory"), "oom", "out of memory on the device, in flops: rank 1 of 2: planted"),
+        (_failed("unsupported", None), "unsupported", "planted"),
+    ],
+)
+def test_what_a_lost_rank_left_says_how_the_case_ended(
+    monkeypatch: pytest.MonkeyPatch, lost: RankLost, status: str, words: str
+) -> None:
+    monkeypatch.setattr(over_ranks, "Ranks", partial(Scripted, lost))
+    owner = OverRanks("cpu", 1 << 28, (), None)
+    result = visit(owner, "flops")
+    assert result.status == status
+    assert str(result.reason).startswith(words)
+    assert Scripted.ended
+
+
+class Scripted:
+    """Ranks that are lost in every visit."""
+
+    ended = False
+
+    def __init__(self, lost: RankLost, *_: object) -> None:
+        self._lost = lost
+        Scripted.ended = False
+
+    def ask(self, *_: object) -> Told:
+        raise self._lost
+
+    def end(self) -> None:
+        Scripted.ended = True
+
+
+def test_ranks_that_share_cores_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
+    owner = OverRanks("cpu", 1 << 28, (), None)
+    assert owner._crowd(2) == []
+    assert owner._crowd(4) == ["4 ranks share 2 cores: their time is not that of 4 devices"]
 
 
 SUITE = """
@@ -86,9 +130,7 @@ name = "soft"
 layer = "soft"
 expert_parallel = 2
 [measure]
-probes = ["exchange", "latency"]
-rounds = 2
-seconds_per_visit = 0.002
+probes = ["exchange"]
 """
 
 

@@ -8,86 +8,28 @@ what holds the layer on one device. `memory` is that of the fullest rank. `deter
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from functools import cached_property
-from itertools import chain
+from dataclasses import asdict
 from statistics import fmean
 
 import torch
 from torch import Tensor
 
-from harness.case import Case
 from harness.declare.costs import cost
-from harness.declare.costs_exchange import Messages, exchange_bytes, has_fixed_messages, messages
 from harness.declare.costs_routed import flops_routed
-from harness.devices.interface import Device
 from harness.layers.interface import evaluating
-from harness.layers.spread import replicated
-from harness.parallel.control import Control
-from harness.parallel.subject import RankSubject, whole_subject
+from harness.parallel.exchanged import exchange
+from harness.parallel.together import Together
 from harness.probes import latency, memory, phases, routing
 from harness.probes.check import against_reference
 from harness.probes.determinism import bound
 from harness.probes.flop_audit import uncounted
 from harness.probes.flop_formulas import count_flops
-from harness.probes.outcome import Measured, Outcome, Settings
+from harness.probes.outcome import Measured, Outcome
 from harness.probes.rows import equal_rows, scaled_change, tapping
-from harness.probes.subject import Subject
 
-TAPS = ("logits", "scores", "choice", "kept", "load", "priority", "order")
-"""What ranks show each other of what a layer shows."""
 ROUNDING_EPS = 32.0
 """Change of a row beyond which it is no rounding, in eps times the row's largest value: what `check` allows a row."""
-
-
-@dataclass
-class Together:
-    """One visit, as one rank sees it."""
-
-    case: Case
-    """That of all ranks."""
-    subject: RankSubject
-    device: Device
-    settings: Settings
-    control: Control
-    folders: tuple[str, ...] = ()
-
-    @cached_property
-    def whole(self) -> Subject:
-        """The layer on one device, with the same weights and input; made by whoever needs it."""
-        return whole_subject(self.case, self.settings.seed, self.folders)
-
-    def collect(self, own: object) -> list[object]:
-        """Return what each rank says, by rank; plain values."""
-        return [json.loads(text) for text in self.control.collect(json.dumps(own).encode())]
-
-    def pass_(self) -> tuple[Tensor, dict[str, Tensor]]:
-        """Do the case's pass once, and return output and taps of all ranks as those of one device would be."""
-        return self._seen(self.subject.run)
-
-    def forward(self) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the same of a forward pass without gradients."""
-        with torch.no_grad():
-            return self._seen(lambda: self.subject.forward(self.subject.x))
-
-    def _seen(self, run: Callable[[], Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        with tapping(self.subject.layer) as (seen,):
-            y = run().detach()
-        self.subject.drop_gradients()
-        return self.joined(y), {name: self._tap(name, seen[name]) for name in TAPS if name in seen}
-
-    def joined(self, own: Tensor) -> Tensor:
-        """Return the ranks' tensors one after another along the first dimension."""
-        return self.control.gather(own).flatten(0, 1)
-
-    def _tap(self, name: str, own: Tensor) -> Tensor:
-        if name == "load":
-            return self.control.gather(own).sum(0)
-        if name == "order":  # of tokens: those of a rank come after those of all before it
-            own = own + self.control.rank * len(own)
-        return self.joined(own)
 
 
 def check(together: Together) -> Outcome:
@@ -182,58 +124,6 @@ def _cause(alone: dict[str, Tensor], seen: dict[str, Tensor]) -> str:
     """Return why rows differ between one device and ranks: nothing is coupled there, so a flip or rounding."""
     flipped = "choice" in seen and not torch.equal(alone["choice"].sort(-1).values, seen["choice"].sort(-1).values)
     return "routing_flip" if flipped else "rounding"
-
-
-def exchange(together: Together) -> Outcome:
-    """Return the bytes that ranks sent each other in one pass; incorrect where they are not the closed form's."""
-    case = together.case
-    sent, summed = _count(together)
-    _, seen = together.forward()
-    expected = messages(case, None if has_fixed_messages(case) else rows_between(seen["choice"], case))
-    if sent != expected:
-        return Outcome(incorrect=f"ranks sent {sent} bytes to each other, the closed form says {expected}")
-    of_rows = sent if has_fixed_messages(case) else sent[1:]  # the first one says how many rows are to come
-    values: dict[str, Measured] = {
-        "exchange_bytes": sum(map(sum, chain(*sent))),
-        "exchange_predicted_bytes": exchange_bytes(case),
-        "exchange_imbalance": max(_uneven(list(map(sum, one))) for one in of_rows),
-        "exchange_message_imbalance": max(_uneven(_between(one)) for one in of_rows),
-        "exchange_summed_bytes": summed,
-    }
-    series = {"exchange_sent": [float(size) for one in sent for size in _between(one)]}
-    why = "exchange_overlap is not known: nobody tells the time of gloo's messages from that of the layer's threads"
-    return Outcome(values, [why] if together.device.kind == "cpu" else [], series=series)
-
-
-def _count(together: Together) -> tuple[list[Messages], int]:
-    """Return the messages of one pass, exchange by exchange, and the bytes of gradients that a rank sums."""
-    subject, way = together.subject, together.subject.exchange
-    subject.run()
-    way.sent = []
-    subject.run()
-    of_ranks: list[list[list[int]]] = together.collect(way.sent)  # type: ignore[assignment]
-    way.sent = None
-    summed = (own.grad for own in replicated(subject.layer) if own.grad is not None)
-    total = sum(grad.numel() * grad.element_size() for grad in summed)
-    subject.drop_gradients()
-    return [list(one) for one in zip(*of_ranks, strict=True)], total
-
-
-def _between(sent: Messages) -> list[int]:
-    """Return the messages of one exchange, each from one rank to another."""
-    return [size for i, own in enumerate(sent) for j, size in enumerate(own) if i != j]
-
-
-def _uneven(sizes: list[int]) -> float:
-    """Return the largest over the mean; 1 where nothing is sent."""
-    return max(sizes) * len(sizes) / sum(sizes) if any(sizes) else 1.0
-
-
-def rows_between(choice: Tensor, case: Case) -> list[list[int]]:
-    """Return the assignments by rank of the token and rank of the expert, of `choice` [T, K] of the whole batch."""
-    n = case.expert_parallel
-    owner = (choice // ((case.experts or 0) // n)).view(n, -1)  # [n, T K / n]
-    return [own.bincount(minlength=n).tolist() for own in owner]
 
 
 def in_step(together: Together) -> Outcome:

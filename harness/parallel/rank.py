@@ -27,9 +27,10 @@ from harness.layers.interface import Unsupported
 from harness.parallel.control import FOREVER, Control
 from harness.parallel.device import RankDevice
 from harness.parallel.lines import Ask, Failure, Told, Up, read, write
-from harness.parallel.measure import Together, measure
+from harness.parallel.measure import measure
 from harness.parallel.pulse import Pulse
 from harness.parallel.subject import RankSubject, rank_subject
+from harness.parallel.together import Together
 from harness.probes.outcome import Settings
 from harness.program import die_first, die_with_parent, take_pipes
 from harness.recent import Recent
@@ -55,7 +56,7 @@ def main() -> int:
     torch.set_num_threads(options.threads)
     rank = int(os.environ["RANK"])
     if options.device == "cuda":
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        _see_own_gpu()
     dist.init_process_group(BACKENDS[options.device], timeout=FOREVER)
     ranks = Rank(options, rank)
     try:
@@ -117,16 +118,23 @@ class Rank:
         return subject
 
 
+def _see_own_gpu() -> None:
+    """Leave this rank one GPU to see, which is then the first one for torch and for NVML; before CUDA starts."""
+    local = int(os.environ["LOCAL_RANK"])
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    os.environ["CUDA_VISIBLE_DEVICES"] = str(local) if listed is None else listed.split(",")[local].strip()
+
+
 def _leave_word(folder: Path, rank: int, error: BaseException, ranks: Rank) -> None:
     """Write down the error, or wait to be ended where it is another rank's."""
-    words = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
     detail = "".join(traceback.format_exception(error))
     sys.stderr.write(detail)
     if isinstance(error, RuntimeError) and any(sign in str(error) for sign in LOST_A_PEER):
         time.sleep(PATIENCE_S)
         return
-    kind = "unsupported" if isinstance(error, Unsupported) else "error"
-    failure = Failure(rank, ranks.device.fault(error), kind, words, detail)
+    refused = isinstance(error, Unsupported)
+    words = (str(error) if refused else f"{type(error).__name__}: {error}").partition("\n")[0]
+    failure = Failure(rank, ranks.device.fault(error), "unsupported" if refused else "error", words, detail)
     (folder / FAILURE.format(rank=rank)).write_bytes(write(failure))
 
 
