@@ -34,10 +34,11 @@ from harness.probes.traces import keep
 
 EXCHANGE: Phase = "exchange"
 """Of a layer that is spread over ranks."""
-ALL = (*PHASES, EXCHANGE, OTHER)
+ALL = (*PHASES, OTHER)
+"""Those that every layer has a share of."""
 METRICS = (
-    *(f"phase_{phase}_share" for phase in ALL),
-    *(f"phase_{phase}_backward_share" for phase in ALL),
+    *(f"phase_{phase}_share" for phase in (*ALL, EXCHANGE)),
+    *(f"phase_{phase}_backward_share" for phase in (*ALL, EXCHANGE)),
     "phase_overhead",
     "pass_forward_share",
     "pass_backward_share",
@@ -140,7 +141,7 @@ def _drained(subject: Subject, device: Device) -> dict[str, float]:
 
 def _shares(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Return each phase's share of the sum of all phases' medians over `rows`; no exchange where there is none."""
-    seen = [phase for phase in ALL if phase != EXCHANGE or any(phase in row for row in rows)]
+    seen = (*ALL, *([EXCHANGE] if any(EXCHANGE in row for row in rows) else ()))
     medians = {phase: median(row.get(phase, 0.0) for row in rows) for phase in seen}
     total = sum(medians.values())
     return {phase: microseconds / total for phase, microseconds in medians.items()}
