@@ -89,6 +89,8 @@ class Case:
     patch: int | None = None
     """Side of an encoder's image patches, in pixels."""
     compile: bool = False
+    expert_parallel: int = 1
+    """Ranks that the experts, and the sequences of the batch, are spread over; not written where 1."""
 
     @property
     def sequence_tokens(self) -> int:
@@ -111,10 +113,15 @@ class Case:
         return self.pass_ != "forward"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the case as files hold it: all fields but `variant` and an `assignment` of None, `pass_` as `pass`."""
+        """Return the case as files hold it, `pass_` as `pass`.
+
+        All fields but `variant`, an `assignment` of None, and the ranks of a layer that is on one device.
+        """
         data = {_WRITTEN[name]: getattr(self, name) for name in _WRITTEN}
         if self.assignment is None:
             del data["assignment"]
+        if self.expert_parallel == 1:
+            del data["expert_parallel"]
         return data
 
     @classmethod
@@ -174,6 +181,7 @@ def _id_parts(case: Case) -> list[str]:
         None if case.tokens == DEFAULT_TOKENS else f"m{case.tokens}",
         DTYPES[case.dtype][0],
         "compiled" if case.compile else None,
+        f"ep{case.expert_parallel}" if case.expert_parallel > 1 else None,
         None if case.backend == "best" else case.backend,
         case.pass_,
     ]

@@ -57,7 +57,7 @@ def _determinism(axis: str, varied: str) -> list[Metric]:
     ]
 
 
-_PHASES = ("router", "dispatch", "experts", "combine", "other")
+_PHASES = ("router", "dispatch", "experts", "combine", "exchange", "other")
 
 _ALL = [
     Metric("latency_ms", "ms", "lower", "Time of one pass: cold cache on CUDA, as it comes on CPU."),
@@ -106,6 +106,12 @@ _ALL = [
     Metric("balance_importance", "", "lower", "Squared variation of the experts' probabilities; 0 is balance.", True),
     Metric("balance_load", "", "lower", "V-MoE's load loss, which needs noise in training; 0 is balance.", True),
     Metric("router_z", "", "lower", "Mean squared log-sum-exp of the router's logits (ST-MoE's z-loss).", True),
+    Metric("exchange_bytes", "B", "lower", "Bytes that ranks send each other in one pass, all together.", True),
+    Metric("exchange_predicted_bytes", "B", None, "The closed form of exchange_bytes; dropless, for even loads.", True),
+    Metric("exchange_imbalance", "", "lower", "Bytes of the busiest rank over the mean, at the most uneven.", True),
+    Metric("exchange_message_imbalance", "", "lower", "Largest message over the mean, at the most uneven.", True),
+    Metric("exchange_summed_bytes", "B", "lower", "Bytes of gradients that each rank sums with the others.", True),
+    Metric("exchange_overlap", "", "higher", "Share of the exchange's time in which the device also computes (CUDA)."),
     Metric("energy_j_per_mtoken", "J/Mtoken", "lower", "Energy per million tokens."),
     Metric("energy_net_j_per_mtoken", "J/Mtoken", "lower", "Energy per million tokens, less the idle device's."),
     Metric("power_w", "W", None, "Mean power while the layer runs back to back."),
@@ -116,7 +122,7 @@ _ALL = [
     Metric("pass_backward_share", "", None, "Share of the unprofiled training pass that is backward."),
     Metric("phase_overhead", "", None, "Time of the profiled pass over that of the same pass unprofiled."),
     *(Metric(f"phase_{p}_roofline", "", "higher", f"Roofline time over measured time of {p}, forward.")
-      for p in _PHASES if p != "other"),
+      for p in _PHASES if p not in ("exchange", "other")),
     Metric("experts_floor_ms", "ms", None, "Time to read the weights of the experts that tokens reach, from memory."),
     *_determinism("run", "nothing"),
     *_determinism("batch_size", "the number of sequences beside it"),
@@ -126,6 +132,7 @@ _ALL = [
     *_determinism("drops", "the capacity, companions held,"),
     *_determinism("environment", "the number of threads, or the mode of kernels,"),
     *_determinism("causal", "a later token"),
+    *_determinism("ranks", "the number of ranks"),
     Metric("flip_rate", "", "lower", "Share of tokens whose set of experts changes with the batch size.", True),
     Metric("flip_rate_predicted", "", None, "Share of tokens whose margin is below twice the logits' change.", True),
     Metric("tie_flip_rate", "", "lower", "Share of near-tie tokens whose experts change with the batch size.", True),

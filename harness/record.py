@@ -19,9 +19,9 @@ FailedStatus = Literal["oom", "timeout", "crashed", "unsupported", "incorrect", 
 
 End = Literal[
     "ok", "incorrect", "unsupported",
-    "oom_device", "oom_host", "timeout",
-    "crashed_signal", "crashed_exit", "crashed_protocol", "crashed_cuda", "crashed_python", "device_lost",
-    "clock_backwards", "clock_still",
+    "oom_device", "oom_host", "timeout", "timeout_rank",
+    "crashed_signal", "crashed_exit", "crashed_protocol", "crashed_cuda", "crashed_python", "crashed_rank",
+    "device_lost", "clock_backwards", "clock_still",
     "too_large", "pruned", "interrupted", "over_budget", "no_device",
 ]  # fmt: skip
 """Why a visit or a case ended: a closed list. What it means is its status; after BenchExec's `terminationreason`."""
@@ -45,6 +45,10 @@ ENDS: dict[End, Ending] = {
     "oom_device": Ending("oom", "out of device memory", "out of memory on the device{where}: {what}"),
     "oom_host": Ending("oom", "out of host memory", "out of memory on the host{where}: {what}"),
     "timeout": Ending("timeout", "over time", "no answer within {seconds:g} s{where}; the worker was ended"),
+    "timeout_rank": Ending(
+        "timeout", "over time, waiting for a rank",
+        "no answer within {seconds:g} s{where}: of {ranks} ranks, {missing} did not come; all were ended",
+    ),
     "crashed_signal": Ending(
         "crashed", "killed by a signal", "the worker was killed by signal {number} ({name}){where}"
     ),
@@ -54,6 +58,7 @@ ENDS: dict[End, Ending] = {
     "crashed_protocol": Ending("crashed", "answered nonsense", "the worker was ended: {what}{where}"),
     "crashed_cuda": Ending("crashed", "CUDA error", "an error of the device{where}: {what}"),
     "crashed_python": Ending("crashed", "raised an error"),
+    "crashed_rank": Ending("crashed", "lost a rank", "rank {rank} of {ranks} {what}{where}; all were ended"),
     "device_lost": Ending("crashed", "lost the device", "the device was lost{where}: {what}"),
     "clock_backwards": Ending("crashed", "saw the clock go backwards", "the clock went backwards{where}: {what}"),
     "clock_still": Ending("crashed", "saw the clock stand still", "no time passed on the clock{where}: {what}"),

@@ -13,7 +13,9 @@ from reports.families import NEUTRAL, Family, Identity, identities
 from reports.results import Result, Run
 from reports.words import count
 
-OWN_AXES = ("experts", "top_k", "slots", "capacity_factor", "group", "routing", "shared_experts", "backend")
+OWN_AXES = (
+    "experts", "top_k", "slots", "capacity_factor", "group", "routing", "shared_experts", "backend", "expert_parallel",
+)  # fmt: skip
 """Axes that belong to the layer, not to its input; a variant may sweep them."""
 
 FEW, MANY = 6, 20
@@ -243,14 +245,18 @@ def axes_words(case: Case, axes: Iterable[str]) -> str:
     return ", ".join(part for part in parts if part)
 
 
+_COUNTED = {"experts": "expert", "slots": "slot", "shared_experts": "shared expert", "expert_parallel": "rank"}
+"""Axes that count something, and what one of it is called."""
+
+
 def axis_words(axis: str, value: object) -> str:
     """Return one axis and its value as a phrase: `32 experts`, `k = 2`; empty where it does not apply."""
     if axis == "capacity_factor":
         return "" if value is None else f"capacity {value:g}"
     if value is None or (axis == "shared_experts" and not value):
         return ""
-    if isinstance(value, int) and axis in ("experts", "slots", "shared_experts"):
-        return count(value, {"experts": "expert", "slots": "slot", "shared_experts": "shared expert"}[axis])
+    if isinstance(value, int) and axis in _COUNTED:
+        return count(value, _COUNTED[axis])
     return {
         "top_k": f"k = {value}",
         "group": f"capacity shared by the {value}",

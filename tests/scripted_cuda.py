@@ -257,6 +257,7 @@ class ScriptedNvml:
         watts = 412.5 if self.meter is None else self.meter.watts
         answers: dict[str, Any] = {
             "nvmlDeviceGetName": "NVIDIA Scripted",
+            "nvmlDeviceGetCount": 2,
             "nvmlDeviceGetMemoryInfo": SimpleNamespace(total=80 << 30),
             "nvmlDeviceGetUUID": "GPU-11111111-2222",
             "nvmlDeviceGetEccMode": (1, 1),

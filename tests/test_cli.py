@@ -68,7 +68,7 @@ def test_suites_lists_what_is_shipped() -> None:
     names = {row["name"] for row in json.loads(harness("suites", "--json").stdout)["suites"]}
     assert names == {
         "quick", "smoke", "model-size", "experts", "top-k", "slots", "batch-size", "recipes", "models", "peers",
-        "routing", "determinism", "claims", "claims-gpu", "gpu", "gpu-energy",
+        "routing", "determinism", "claims", "claims-gpu", "gpu", "gpu-energy", "parallel",
     }  # fmt: skip
 
 

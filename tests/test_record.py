@@ -75,6 +75,7 @@ def test_every_end_has_a_status_and_a_sentence() -> None:
     assert set(get_args(End)) == set(ENDS)
     assert {ending.status for ending in ENDS.values()} == {"ok", *get_args(FailedStatus)}
     facts = {"what": "x", "seconds": 2, "number": 11, "name": "SIGSEGV", "exit": 3, "needs": "2 GiB", "has": "y"}
+    facts |= {"rank": 1, "ranks": 4, "missing": "rank 1"}
     for end, ending in ENDS.items():
         sentence = reason_of(end, where="in latency", smaller="soft-e8", **facts)
         assert (sentence == "") is (end == "ok")

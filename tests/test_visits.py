@@ -52,7 +52,7 @@ def test_checks_and_singles_come_first_in_plan_order(planned: Plan) -> None:
         (key, probe) for key in running(planned) for probe in ("check", "flops", "memory")
     ]
     assert [visit.index for visit in order] == list(range(len(order)))
-    assert PROBES == ("flops", "memory", "determinism", "routing", "phases", "compile", "energy")
+    assert PROBES == ("flops", "memory", "determinism", "routing", "phases", "compile", "exchange", "energy")
 
 
 def test_each_round_visits_every_case_once_in_its_own_order(planned: Plan) -> None:

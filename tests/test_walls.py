@@ -12,10 +12,11 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 FLOORS = [
-    {"harness", "harness.metrics", "harness.devices"},
+    {"harness", "harness.metrics", "harness.devices", "harness.program", "harness.recent"},
     {"harness.case"},
     {"harness.record", "harness.declare", "harness.layers"},
     {"harness.probes", "harness.judge", "harness.hugging_face"},
+    {"harness.parallel"},
     {"harness.engine"},
     {"reports"},
     {"harness.nightly"},
@@ -99,6 +100,13 @@ def test_what_needs_no_torch_loads_none() -> None:
     code = f"import importlib, sys; [importlib.import_module(n) for n in {names}]; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_worker_loads_nothing_of_ranks_but_their_owner() -> None:
+    rooms = ("harness.parallel.", "harness.layers.spread", "harness.layers.exchange")
+    code = f"import sys, harness.engine.worker; print(sorted(name for name in sys.modules if name.startswith({rooms})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == str([f"harness.parallel.{name}" for name in ("lines", "pulse", "ranks")])
 
 
 def test_the_command_line_loads_neither_torch_nor_the_report_for_its_help() -> None:

@@ -53,6 +53,17 @@ def plan_or_exit(
         fail(Exit.USAGE, str(error))
 
 
+def enough_devices_or_exit(plan: Plan, detected: Detected) -> None:
+    """Return if this machine has a device for each rank that the plan's cases ask for."""
+    from harness.devices.interface import NoSuchDevice
+    from harness.engine.planning import check_ranks
+
+    try:
+        check_ranks(plan, detected.kind)
+    except NoSuchDevice as error:
+        fail(Exit.NO_DEVICE, str(error))
+
+
 def tell_plugins(plan: Plan, *, allowed: bool) -> None:
     """Say what code a run of `plan` would import; end the command where that is not `allowed`."""
     from harness.declare.plugins import code_named

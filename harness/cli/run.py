@@ -15,7 +15,7 @@ from harness.cli.console import fail, note
 from harness.cli.ended import cut_short, exit_code, render_or_tell
 from harness.cli.exits import Exit
 from harness.cli.options import DeviceOption, JsonOption, PluginsOption, SelectOption, SetOption, all_of
-from harness.cli.planning import detect_or_exit, plan_or_exit, suite_or_exit, tell_plugins
+from harness.cli.planning import detect_or_exit, enough_devices_or_exit, plan_or_exit, suite_or_exit, tell_plugins
 from harness.cli.wanted import Wanted, amount, begun, given
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ def run(
     _check_threads(wanted.threads)
     detected = detect_or_exit(wanted.device)
     plan = plan_or_exit(wanted.suite, wanted.overrides, wanted.select, detected, wanted.memory)
+    enough_devices_or_exit(plan, detected)
     if wanted.trace and "phases" not in plan.suite.measure.probes:
         fail(Exit.USAGE, "--trace keeps what the probe phases records, and this suite's probes leave it out")
     if gate and not plan.suite.claims:

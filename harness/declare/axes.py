@@ -14,13 +14,14 @@ AXES = (
     "size", "d_model", "d_ff", "heads", "experts", "top_k", "slots", "capacity_factor", "group", "batch", "tokens",
     "dtype", "pass", "backend", "routing", "compile", "scope", "activation", "gated", "shared_experts",
     "gate", "noise", "drop", "balance", "mixing", "causal", "depth", "moe_layers", "vocabulary", "patch",
+    "expert_parallel",
 )  # fmt: skip
 """Every axis, in the order in which a product runs through them: the last one varies fastest."""
 
 COUNTED = frozenset(
     (
         "d_model", "d_ff", "heads", "experts", "top_k", "slots", "batch", "tokens", "shared_experts",
-        "capacity_factor", "depth", "vocabulary", "patch",
+        "capacity_factor", "depth", "vocabulary", "patch", "expert_parallel",
     )
 )  # fmt: skip
 """Axes that hold numbers, and so may be derived: `d_ff = "4 * d_model"`."""
@@ -38,10 +39,10 @@ HAS: dict[str, frozenset[str]] = {
     "token_choice": frozenset(
         _COMMON
         | {"experts", "top_k", "capacity_factor", "group", "routing", "shared_experts"}
-        | {"gate", "noise", "drop", "balance"}
+        | {"gate", "noise", "drop", "balance", "expert_parallel"}
     ),
-    "expert_choice": frozenset(_COMMON | {"experts", "capacity_factor", "group", "routing"}),
-    "soft": frozenset(_COMMON | {"experts", "slots", "mixing"}),
+    "expert_choice": frozenset(_COMMON | {"experts", "capacity_factor", "group", "routing", "expert_parallel"}),
+    "soft": frozenset(_COMMON | {"experts", "slots", "mixing", "expert_parallel"}),
 }
 """The axes of each kind of layer; on the others its cases hold None."""
 
@@ -61,7 +62,7 @@ _START: dict[str, Any] = {
     "vocabulary": 0,
     "patch": 16,
 }
-_ROUTED: dict[str, Any] = {"group": "batch", "routing": "learned"}
+_ROUTED: dict[str, Any] = {"group": "batch", "routing": "learned", "expert_parallel": 1}
 START: dict[str, dict[str, Any]] = {
     "dense": _START,
     "dense_moe": _START,
@@ -70,7 +71,7 @@ START: dict[str, dict[str, Any]] = {
     | {"top_k": 2, "capacity_factor": None, "shared_experts": 0}
     | {"gate": None, "noise": "none", "drop": "position", "balance": "none"},
     "expert_choice": _START | _ROUTED | {"capacity_factor": 1.0},
-    "soft": _START | {"slots": 1, "mixing": "soft"},
+    "soft": _START | {"slots": 1, "mixing": "soft", "expert_parallel": 1},
 }
 """Where the axes of each kind of layer start, if the suite says nothing; the other axes of `HAS` must be given.
 

@@ -8,10 +8,10 @@ the one-hot dispatch, whose mask has no gradient. `train` has the FLOPs of `forw
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.case import Case
-from harness.declare import adapters, assignments, token_choice
+from harness.declare import adapters, assignments, parallel, token_choice
 from harness.declare.costs_around import Inner, around, used_around
 from harness.declare.costs_around import peak as peak_around
 from harness.declare.costs_around import saved as saved_around
@@ -74,7 +74,31 @@ class Cost:
 
 def cost(case: Case, device: str = "cpu") -> Cost:
     """Return the closed-form cost of `case`'s pass on a `device` (cpu, cuda); FLOPs, bytes and parameters."""
-    return _layer_cost(case, device) if case.scope == "layer" else _scope_cost(case, device)
+    if case.scope != "layer":
+        return _scope_cost(case, device)
+    return _layer_cost(case, device) if case.expert_parallel == 1 else _spread_cost(case, device)
+
+
+def _spread_cost(case: Case, device: str) -> Cost:
+    """Return the cost of a layer spread over ranks: theirs together, but for the memory of a pass, which is one rank's.
+
+    The peak is an estimate: that of the layer on one device over the sequences of one rank, whose experts it all has.
+    What must fit is on a CPU the memory of all ranks, who share it, and on CUDA that of one.
+    """
+    n, whole = case.expert_parallel, _layer_cost(parallel.on_one_device(case), device)
+    one = _layer_cost(parallel.of_rank(parallel.on_one_device(case)), device)
+    experts = (case.experts or 0) * _ffn_params(case, case.d_model, case.d_ff)
+    copies = (n - 1) * (whole.params - experts)
+    kept = experts * (n - 1) // n * case.itemsize  # what one rank does not hold of weights, gradients, moments
+    needed = one.memory_needed - kept * (1 + case.trains + 2 * (case.pass_ == "train"))
+    return replace(
+        whole,
+        bytes=whole.bytes + copies * case.itemsize * (3 if case.trains else 1),
+        weight_bytes=whole.weight_bytes + copies * case.itemsize,
+        memory_saved=one.memory_saved,
+        memory_predicted=one.memory_predicted - kept * case.trains,
+        memory_needed=needed * (n if device == "cpu" else 1),
+    )
 
 
 def _scope_cost(case: Case, device: str) -> Cost:
@@ -134,6 +158,8 @@ def resolve_backend(case: Case, device: str = "cpu") -> str:
     """Return the backend that `case` runs on: its own, or what `best` means for its kind and shape on `device`."""
     if case.backend != "best":
         return case.backend
+    if case.expert_parallel > 1 and case.layer in parallel.BACKENDS:
+        return parallel.BACKENDS[case.layer]
     return token_choice.best(case, device) if case.layer == "token_choice" else BEST[case.layer]
 
 
@@ -147,6 +173,8 @@ def unsupported(case: Case, device: str = "cpu") -> str | None:
     if case.layer not in BACKENDS:
         return f"there is no layer of kind {case.layer!r}; there are {', '.join(BACKENDS)}"
     if reason := unfit(case):
+        return reason
+    if reason := parallel.unsupported(case):
         return reason
     if reason := assignments.unsupported(case):
         return reason

@@ -193,6 +193,10 @@ class _Expansion:
         if (top_k := point.get("top_k")) and top_k > point["experts"]:
             message = f"top_k = {top_k} is above experts = {point['experts']}"
             yield self._fault("top_k", message, "at least as many experts as top_k")
+        ranks = point.get("expert_parallel", 1)
+        if ranks > (point.get("experts") or ranks):
+            message = f"expert_parallel = {ranks} is above experts = {point['experts']}"
+            yield self._fault("expert_parallel", message, "at most as many ranks as experts")
         heads = point.get("heads")
         if heads and ("heads" in self.places or point["scope"] != "layer") and point["d_model"] % heads:
             message = f"heads = {heads} does not divide d_model = {point['d_model']}"
@@ -236,6 +240,7 @@ class _Expansion:
             routing=point.get("routing"),
             assignment=None if stored is None else stored.digest,
             compile=point["compile"],
+            expert_parallel=point.get("expert_parallel", 1),
             scope=point["scope"],
             activation=GATED_NAMES.get(activation, activation),
             gated=bool(point["gated"]) or activation in GATED_NAMES,

@@ -16,8 +16,10 @@ from harness.declare.match import Match
 from harness.declare.point import Point, Product, Strict
 from harness.declare.presets import PresetName
 
-ProbeName = Literal["flops", "latency", "memory", "determinism", "routing", "phases", "compile", "energy"]
-USUAL_PROBES: tuple[ProbeName, ...] = ("flops", "latency", "memory", "determinism", "routing", "phases", "compile")
+ProbeName = Literal["flops", "latency", "memory", "determinism", "routing", "phases", "compile", "exchange", "energy"]
+USUAL_PROBES: tuple[ProbeName, ...] = (
+    "flops", "latency", "memory", "determinism", "routing", "phases", "compile", "exchange",
+)  # fmt: skip
 """All but energy, of which one case takes most of a minute."""
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 """A text that says something."""

@@ -58,6 +58,8 @@ def unsupported(case: Case, folder: Path | None = None) -> str | None:
     """Return why the plug-in of `case` cannot run, in words, or None; `folder` is that of the suite's file."""
     if case.scope != "layer":
         return f'scope = "{case.scope}" is for our own kinds of layer; a plug-in is measured alone: scope = "layer"'
+    if case.expert_parallel > 1:
+        return "expert_parallel spreads our own kinds of layer over ranks; a plug-in is measured on one device"
     if case.compile:
         return "compile = true is for our own kinds of layer; a plug-in may compile what it returns itself"
     return unavailable(case.layer, folder)

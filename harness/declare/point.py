@@ -178,6 +178,8 @@ class Point(Strict):
     """Tokens that a decoder knows, or classes of an encoder; 0: no embedding and no head; scope model."""
     patch: Whole | None = None
     """Side of an encoder's image patches in pixels; scope model."""
+    expert_parallel: Whole | None = None
+    """Ranks (processes, on CUDA devices) that experts and sequences are spread over; scope layer."""
 
 
 class Product(Strict):
@@ -216,3 +218,4 @@ class Product(Strict):
     moe_layers: Annotated[list[MoeLayers], _Some] | None = None
     vocabulary: Counts | None = None
     patch: Wholes | None = None
+    expert_parallel: Wholes | None = None

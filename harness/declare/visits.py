@@ -18,12 +18,15 @@ from harness.declare.scopes import has_positions
 
 CHECK = "check"
 """The visit that comes first for every case: its output against the float64 reference."""
-PROBES = ("flops", "memory", "determinism", "routing", "phases", "compile", "energy")
+PROBES = ("flops", "memory", "determinism", "routing", "phases", "compile", "exchange", "energy")
 """Probes that a case is visited for once, in this order; `latency` comes in rounds after them. `compile` is for
-compiled cases alone."""
+compiled cases alone, `exchange` for those that are spread over ranks."""
 COMPILE_SECONDS = 240.0
 """What a visit of a compiled case may take beside its own time: two or three compilations (both modes of gradients, the
 sequence alone and in its batch), each of up to a minute or so."""
+
+RANKS_SECONDS = 240.0
+"""What a visit to ranks may take beside its own time: to start them, and to hear which of them has hung."""
 
 EXACT = ("flops", "memory")
 """Probes that say all they have to say in one visit, and on which no other process has any influence."""
@@ -122,7 +125,8 @@ def seconds_allowed(case: Case, timeout: float, by_design: float = 0.0) -> float
 
     `by_design` is what the visit takes in any case; its windows may be drawn out.
     """
-    return timeout + 2 * by_design + (COMPILE_SECONDS if case.compile else 0.0)
+    beside = (COMPILE_SECONDS if case.compile else 0.0) + (RANKS_SECONDS if case.expert_parallel > 1 else 0.0)
+    return timeout + 2 * by_design + beside
 
 
 def _by_design(probe: str, measure: Measure) -> float:
@@ -154,7 +158,11 @@ def _once(cases: list[Case], probes: list[str]) -> Iterator[tuple[str, str, None
     """Yield one visit of every case by each of `probes` that it has."""
     for case in cases:
         key = case.key
-        yield from ((key, probe, None) for probe in probes if probe != "compile" or case.compile)
+        yield from ((key, probe, None) for probe in probes if _has(case, probe))
+
+
+def _has(case: Case, probe: str) -> bool:
+    return case.compile if probe == "compile" else probe != "exchange" or case.expert_parallel > 1
 
 
 def _measured_together(plan: Plan, cache_bytes: int, *, in_budget: bool) -> list[list[PlannedCase]]:

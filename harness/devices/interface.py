@@ -109,6 +109,10 @@ class Device(ABC):
     def state(self) -> dict[str, Fact]:
         """Return what changes: load, clocks, temperature, throttle reasons; only what can be read."""
 
+    def agreed(self, seconds: float) -> float:
+        """Return what all who measure together take for these `seconds`: the most of them; alone, one's own."""
+        return seconds
+
     def energy_joules(self) -> float | None:
         """Return the energy in J that the device has taken since some moment, by its own counter; None: it has none."""
         return None

@@ -70,6 +70,19 @@ def memory_bytes(kind: str) -> int:
     return min([int(psutil.virtual_memory().total), *_cgroup_limits(), *([nested] if isinstance(nested, int) else [])])
 
 
+def gpus() -> int:
+    """Return how many GPUs CUDA may see.
+
+    Raises:
+        NoSuchDevice: The driver's library is not here.
+    """
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is not None:
+        return len([name for name in listed.split(",") if name.strip()])
+    with nvml_library() as nvml:
+        return int(nvml.nvmlDeviceGetCount())
+
+
 def logical_cores() -> int:
     """Return the logical cores of this machine."""
     return psutil.cpu_count() or 1

@@ -179,12 +179,12 @@ def _room(needed: int, where: Circumstances) -> str:
 
 
 def _closed_forms(planned: PlannedCase) -> dict[str, Value]:
-    """Return what is known before anything runs: of a plug-in nothing, of an adapter all but the memory."""
+    """Return what is known before anything runs: of a plug-in nothing; of an adapter, or ranks, all but the memory."""
     if planned.cost is None:
         return {}
     names = ("params", "params_active", "flops_model", "flops_executed")
     forms = {name: Value(value=getattr(planned.cost, name)) for name in names}
-    if planned.case.backend in ADAPTERS:
+    if planned.case.backend in ADAPTERS or planned.case.expert_parallel > 1:
         return forms
     return forms | {"memory_predicted_bytes": Value(value=planned.cost.memory_predicted)}
 
@@ -231,6 +231,8 @@ def _rates(planned: PlannedCase, metrics: dict[str, Value], ceilings: Ceilings |
     if run is None:
         return rates
     rates["tflops"] = _per_second(latency, float(run.value) / 1e12)
+    if case.expert_parallel > 1:  # the ceilings are those of one device
+        return rates
     peak = ceilings.flops_per_s.get(case.dtype) if ceilings is not None else None
     if ceilings is not None and peak:
         rates["hfu"] = _per_second(latency, float(run.value) / peak)

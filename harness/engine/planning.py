@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from harness.declare.format import Suite
 from harness.declare.plan import Plan, plan
 from harness.devices.ceilings import load
-from harness.devices.names import Detected, memory_bytes
+from harness.devices.interface import NoSuchDevice
+from harness.devices.names import Detected, gpus, memory_bytes
 from harness.engine.keeper import memory_limit
 
 
@@ -35,3 +36,16 @@ def plan_on(
         room = min(room, memory or memory_limit())
     ceilings = load(device.name)
     return plan(suite, overrides=overrides, select=select, ceilings=ceilings, memory_bytes=room, device=device.kind)
+
+
+def check_ranks(plan: Plan, device_kind: str) -> None:
+    """Return if there are devices for all ranks of the plan's cases; on a CPU ranks share its cores.
+
+    Raises:
+        NoSuchDevice: There are fewer GPUs than ranks.
+    """
+    ranks = max((planned.case.expert_parallel for planned in plan.cases if planned.runs), default=1)
+    if device_kind == "cuda" and ranks > 1 and ranks > (here := gpus()):
+        have = f"there {'is' if here == 1 else 'are'} {here} CUDA device{'' if here == 1 else 's'}"
+        fits = f"--select 'expert_parallel <= {here}' measures what fits"
+        raise NoSuchDevice(f"expert_parallel = {ranks} asks for {ranks} GPUs, one a rank, and {have}: {fits}")

@@ -37,10 +37,12 @@ def rooflines(
 ) -> Rooflines:
     """Return the rooflines of a case with these `metrics`; nothing where its closed form or the ceilings are missing.
 
-    A compiled case has none: its phases are those of another program, the eager layer.
+    A compiled case has none: its phases are those of another program, the eager layer. Nor has one on several ranks:
+    the ceilings are those of one device.
     """
     found, cost, case = Rooflines(), planned.cost, planned.case
-    if cost is None or ceilings is None or case.compile or not ceilings.flops_per_s.get(case.dtype):
+    elsewhere = case.compile or case.expert_parallel > 1
+    if cost is None or ceilings is None or elsewhere or not ceilings.flops_per_s.get(case.dtype):
         return found
     forward = _forward_ms(metrics)
     if forward is not None and "phase_experts_share" in metrics:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar
 
 from torch import Tensor
 
@@ -14,12 +12,11 @@ from harness.declare.plugins import is_plugin
 from harness.declare.visits import build_key
 from harness.layers.interface import Layer
 from harness.probes.subject import Subject
+from harness.recent import Recent
 
 INPUT_SHARE = 0.25
 """Budget for inputs and optimizer states, as a share of that for layers: a lost input costs one draw, a lost layer
 many."""
-
-T = TypeVar("T")
 
 
 class Shelf:
@@ -40,8 +37,8 @@ class Shelf:
     ) -> None:
         self._build = build
         self._make_subject = make_subject
-        self._layers: _Recent[Layer] = _Recent(budget)
-        self._subjects: _Recent[Subject] = _Recent(int(budget * INPUT_SHARE))
+        self._layers: Recent[Layer] = Recent(budget)
+        self._subjects: Recent[Subject] = Recent(int(budget * INPUT_SHARE))
 
     def __len__(self) -> int:
         """Return how many layers stand ready."""
@@ -85,47 +82,6 @@ class Shelf:
     def _forget(self, layer: Layer | None) -> None:
         """Drop the subjects of a layer that is no longer kept: they would keep it alive."""
         self._subjects.drop_if(lambda subject: subject.layer is layer)
-
-
-class _Recent(Generic[T]):
-    """Values by key with a size each; the least recently used go first."""
-
-    def __init__(self, budget: int) -> None:
-        self._budget = budget
-        self._held: OrderedDict[str, tuple[T, int]] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    def get(self, key: str) -> T | None:
-        if key not in self._held:
-            return None
-        self._held.move_to_end(key)
-        return self._held[key][0]
-
-    def put(self, key: str, value: T, num_bytes: int) -> None:
-        self.make_room(num_bytes)
-        self._held[key] = (value, num_bytes)
-
-    def make_room(self, num_bytes: int) -> list[T]:
-        """Return the values that had to go for so many bytes to come."""
-        free = self._budget - num_bytes - sum(size for _, size in self._held.values())
-        gone = []
-        while free < 0 and self._held:
-            _, (value, size) = self._held.popitem(last=False)
-            gone.append(value)
-            free += size
-        return gone
-
-    def drop(self, key: str) -> T | None:
-        return self._held.pop(key, (None, 0))[0]
-
-    def drop_if(self, condition: Callable[[T], bool]) -> None:
-        for key in [key for key, (value, _) in self._held.items() if condition(value)]:
-            del self._held[key]
-
-    def clear(self) -> None:
-        self._held.clear()
 
 
 def _layer_key(case: Case, seed: int) -> str:

@@ -31,6 +31,10 @@ MEASURING = ("harness.engine.worker", "harness.engine.shelf", "harness.engine.co
 """What all visits share beside their probe and their device; of these the files alone, since a worker imports all."""
 
 
+RANKS = "harness.parallel.rank"
+"""What a layer that is spread over ranks runs in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Digests of what the visits of a run stand on."""
@@ -73,6 +77,8 @@ class Sources:
 
 def layer_name(case: Case) -> str:
     """Return what tells layers of different source apart: the kind, and the adapter or the scope that is around it."""
+    if case.expert_parallel > 1:
+        return f"{case.layer}/ranks"
     around = case.backend if case.backend in ADAPTERS else case.scope
     return case.layer if around == "layer" or is_plugin(case.layer) else f"{case.layer}/{around}"
 
@@ -84,7 +90,12 @@ def layer_digest(name: str, folder: Path | None = None, root: Path | None = None
     """
     (kind, _, around), first = name.partition("/"), _first(root)
     if not is_plugin(kind):
-        rooms = {"block": "harness.layers.block", "model": "harness.layers.model", "": f"harness.layers.{kind}"}
+        rooms = {
+            "block": "harness.layers.block",
+            "model": "harness.layers.model",
+            "ranks": RANKS,
+            "": f"harness.layers.{kind}",
+        }
         around_it = _closure(rooms.get(around, "harness.layers.adapters"), first)
         return _digest(_closure_in("harness.layers", kind, first) | around_it, "")
     target = target_of(kind)

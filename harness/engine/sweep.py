@@ -37,7 +37,7 @@ from harness.engine.sources import Sources
 from harness.engine.standing import standing
 from harness.record import End
 
-SETTINGS = ("seconds_per_visit", "min_samples", "seed", "energy_seconds")
+SETTINGS = ("seconds_per_visit", "min_samples", "seed", "energy_seconds", "timeout")
 """What a worker is told of a suite's `[measure]`."""
 
 

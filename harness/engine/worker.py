@@ -9,9 +9,7 @@ that prints writes to stderr, one that reads finds an empty stdin.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import faulthandler
-import math
 import os
 import signal
 import sys
@@ -21,7 +19,6 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import BinaryIO
 
 import torch
@@ -33,22 +30,18 @@ from harness.devices.clock import ClockError
 from harness.devices.cpu import affinity
 from harness.devices.host import Host
 from harness.devices.interface import Device, Fact, Fault, NoSuchDevice
+from harness.engine.over_ranks import OverRanks
 from harness.engine.protocol import Ready, Refused, Request, Result, read, write
+from harness.engine.results import result_of
 from harness.engine.shelf import Shelf
 from harness.layers import build
 from harness.layers.interface import Layer, Unsupported
-from harness.metrics import METRICS
 from harness.probes import PROBES, Settings, make_subject
-from harness.probes.outcome import Measured
+from harness.program import die_first, die_with_parent, take_pipes
 from harness.record import ENDS, End, reason_of
 
 REASON_LENGTH = 300
 """Characters of an error's first line that a record holds; the whole of it stands in the journal."""
-PR_SET_PDEATHSIG = 1
-"""Linux, sys/prctl.h."""
-OOM_SCORE = 500
-"""Where the machine runs out of memory, Linux is to take this process before all others of the user: as if it held half
-of the machine's memory more than it does."""
 ENDS_OF: dict[Fault | None, End] = {
     None: "crashed_python", "host memory": "oom_host", "device memory": "oom_device", "device error": "crashed_cuda",
     "device lost": "device_lost", "clock backwards": "clock_backwards", "clock still": "clock_still",
@@ -62,10 +55,10 @@ SPENT: dict[str, str] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve visits until stdin closes; return the exit code."""
     options = _parse(arguments)
-    requests, answers = _take_pipes()
+    requests, answers = take_pipes()
     sys.path[:0] = options.import_from
-    _die_with_parent()
-    _die_first()
+    die_with_parent()
+    die_first()
     faulthandler.enable()  # a crash, or the runner's SIGTERM after a timeout, leaves the stacks on stderr
     faulthandler.register(signal.SIGTERM, chain=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the runner decides
@@ -86,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.getpid() != own:  # a layer forked, and its child has come back from it: one answer is enough
             os._exit(0)
         _send(answers, result)
+    worker.close()
     del held
     return 0
 
@@ -115,6 +109,7 @@ class Worker:
         self._traces = traces
         self._lets_through = lets_through
         self._host = Host()
+        self._over_ranks = OverRanks(device.kind, shelf_bytes, folders, traces)
         self._shelf = Shelf(
             make or (lambda case, seed: build(case, seed=seed, device=device.torch_name)),
             lambda case, layer, seed: make_subject(case, layer, seed=seed, folders=folders),
@@ -155,6 +150,8 @@ class Worker:
     def _measure(self, request: Request) -> Result:
         start = time.perf_counter()
         case = Case.from_dict(request.variant, request.case)
+        if case.expert_parallel > 1:
+            return self._over_ranks.visit(request, case)
         settings = Settings(**request.settings, traces=self._traces)  # type: ignore[arg-type]
         subject = self._shelf.subject(case, settings.seed)
         self.device.synchronize()
@@ -163,21 +160,12 @@ class Worker:
         if outcome.spent is None:
             self.device.synchronize()  # an error that the device reports late is this case's, not the next one's
         done = time.perf_counter()
-        values, notes = _sound(outcome.values)
-        return Result(
-            visit=request.visit,
-            status="ok" if outcome.incorrect is None else "incorrect",
-            end="ok" if outcome.incorrect is None else "incorrect",
-            reason=outcome.incorrect,
-            values=values if outcome.incorrect is None else {},
-            n=outcome.n,
-            series=outcome.series if outcome.incorrect is None else {},
-            notes=[*subject.layer.remarks, *outcome.notes, *notes],
-            backend=subject.layer.backend,
-            build=round(built - start, 6),
-            inside=round(done - built, 6),
-            spent=outcome.spent,
-        )
+        times = {"build": round(built - start, 6), "inside": round(done - built, 6)}
+        return result_of(request, outcome, subject.layer.remarks, subject.layer.backend, **times)
+
+    def close(self) -> None:
+        """End what the visits may have left running: the ranks of layers that are spread over several."""
+        self._over_ranks.end()
 
     def _empty_shelf(self) -> None:
         self._shelf.clear()
@@ -217,24 +205,6 @@ def _is_torchs(thread: threading.Thread) -> bool:
     return isinstance(thread, threading._DummyThread) or module.partition(".")[0] in ("torch", "concurrent", "triton")
 
 
-def _sound(values: dict[str, Measured]) -> tuple[dict[str, Measured], list[str]]:
-    """Return the values that a record can hold, and a note on each that was left out.
-
-    Raises:
-        ValueError: A probe gave a metric that `harness/metrics.py` does not know.
-    """
-    if unknown := sorted(set(values) - set(METRICS)):
-        raise ValueError(f"the probe gave unknown metrics {unknown}; they are said in harness/metrics.py")
-    sound = {name: value for name, value in values.items() if _is_finite(value)}
-    return sound, [f"{name} was left out: it is not a finite number" for name in values if name not in sound]
-
-
-def _is_finite(value: Measured) -> bool:
-    if isinstance(value, str):
-        return True
-    return all(map(math.isfinite, value)) if isinstance(value, list) else math.isfinite(value)
-
-
 def _one_line(error: BaseException) -> str:
     try:
         text = str(error).strip()
@@ -265,33 +235,10 @@ def _torch_build() -> str:
     return "; ".join(part for line in torch.__config__.show().splitlines()[1:] if (part := line.strip(" -,")))
 
 
-def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Return the pipes of the protocol, and leave an empty file at 0 and stderr at 1 in their places."""
-    requests = os.fdopen(os.dup(0), "rb")
-    answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    empty = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(empty, 0)
-    os.close(empty)
-    os.dup2(2, 1)
-    return requests, answers
-
-
 def _send(answers: BinaryIO, message: Ready | Refused | Result) -> None:
     line = memoryview(write(message))
     while line:
         line = line[answers.write(line) :]
-
-
-def _die_with_parent() -> None:
-    """Ask Linux to end this process with its runner, also where the runner is killed and can close nothing."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _die_first() -> None:
-    """Ask Linux to spare other processes where memory runs out."""
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE), "ascii")
 
 
 if __name__ == "__main__":

@@ -50,6 +50,11 @@ class Ffn(nn.Module):
         self.b1 = None if case.gated else nn.Parameter(empty(*lead, d_ff))
         self.b2 = None if case.gated else nn.Parameter(empty(*lead, case.d_model))
 
+    @property
+    def count(self) -> int:
+        """Experts of the bank."""
+        return len(self.w1)
+
     def initialise(self, generator: torch.Generator) -> None:
         """Draw all weights anew: lecun normal."""
         for weight in (self.w1, self.w2):

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from harness.case import Case
 
-Phase = Literal["router", "dispatch", "experts", "combine"]
+Phase = Literal["router", "dispatch", "experts", "combine", "exchange"]
 PHASES: tuple[Phase, ...] = ("router", "dispatch", "experts", "combine")
+"""Those that a layer on one device can have; one that is spread over ranks also has `exchange`."""
 
 
 class Unsupported(Exception):

@@ -44,7 +44,7 @@ Mix = Callable[[Layer, Ffn, Tensor, Routed], Tensor]
 
 def reference(layer: Layer, ffn: Ffn, tokens: Tensor, routed: Routed) -> Tensor:
     """One buffer an expert, of C rows for each group, or as long as its queue where dropless."""
-    choice, C, groups, experts = routed.choice, routed.room, routed.groups, len(ffn.w1)
+    choice, C, groups, experts = routed.choice, routed.room, routed.groups, ffn.count
     with layer.phase("dispatch"):
         place = routing.positions(choice, experts, groups if C else 1, routed.order)  # [T, K]
         kept = place < (C or choice.numel())
@@ -87,7 +87,7 @@ def loop(layer: Layer, ffn: Ffn, tokens: Tensor, routed: Routed) -> Tensor:
 
 def onehot(layer: Layer, ffn: Ffn, tokens: Tensor, routed: Routed) -> Tensor:
     """Capacity as in GShard: 0-1 matrices [n, E C] move tokens to slots and back; n^2 in the size of a group."""
-    choice, groups, E, D = routed.choice, routed.groups, len(ffn.w1), tokens.shape[1]
+    choice, groups, E, D = routed.choice, routed.groups, ffn.count, tokens.shape[1]
     assert routed.room is not None
     C = routed.room
     with layer.phase("dispatch"):
@@ -126,7 +126,7 @@ def grouped(layer: Layer, ffn: Ffn, tokens: Tensor, routed: Routed) -> Tensor:
     if routed.room is not None:
         return slotted(layer, ffn, tokens, routed)
     with layer.phase("dispatch"):
-        to = routing.sort(routed.choice, len(ffn.w1))
+        to = routing.sort(routed.choice, ffn.count)
         back = moves.Back(to.row)
         rows = moves.dispatch(tokens, to.token, back)  # [K T, D]
     with layer.phase("experts"):
@@ -139,7 +139,7 @@ def grouped(layer: Layer, ffn: Ffn, tokens: Tensor, routed: Routed) -> Tensor:
 def slotted(layer: Layer, ffn: Ffn, tokens: Tensor, routed: Routed) -> Tensor:
     """Capacity: gather into C rows for each expert and group, batched products, gather back; never waits."""
     assert routed.room is not None
-    E = len(ffn.w1)
+    E = ffn.count
     with layer.phase("dispatch"):
         to = routing.slot(routed.choice, E, routed.groups, routed.room, routed.order)
         back = moves.Back(to.row)
@@ -155,7 +155,7 @@ def fixed_tile(layer: Layer, ffn: Ffn, tokens: Tensor, routed: Routed) -> Tensor
     """Each expert's rows start a tile of their own, and the tiles go one by one; waits for the device if dropless."""
     if routed.room is not None:
         return _fixed_slots(layer, ffn, tokens, routed)
-    alone, load = ffn.alone(), routing.load(routed.choice, len(ffn.w1))
+    alone, load = ffn.alone(), routing.load(routed.choice, ffn.count)
     with layer.phase("dispatch"):
         to = routing.sort(routed.choice, len(alone))
         shift = tiles.starts(load) - (load.cumsum(0) - load)  # [E]
@@ -172,7 +172,7 @@ def fixed_tile(layer: Layer, ffn: Ffn, tokens: Tensor, routed: Routed) -> Tensor
 
 def _fixed_slots(layer: Layer, ffn: Ffn, tokens: Tensor, routed: Routed) -> Tensor:
     assert routed.room is not None
-    E = len(ffn.w1)
+    E = ffn.count
     with layer.phase("dispatch"):
         to = routing.slot(routed.choice, E, routed.groups, routed.room, routed.order)
         by_expert = tokens[to.token].view(E, routed.groups * routed.room, -1)  # [E, G C, D]

@@ -58,7 +58,7 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
         return Outcome(incorrect="the output holds NaN or infinity")
     if is_plugin(subject.case.layer):
         return _against_itself(subject, y)
-    return _against_reference(subject, y, taps)
+    return against_reference(subject, y, taps)
 
 
 def _fault(subject: Subject) -> str | None:
@@ -101,7 +101,8 @@ def _against_itself(subject: Subject, y: Tensor) -> Outcome:
     return Outcome(values, notes)
 
 
-def _against_reference(subject: Subject, y: Tensor, seen: Sequence[dict[str, Tensor]]) -> Outcome:
+def against_reference(subject: Subject, y: Tensor, seen: Sequence[dict[str, Tensor]]) -> Outcome:
+    """Return what there is to say of the output `y`, for which each part has decided as its taps have `seen`."""
     case, eps = subject.case, torch.finfo(torch_dtype(subject.case)).eps
     reference, x = reference_of(subject.layer), subject.x.detach()
     with torch.no_grad(), tapping(reference) as own, _replaying(reference, seen):

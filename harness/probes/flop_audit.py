@@ -21,6 +21,8 @@ from harness.probes.flop_formulas import FORMULAS
 _CONTRACTION = re.compile(r"(^|_)(\w*mm|b?mv|v?dot|conv\w*|attention|einsum|linear|matmul|bilinear|inner)(_|$)")
 OWN = frozenset(("aten", "prim", "prims", "profiler"))
 """The namespaces of torch's own operators."""
+COLLECTIVES = "c10d"
+"""That of rows sent between ranks, or summed over them: as free as moves within one."""
 FREE = frozenset((
     "_embedding_bag", "_embedding_bag_dense_backward", "_embedding_bag_forward_only", "_index_put_impl", "bucketize",
     "_embedding_bag_per_sample_weights_backward", "diagonal_scatter", "index_add", "index_copy", "index_put",
@@ -53,6 +55,8 @@ class _Audit(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _is_suspect(func: Any, name: str, operands: Iterable[object]) -> bool:
+    if func.namespace == COLLECTIVES:
+        return False
     if func.namespace not in OWN or looks_like_contraction(name):
         return True
     return name.rstrip("_") not in FREE and not _NORM.search(name) and contracts(_shapes(operands))

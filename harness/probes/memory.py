@@ -39,7 +39,7 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
     """Return the bytes of one pass, after one unmeasured pass (libraries allocate workspaces at their first call)."""
     subject.run()
     subject.drop_gradients()
-    values = _standing(subject)
+    values = standing(subject)
     if subject.case.trains:
         values["memory_saved_bytes"] = saved_bytes(subject)
         subject.drop_gradients()
@@ -71,7 +71,7 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _standing(subject: Subject) -> dict[str, Measured]:
+def standing(subject: Subject) -> dict[str, Measured]:
     """Return what stands before the pass and after it: weights, inputs, and in training the optimizer's state."""
     upstream = [subject.upstream] if subject.case.trains else []
     values: dict[str, Measured] = {

@@ -23,6 +23,8 @@ class Settings:
     seed: int = 0
     energy_seconds: float = 10.0
     """Length of one window of the energy probe."""
+    timeout: float = 120.0
+    """Seconds after which ranks that measure together are given up."""
     graphs: bool = True
     """Whether a capture in a CUDA graph is tried: one that fails costs the process."""
     traces: str | None = None

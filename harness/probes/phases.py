@@ -32,10 +32,13 @@ from harness.probes.outcome import Measured, Outcome, Settings
 from harness.probes.subject import Subject
 from harness.probes.traces import keep
 
+EXCHANGE: Phase = "exchange"
+"""Of a layer that is spread over ranks."""
 ALL = (*PHASES, OTHER)
+"""Those that every layer has a share of."""
 METRICS = (
-    *(f"phase_{phase}_share" for phase in ALL),
-    *(f"phase_{phase}_backward_share" for phase in ALL),
+    *(f"phase_{phase}_share" for phase in (*ALL, EXCHANGE)),
+    *(f"phase_{phase}_backward_share" for phase in (*ALL, EXCHANGE)),
     "phase_overhead",
     "pass_forward_share",
     "pass_backward_share",
@@ -55,7 +58,7 @@ Ranges = Callable[[str], AbstractContextManager[object]]
 
 
 def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
-    """Return each phase's share of the forward and, where there is one, of the backward pass; each five sum to 1."""
+    """Return each phase's share of the forward and, where there is one, of the backward pass; each half's sum to 1."""
     own = subject.eager
     try:
         return _measure(
@@ -72,7 +75,7 @@ def _measure(subject: Subject, device: Device, settings: Settings, notes: list[s
         return Outcome(notes=["phases are not measured: this layer marks none"])
     if subject.case.backend in ADAPTERS and len(marked) < len(PHASES):
         notes = [*notes, f"phases: this layer marks {' and '.join(marked)} alone; the others stand inside, or in other"]
-    count = PASSES if sum(first.values()) < SLOW_S else FEWER_PASSES
+    count = PASSES if device.agreed(sum(first.values())) < SLOW_S else FEWER_PASSES
     drained = _shares([_drained(subject, device) for _ in range(count)])
     bare = [_one_pass(subject, device) for _ in range(count)]
     profiler, profiled = _profiled(subject, device, count)
@@ -130,12 +133,16 @@ def _drained(subject: Subject, device: Device) -> dict[str, float]:
     device.synchronize()
     whole = time.perf_counter() - start
     subject.drop_gradients()
-    return {**{phase: clock.seconds[phase] for phase in PHASES}, OTHER: whole - sum(clock.seconds.values())}
+    seen: dict[str, float] = {phase: clock.seconds[phase] for phase in PHASES}
+    if EXCHANGE in clock.seconds:
+        seen[EXCHANGE] = clock.seconds[EXCHANGE]
+    return {**seen, OTHER: whole - sum(clock.seconds.values())}
 
 
 def _shares(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Return each phase's share of the sum of all phases' medians over `rows`."""
-    medians = {phase: median(row.get(phase, 0.0) for row in rows) for phase in ALL}
+    """Return each phase's share of the sum of all phases' medians over `rows`; no exchange where there is none."""
+    seen = (*ALL, *([EXCHANGE] if any(EXCHANGE in row for row in rows) else ()))
+    medians = {phase: median(row.get(phase, 0.0) for row in rows) for phase in seen}
     total = sum(medians.values())
     return {phase: microseconds / total for phase, microseconds in medians.items()}
 
@@ -186,24 +193,35 @@ class _Ranges:
 
 
 class _PhaseClock:
-    """An observer that reads the host's clock at each border, with the device drained."""
+    """An observer that reads the host's clock at each border, with the device drained.
+
+    Within a phase another one may lie: its time is its own.
+    """
 
     looks = False
 
     def __init__(self, device: Device) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
         self._device = device
+        self._around: list[Phase] = []
         self._since = 0.0
 
     def enter(self, phase: Phase) -> None:
-        """Start the phase's clock."""
-        self._device.synchronize()
-        self._since = time.perf_counter()
+        """Stop the clock of the phase around this one, and start this one's."""
+        self._book()
+        self._around.append(phase)
 
     def leave(self, phase: Phase) -> None:
-        """Add the phase's time."""
+        """Add the phase's time, and go on with that of the phase around it."""
+        self._book()
+        self._around.pop()
+
+    def _book(self) -> None:
         self._device.synchronize()
-        self.seconds[phase] += time.perf_counter() - self._since
+        now = time.perf_counter()
+        if self._around:
+            self.seconds[self._around[-1]] += now - self._since
+        self._since = now
 
     def tap(self, name: str, value: torch.Tensor) -> None:
         """Do nothing."""

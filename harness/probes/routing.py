@@ -14,10 +14,13 @@ that router that is drawn, its draws; and `router_margin_quantiles`, at QUANTILE
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from harness.case import Case
 from harness.declare.assignments import is_assigned
 from harness.declare.plugins import is_plugin
 from harness.devices.interface import Device
@@ -48,6 +51,11 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
         subject.forward(subject.x)
     if is_plugin(subject.case.layer):
         return Outcome(notes=["routing is not measured: nobody can look into this layer's router from outside"])
+    return of_taps(subject.case, taps)
+
+
+def of_taps(case: Case, taps: Sequence[dict[str, Tensor]]) -> Outcome:
+    """Return what the taps of a pass of `case` say, those of each part by name."""
     routed = {index: seen for index, seen in enumerate(taps) if "load" in seen}
     if not routed:
         return Outcome(notes=["routing is not measured: this layer has no router"])
@@ -55,10 +63,10 @@ def measure(subject: Subject, device: Device, settings: Settings) -> Outcome:
     worst = max(each, key=lambda index: each[index]["load_max_over_mean"])
     values: dict[str, Measured] = {name: float(np.mean([one[name] for one in each.values()])) for name in each[worst]}
     series = {"expert_load": _numbers(routed[worst]["load"])}
-    if not is_assigned(subject.case) and (margins := [found for seen in routed.values() if (found := _margins(seen))]):
+    if not is_assigned(case) and (margins := [found for seen in routed.values() if (found := _margins(seen))]):
         values["router_margin"] = float(np.mean([found[QUANTILES.index(0.5)] for found in margins]))
         series["router_margin_quantiles"] = _margins(routed[worst]) or []
-    if null := null_of(subject.case):
+    if null := null_of(case):
         values |= null.values
         series |= null.draws | {"expert_load_null": null.load}
     notes = _notes(each, worst) if len(each) > 1 else []

@@ -38,12 +38,12 @@ class WarmUp:
 
 def take_until_steady(blocks: Blocks, settings: Settings) -> WarmUp:
     """Take the blocks of one visit, and return how many of them are warm-up."""
-    start = time.perf_counter()
+    start = _now(blocks)
     end = start + settings.seconds_per_visit
     last = end + min(MOST_S, LONGER * settings.seconds_per_visit + blocks.device.wakes_s)
-    while len(blocks.timed) < settings.min_samples or (time.perf_counter() < end and len(blocks.timed) < MAX_BLOCKS):
+    while len(blocks.timed) < settings.min_samples or (_now(blocks) < end and len(blocks.timed) < MAX_BLOCKS):
         blocks.take()
-    each = (time.perf_counter() - start) / len(blocks.timed)
+    each = (_now(blocks) - start) / len(blocks.timed)
     while not _is_enough(blocks, settings) and _is_time_left(blocks, each, last):
         blocks.take()
     return _verdict(blocks, settings)
@@ -58,7 +58,12 @@ def _is_time_left(blocks: Blocks, each: float, last: float) -> bool:
     """Return whether another block can be taken, and where the test wants more than one, all of them."""
     taken = len(blocks.timed)
     more = max(0, MIN_BLOCKS - taken - 1)
-    return taken < 2 * MAX_BLOCKS and time.perf_counter() + more * each < last
+    return taken < 2 * MAX_BLOCKS and _now(blocks) + more * each < last
+
+
+def _now(blocks: Blocks) -> float:
+    """Return the host's time, the same for all who take these blocks."""
+    return blocks.device.agreed(time.perf_counter())
 
 
 def _verdict(blocks: Blocks, settings: Settings) -> WarmUp:

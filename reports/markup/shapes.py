@@ -56,7 +56,14 @@ def _kind(status: str) -> str:
 
 def split(row: PhaseRow, top: float) -> Iterator[tuple[float, float, str]]:
     """Yield start and width in per cent and the class of each phase of a bar; what is not positive is left out."""
-    classes = {"router": "ph-r", "dispatch": "ph-d", "experts": "fill", "combine": "ph-c", "other": "ph-o"}
+    classes = {
+        "router": "ph-r",
+        "dispatch": "ph-d",
+        "experts": "fill",
+        "combine": "ph-c",
+        "exchange": "ph-x",
+        "other": "ph-o",
+    }
     x = 0.0
     for phase, cls in classes.items():
         width = 100 * max(0.0, row.shares.get(phase, 0.0)) * row.length / top

@@ -17,6 +17,7 @@ COLUMNS = {
     "drops": ("Drops", "another capacity, or order of service"),
     "environment": ("Environment", "threads; on CUDA, kernels"),
     "causal": ("Causal", "later tokens changed"),
+    "ranks": ("Ranks", "experts spread over ranks"),
 }
 """Axes in the page's order: heading, and what varies."""
 

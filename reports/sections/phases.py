@@ -13,7 +13,7 @@ from reports.results import Result
 from reports.sections.base import Section
 from reports.words import Sentence, Span, capital, count, join, sentence
 
-PHASES = ("router", "dispatch", "experts", "combine", "other")
+PHASES = ("router", "dispatch", "experts", "combine", "exchange", "other")
 Half = Literal["forward", "backward"]
 
 
@@ -36,7 +36,7 @@ class Row:
     @property
     def moving(self) -> float:
         """Share spent on choosing and moving rows."""
-        return sum(self.shares.get(name, 0.0) for name in ("router", "dispatch", "combine"))
+        return sum(self.shares.get(name, 0.0) for name in ("router", "dispatch", "combine", "exchange"))
 
     @property
     def times(self) -> dict[str, float]:
@@ -58,6 +58,12 @@ class Table:
     left_out: int
     top: float
     ticks: tuple[Tick, ...]
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """Those that it has a column for: an exchange only where a layer is spread over ranks."""
+        spread = any("exchange" in row.shares for row in self.rows)
+        return tuple(phase for phase in PHASES if spread or phase != "exchange")
 
 
 @dataclass(frozen=True, kw_only=True)
