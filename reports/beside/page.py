@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reports.beside import figures
 from reports.beside.beside import Beside
-from reports.markup.assets import STYLES, asset, plotly_js, policy, styles
+from reports.markup.assets import STYLES, plotly_js, policy, script, styles
 from reports.markup.environment import environment
 from reports.markup.thin import thin
 
@@ -17,7 +17,12 @@ NUMBERS = 2
 def render_page(found: Beside) -> str:
     """Return the page; the same Beside always gives the same bytes."""
     drawn = figures.figures(found)
-    scripts = {"plotly": plotly_js(), "boot": asset("boot.js"), "script": asset("page.js")}
+    scripts = {
+        "plotly": plotly_js(),
+        "picture": script("picture.js"),
+        "boot": script("unpack.js", "boot.js"),
+        "script": script("page.js"),
+    }
     page = (
         environment()
         .get_template("beside.html.j2")
