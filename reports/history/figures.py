@@ -60,7 +60,7 @@ def _drawn(number: int, line: Line, history: History) -> Drawn:
         id=f"trend-{number}",
         title=title,
         unit=f"{unit}, {line.where}" if unit == "ms" else line.where,
-        alt=f"{title}, {line.where}, over {len(history.runs.stops)} runs: {said}.",
+        alt=f"{line.subject.variant}, {title}, {line.where}, over {len(history.runs.stops)} runs: {said}.",
         figure=figure(line, history),
     )
 
