@@ -18,6 +18,8 @@ from reports.review import Review
 
 AGAINST = ("changes.css", "against.css")
 """What a page with a baseline needs beside STYLES."""
+SHOWN = 12
+"""Rows of a group of changes that stand open; the others fold."""
 NUMBERS = 6
 """Numbers of one case whose change its row tells."""
 
@@ -47,6 +49,7 @@ def render_page(review: Review, run_folder: str = "") -> str:
             strip=list(strip(review.coverage)),
             quantiles=quantiles,
             numbers=NUMBERS,
+            shown=SHOWN,
             css=styles((*STYLES, *AGAINST) if review.against else STYLES),
             policy=policy(scripts.values()),
             shared=shared,

@@ -123,7 +123,7 @@ def test_failed_missing_and_new_cases_have_rows_of_their_own(tmp_path: Path) -> 
 def test_another_device_has_no_ratio_and_the_page_says_so(tmp_path: Path) -> None:
     found = against(tmp_path, only(slow(1.3)), device=ELSEWHERE)
     assert found.against is not None
-    assert "times are not comparable, another device; memory, FLOPs and determinism are the same" in plain(found.answer)
+    assert "times are not comparable (another device); memory, FLOPs and determinism are the same" in plain(found.answer)
     assert found.against.regressions.curve is None
     assert all(entry.ratio is None for group in found.against.regressions.groups for entry in group.entries)
     assert [card.word for card in found.against.cards] == ["not comparable", "same"]
