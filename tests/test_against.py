@@ -122,6 +122,19 @@ def test_failed_missing_and_new_cases_have_rows_of_their_own(tmp_path: Path) -> 
     assert VICTIM in shown(gone)
 
 
+def test_a_case_that_fails_on_both_sides_is_told_as_such(tmp_path: Path) -> None:
+    def broken(record: dict[str, Any]) -> dict[str, Any]:
+        return fake_run.fail(record, "oom", "it needs 251 GiB")
+
+    base = fake_run.write_run(tmp_path / "base", CASES, edit=again(1, only(broken)))
+    candidate = fake_run.write_run(tmp_path / "candidate", CASES, edit=again(2, only(broken)), **LATER)
+    found = review(read_run(candidate), read_run(base))
+    (entry,) = of(found, "failed-before")
+    assert (entry.subject.id, entry.why) == (VICTIM, "oom on both sides: it needs 251 GiB")
+    assert of(found, "failed") == []
+    assert "1 case failed on both sides" in shown(found)
+
+
 def test_another_device_has_no_ratio_and_the_page_says_so(tmp_path: Path) -> None:
     found = against(tmp_path, only(slow(1.3)), device=ELSEWHERE)
     assert found.against is not None

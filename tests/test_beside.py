@@ -142,6 +142,19 @@ def test_what_has_no_noise_says_from_what_to_what_and_by_whom(tmp_path: Path) ->
     assert plain(found.table.finding) == f"1 of {len(CASES)} cases differs between the runs."
 
 
+def test_a_case_that_a_run_has_not_is_told(tmp_path: Path) -> None:
+    short = write(tmp_path, 2)
+    file = json.loads((short / "run.json").read_text("utf-8"))
+    file["cases"] = [case for case in file["cases"] if case["id"] != VICTIM]
+    (short / "run.json").write_text(json.dumps(file), "utf-8")
+    found = side_by_side(write(tmp_path, 1), short)
+    assert found.table.rows[0].subject.id == VICTIM
+    assert found.table.rows[0].cells[1] is None
+    assert found.table.differing == 1
+    assert "no such case" in shown(found)
+    assert "1 other: not comparable" in shown(found)
+
+
 @pytest.mark.parametrize(
     ("tops", "expected"),
     [

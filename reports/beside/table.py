@@ -64,8 +64,8 @@ class CaseRow:
 
     @property
     def quiet(self) -> bool:
-        """Whether no run differs from the first."""
-        return all(cell is None or cell.quiet for cell in self.cells)
+        """Whether all runs have the case, and none differs from the first."""
+        return all(cell is not None and cell.quiet for cell in self.cells)
 
 
 def table(runs: Sequence[Run], found: Judged) -> tuple[tuple[CaseRow, ...], Scale]:
