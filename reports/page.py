@@ -35,6 +35,8 @@ FIGURES: dict[str, Callable[[Review], list[Drawn]]] = {
 """Section: what draws its figures."""
 AGAINST = ("changes.css", "against.css")
 """What a page with a baseline needs beside STYLES."""
+SHOWN = 12
+"""Rows of a group of changes that stand open; the others fold."""
 NUMBERS = 6
 """Numbers of one case whose change its row tells."""
 
@@ -63,6 +65,7 @@ def render_page(review: Review, run_folder: str = "") -> str:
             quantiles=drawn.get("regressions", []),
             numbers=NUMBERS,
             table=cases,
+            shown=SHOWN,
             css=styles((*STYLES, *AGAINST) if review.against else STYLES),
             policy=policy(scripts),
             packed=packed(_scripted(review, figures, cases)),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from harness.record import MARKS
 from reports import ReportError, render
 from reports.data import render_data
 from reports.page import render_page
@@ -18,6 +19,7 @@ from reports.summary import render_summary
 from reports.words import plain
 from tests import fake_run
 from tests.fake_run import Edit
+from tests.test_gate_claims import run as claiming
 from tests.test_page import HOSTILE, Page
 from tests.test_versus import CASES, VICTIM, again, only, slow
 
@@ -120,10 +122,25 @@ def test_failed_missing_and_new_cases_have_rows_of_their_own(tmp_path: Path) -> 
     assert VICTIM in shown(gone)
 
 
+def test_a_case_that_fails_on_both_sides_is_told_as_such(tmp_path: Path) -> None:
+    def broken(record: dict[str, Any]) -> dict[str, Any]:
+        return fake_run.fail(record, "oom", "it needs 251 GiB")
+
+    base = fake_run.write_run(tmp_path / "base", CASES, edit=again(1, only(broken)))
+    candidate = fake_run.write_run(tmp_path / "candidate", CASES, edit=again(2, only(broken)), **LATER)
+    found = review(read_run(candidate), read_run(base))
+    (entry,) = of(found, "failed-before")
+    assert (entry.subject.id, entry.why) == (VICTIM, "oom on both sides: it needs 251 GiB")
+    assert of(found, "failed") == []
+    assert "1 case failed on both sides" in shown(found)
+
+
 def test_another_device_has_no_ratio_and_the_page_says_so(tmp_path: Path) -> None:
     found = against(tmp_path, only(slow(1.3)), device=ELSEWHERE)
     assert found.against is not None
-    assert "times are not comparable, another device; memory, FLOPs and determinism are the same" in plain(found.answer)
+    assert "times are not comparable (another device); memory, FLOPs and determinism are the same" in plain(
+        found.answer
+    )
     assert found.against.regressions.curve is None
     assert all(entry.ratio is None for group in found.against.regressions.groups for entry in group.entries)
     assert [card.word for card in found.against.cards] == ["not comparable", "same"]
@@ -205,6 +222,40 @@ def test_a_slower_case_names_the_phase_that_took_the_time(tmp_path: Path) -> Non
     found = hinted(tmp_path, combine)
     assert (found.kind, found.text.split(" ")[0]) == ("phase", "combine")
     assert found.text.startswith("combine +")
+
+
+def test_where_all_phases_grow_alike_none_is_the_cause(tmp_path: Path) -> None:
+    def longer(record: dict[str, Any]) -> dict[str, Any]:
+        record["metrics"]["latency_ms"]["value"] *= 1.3
+        return record
+
+    assert hinted(tmp_path, longer) is None
+
+
+def test_a_disturbed_machine_is_named(tmp_path: Path) -> None:
+    found = hinted(tmp_path, lambda record: record | {"marks": {next(iter(MARKS)): 4}})
+    assert found.kind == "machine"
+    assert found.text.startswith("50 % of the candidate’s rounds ")
+
+
+def test_what_the_noise_floor_hides_is_said_with_the_verdict(tmp_path: Path) -> None:
+    quiet = {"ratio": 1.0, "low": 0.9, "high": 1.1}
+    floor = quiet | {"cells": 2, "pairs": 16, "rounds": 8, "smallest_change": 0.5, "differ": False}
+    found = against(tmp_path, only(slow(1.3)), noise=floor)
+    assert "no regression of times beyond noise in 14 cases (no change below 50 % can be told)" in plain(found.answer)
+    blind = against(tmp_path / "blind", only(slow(1.3)), noise=floor | {"differ": True})
+    assert "no time is told slower or faster: a run’s own control fails" in plain(blind.answer)
+    assert any("differ" in banner for banner in blind.banners)
+    assert "nothing can be told" in shown(blind)
+
+
+def test_claims_that_came_out_otherwise_are_told(tmp_path: Path) -> None:
+    base, candidate = claiming(tmp_path / "base", 0.0), claiming(tmp_path / "candidate", 1.0)
+    found = review(read_run(candidate), read_run(base))
+    assert found.against is not None
+    (told,) = found.against.regressions.claims
+    assert told.startswith("claim claim-0 was confirmed and is refuted")
+    assert told in shown(found)
 
 
 def test_a_slower_case_names_its_other_backend_or_its_greater_work_first(tmp_path: Path) -> None:

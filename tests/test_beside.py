@@ -112,13 +112,14 @@ def test_all_comparisons_are_counted_together(tmp_path: Path) -> None:
 def test_another_device_has_times_and_no_ratio(tmp_path: Path) -> None:
     found = side_by_side(write(tmp_path, 1), write(tmp_path, 2), write(tmp_path, 3, all_slower(0.5), device=ELSEWHERE))
     apart = found.columns[2]
-    assert apart.name == "3f3c1ab, Another CPU (invented)"
+    assert (apart.name, apart.device) == ("3f3c1ab", "Another CPU (invented)")
     assert apart.forbids == "another device"
     assert f"the times of {apart.name} are not comparable with those of" in plain(found.answer)
     assert found.standings.rows[2].whole is None
     assert found.standings.rows[2].raced == 0
     cells = [row.cells[2] for row in found.table.rows]
     assert all(cell and cell.ratio is None and cell.verdict == "not comparable" and cell.ms for cell in cells)
+    assert found.table.differing == 0
     assert plain(found.comparability.finding) == "Their times may not: another device."
     assert "no ratio is meant" in plain(found.multiples.caption)
 
@@ -141,20 +142,37 @@ def test_what_has_no_noise_says_from_what_to_what_and_by_whom(tmp_path: Path) ->
     assert plain(found.table.finding) == f"1 of {len(CASES)} cases differs between the runs."
 
 
+def test_a_case_that_a_run_has_not_is_told(tmp_path: Path) -> None:
+    short = write(tmp_path, 2)
+    file = json.loads((short / "run.json").read_text("utf-8"))
+    file["cases"] = [case for case in file["cases"] if case["id"] != VICTIM]
+    (short / "run.json").write_text(json.dumps(file), "utf-8")
+    found = side_by_side(write(tmp_path, 1), short)
+    assert found.table.rows[0].subject.id == VICTIM
+    assert found.table.rows[0].cells[1] is None
+    assert found.table.differing == 1
+    assert "no such case" in shown(found)
+    assert "1 other: not comparable" in shown(found)
+
+
 @pytest.mark.parametrize(
     ("tops", "expected"),
     [
-        ([{}, {}], ["a1b2c3d, run-1", "a1b2c3d, run-2"]),
+        ([{}, {}], ["run-1", "run-2"]),
         ([{}, {"device": ELSEWHERE}], ["Test CPU (invented)", "Another CPU (invented)"]),
         ([{}, {"environment": {"hostname": "b"}}], ["test", "b"]),
+        (
+            [{}, {"device": ELSEWHERE}, {"device": ELSEWHERE, "harness": {"version": "0.1.0", "commit": "ffff"}}],
+            ["a1b2c3d, Test CPU (invented)", "a1b2c3d, Another CPU (invented)", "ffff, Another CPU (invented)"],
+        ),
     ],
 )
 def test_names_say_what_tells_runs_apart(tmp_path: Path, tops: list[dict[str, Any]], expected: list[str]) -> None:
     same = {"harness": {"version": "0.1.0", "commit": "a1b2c3d4", "dirty": False, "source": "x"}}
     runs = [read_run(write(tmp_path, number, **(same | top))) for number, top in enumerate(tops, start=1)]
     found = names(runs)
-    assert found == ([name.removeprefix("a1b2c3d, ") for name in expected])
-    assert len(set(names([*runs, runs[0]]))) == 3
+    assert found == expected
+    assert len(set(names([*runs, runs[0]]))) == len(runs) + 1
 
 
 def test_the_printers_say_the_same_and_the_page_is_the_same_each_time(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ def test_two_runs_alike(runs: Path) -> None:
     assert "two against one" in done.stdout
     assert "Not listed" in done.stdout
     assert (runs / "compared.md").read_text("utf-8").startswith("# two against one")
+    assert f"harness report {runs / 'two'} --baseline {runs / 'one'}" in done.stderr
     told = json.loads(harness("compare", runs / "one", runs / "two", "--json").stdout)
     assert (told["schema"], told["comparable"]) == (1, True)
 

@@ -94,6 +94,19 @@ def test_a_night_like_its_baseline_ends_with_0_and_all_files(tmp_path: Path, mon
     log = (tmp_path / "night" / "log.txt").read_text()
     assert "$ harness compare" in log
     assert "report.html" in log
+    assert "--baseline" in next(line for line in log.splitlines() if line.startswith("$ harness report"))
+    assert "no regression of times beyond noise" in (tmp_path / "night" / "report.summary.md").read_text("utf-8")
+
+
+def test_a_baseline_without_a_common_case_leaves_the_report_to_the_run_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = [fake_run.make_case("late", "dense")]
+    found = spend(tmp_path / "night", monkeypatch, cases=other, real=("report", "compare"))
+    assert found.code == 4
+    log = (tmp_path / "night" / "log.txt").read_text()
+    assert "--baseline" not in next(line for line in log.splitlines() if line.startswith("$ harness report"))
+    assert (tmp_path / "night" / "report.html").exists()
 
 
 def test_what_is_worse_ends_with_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,7 +63,7 @@ class Group:
     title: str
     """`4 slower`."""
     aside: str
-    """What of them all a reader should know: `in soft`."""
+    """What of them all a reader should know: `all of soft`."""
     entries: tuple[Entry, ...]
     left_out: int
     folded: bool = False
@@ -92,12 +92,13 @@ class Kind:
 KINDS = (
     Kind("slower", "slower", "slower", ("slower",), timed=True),
     Kind("failed", "case failed or missing", "cases failed or missing", ("failed", "missing"), whole=True),
+    Kind("failed-before", "case failed on both sides", "cases failed on both sides", ("same",), whole=True),
     Kind("worse", "case worse in what has no noise", "cases worse in what has no noise", ("worse",)),
     Kind("lacking", "case lacks a number", "cases lack numbers", ("missing",), whole=False),
     Kind("changed", "case changed", "cases changed", ("changed",)),
     Kind("not-comparable", "case not comparable", "cases not comparable", ("not comparable",)),
     Kind("faster", "faster", "faster", ("faster",), timed=True),
-    Kind("better", "case better in what has no noise", "cases better in what has no noise", ("better",)),
+    Kind("better", "case better", "cases better", ("better",)),
     Kind("noise", "time within noise", "times within noise", ("same", "cannot tell"), timed=True),
 )
 """The groups in the page's order."""

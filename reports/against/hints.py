@@ -15,6 +15,8 @@ from reports.versus.words import TO_TELL
 
 MOST = 0.5
 """Share of a change from which a phase that moved with it is named."""
+EXCESS = 0.1
+"""By how much that share must exceed the phase's share of the time: where all phases grow alike, none is the cause."""
 OFTEN = 0.25
 """Share of marked rounds from which the machine is named."""
 PHASES = ("router", "dispatch", "experts", "combine", "other")
@@ -64,7 +66,7 @@ def _phase(before: Result, after: Result) -> Hint | None:
     old, new = dict(_parts(before)), dict(_parts(after))
     moved = {name: new[name] - old[name] for name in new if name in old}
     name = max(moved, key=lambda each: moved[each] / whole, default="")
-    if not name or moved[name] / whole < MOST:
+    if not name or moved[name] / whole < max(MOST, old[name] / (before.ms or math.inf) + EXCESS):
         return None
     sign = "+" if moved[name] > 0 else "−"
     return Hint("phase", f"{name} {sign}{show('latency_ms', abs(moved[name]))}")
@@ -78,7 +80,7 @@ def _parts(result: Result) -> Iterator[tuple[str, float]]:
         for phase in PHASES if share is not None else ():
             part = result.number(f"phase_{phase}{suffix}_share")
             if part is not None and share is not None:
-                yield (phase if not suffix else f"{phase}, backward,"), part * share * ms
+                yield (f"{phase} in backward" if suffix else phase), part * share * ms
 
 
 def _disturbed(before: Result, after: Result, change: Change) -> Iterator[Hint]:

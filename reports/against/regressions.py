@@ -51,9 +51,9 @@ class Regressions(Section):
     drift: str
     """What happened to all times alike."""
     noise: str
-    """Below which change nothing is told."""
+    """Below which change nothing is told; empty where no times were compared."""
     counted: str
-    """How comparisons were counted together, and what was not done."""
+    """How comparisons were counted together, and what was not done; empty where no times were compared."""
 
 
 def build(gate: Gate, both: Sequence[Pair], candidate: Context, base: Context) -> Regressions:
@@ -75,7 +75,7 @@ def build(gate: Gate, both: Sequence[Pair], candidate: Context, base: Context) -
         claims=tuple(one.words for one in gate.claims),
         comparisons=versus.comparisons,
         drift=drift_sentence(versus) or _level(versus),
-        noise=noise_sentence(versus) or f"No change of a time below {show_percent(USUAL_THRESHOLD)} is told.",
+        noise=_noise(versus),
         counted=_counted(versus),
     )
 
@@ -87,13 +87,20 @@ def band(versus: Versus) -> float:
 
 def _level(versus: Versus) -> str:
     if versus.drift is None:
-        return "No times were compared, so that nothing is known of a drift."
+        why = f": {versus.forbidden[0].words}" if versus.forbidden else ""
+        return f"No times were compared{why}."
     return f"The median of all ratios is {show_ratio(versus.drift)}: the run as a whole keeps its baseline’s pace."
+
+
+def _noise(versus: Versus) -> str:
+    if not versus.comparisons:
+        return ""
+    return noise_sentence(versus) or f"No change of a time below {show_percent(USUAL_THRESHOLD)} is told."
 
 
 def _counted(versus: Versus) -> str:
     if not versus.comparisons:
-        return "No times were compared."
+        return ""
     return (
         f"{capital(count(versus.comparisons, 'time'))} {'was' if versus.comparisons == 1 else 'were'} compared, and all"
         " are counted together: of those called faster or slower one in twenty may be wrong (Benjamini and Hochberg)."
@@ -102,7 +109,7 @@ def _counted(versus: Versus) -> str:
 
 
 def _caption(versus: Versus) -> Sentence:
-    return sentence(*_first(versus), f" {READ} ", *_beside(versus))
+    return sentence(*_first(versus), *([f" {READ} ", *_beside(versus)] if versus.comparisons else []))
 
 
 def _first(versus: Versus) -> Iterator[Span]:

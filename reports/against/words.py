@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.metrics import show_interval, show_ratio
+from harness.declare.policy import USUAL_THRESHOLD
+from harness.metrics import show_interval, show_ratio, show_spread
 from reports.versus.versus import TIMED, Row, Versus
 from reports.words import Sentence, Span, count, join, sentence
 
@@ -31,7 +32,7 @@ def summary(versus: Versus) -> Sentence:
 
 def _forbidden(versus: Versus) -> Sentence:
     why = join(dict.fromkeys(str(one.forbids) for one in versus.forbidden))
-    return sentence(Span("times are not comparable", "strong"), f", {why}")
+    return sentence(Span("times are not comparable", "strong"), f" ({why})")
 
 
 def _times(versus: Versus, judged: Sequence[Row]) -> Sentence:
@@ -42,7 +43,8 @@ def _times(versus: Versus, judged: Sequence[Row]) -> Sentence:
     if versus.noise.distrusted:
         return sentence("no time is told slower or faster: a run’s own control fails")
     if not slower:
-        return sentence(Span(f"no regression of times beyond noise in {count(cases, 'case')}", "strong"), gain)
+        blind = f" (no change below {show_spread(versus.noise.floor)} can be told)" if _is_blind(versus) else ""
+        return sentence(Span(f"no regression of times beyond noise in {count(cases, 'case')}", "strong"), blind, gain)
     worst = max((row.change.ratio for row in slower if row.change), key=lambda ratio: ratio.value)
     ends = (worst.value, worst.low, worst.high)
     number = len({row.id for row in slower})
@@ -57,6 +59,11 @@ def _times(versus: Versus, judged: Sequence[Row]) -> Sentence:
         " the baseline’s time",
         gain,
     )
+
+
+def _is_blind(versus: Versus) -> bool:
+    """Whether the runs' own noise hides more than is let pass anyway, which who reads of no regression must know."""
+    return versus.noise.floor > USUAL_THRESHOLD
 
 
 def _exact(versus: Versus) -> Sentence:

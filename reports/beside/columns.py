@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -37,14 +36,12 @@ def columns(runs: Sequence[Run]) -> tuple[Column, ...]:
 
 
 def names(runs: Sequence[Run]) -> list[str]:
-    """Return a name for each run: its commit, its device, its host, as far as these differ, or else its folder's."""
-    parts = [[of(run) for run in runs] for of in _TELLING]
-    telling = [some for some in parts if len(set(some)) > 1]
-    found = [", ".join(words) for words in zip(*telling, strict=True)] if telling else [run.name for run in runs]
-    twice = {name for name, number in Counter(found).items() if number > 1}
-    found = [f"{name}, {run.name}" if name in twice and name != run.name else name
-             for name, run in zip(found, runs, strict=True)]  # fmt: skip
-    return _numbered(found)
+    """Return a short name for each run: its device, commit or host, of these what tells all apart, else its folder."""
+    for parts in _TELLING:
+        found = [", ".join(of(run) for of in parts) for run in runs]
+        if len(set(found)) == len(runs):
+            return found
+    return _numbered([run.name for run in runs])
 
 
 def _numbered(found: Sequence[str]) -> list[str]:
@@ -62,7 +59,10 @@ def _host(run: Run) -> str:
     return str(run.file.environment.get("hostname") or "unknown host")
 
 
-_TELLING: tuple[Callable[[Run], str], ...] = (commit_of, _device, _host)
+_TELLING: tuple[tuple[Callable[[Run], str], ...], ...] = (
+    (_device,), (commit_of,), (_host,), (commit_of, _device), (commit_of, _host), (commit_of, _device, _host),
+)  # fmt: skip
+"""What may name the runs, the shortest first."""
 
 
 def _column(name: str, run: Run, first: Run) -> Column:

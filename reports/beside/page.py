@@ -8,7 +8,7 @@ from reports.markup.assets import STYLES, plotly_js, policy, script, styles
 from reports.markup.environment import environment
 from reports.markup.thin import thin
 
-LISTED, FOLDED = 80, 1000
+LISTED, FOLDED = 80, 400
 """Cases that differ, and cases that do not, on the page."""
 NUMBERS = 2
 """Numbers without noise that one cell tells."""

@@ -88,7 +88,7 @@ class Multiples(Section):
 def standings(columns: Sequence[Column], found: Judged) -> Standings:
     """Return how each run stands to the first."""
     ratios = [one.change.ratio.value for one in found.whole if one is not None]
-    scale = ratio_scale(ratios)
+    scale = ratio_scale(ratios, held=ratios)
     rows = tuple(_standing(number, column, found, scale) for number, column in enumerate(columns))
     return Standings(
         finding=sentence(capital(races_words(rows, found)), "."),

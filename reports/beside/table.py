@@ -17,7 +17,8 @@ from reports.sections.coverage import KINDS
 from reports.versus.pairs import Pair, pairs
 from reports.versus.versus import TIMED, Row
 
-QUIET: tuple[Word, ...] = ("same", "cannot tell")
+QUIET: tuple[Word, ...] = ("same", "cannot tell", "not comparable")
+"""Words of a time that tell of no difference, or that none can be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,8 @@ class CaseRow:
 
     @property
     def quiet(self) -> bool:
-        """Whether no run differs from the first."""
-        return all(cell is None or cell.quiet for cell in self.cells)
+        """Whether all runs have the case, and none differs from the first."""
+        return all(cell is not None and cell.quiet for cell in self.cells)
 
 
 def table(runs: Sequence[Run], found: Judged) -> tuple[tuple[CaseRow, ...], Scale]:
@@ -81,7 +82,9 @@ def table(runs: Sequence[Run], found: Judged) -> tuple[tuple[CaseRow, ...], Scal
     winners = {race.key: race.leader for race, alone in zip(found.races, found.alone, strict=True) if alone}
     made = [CaseRow(subject, tuple(_won(key, number, cells, winners) for number, cells in enumerate(slots)))
             for key, subject in subjects.items()]  # fmt: skip
-    scale = ratio_scale([cell.ratio.value for row in made for cell in row.cells if cell and cell.ratio])
+    cells = [cell for row in made for cell in row.cells if cell and cell.ratio]
+    told = [cell for cell in cells if cell.verdict not in QUIET]
+    scale = ratio_scale([cell.ratio.value for cell in told or cells if cell.ratio])
     ordered = sorted(made, key=lambda row: row.weight)
     return tuple(replace(row, cells=tuple(_drawn(cell, scale) for cell in row.cells)) for row in ordered), scale
 

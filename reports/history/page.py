@@ -12,19 +12,9 @@ from reports.history.history import History
 from reports.history.shifts import Line
 from reports.markup.assets import STYLES, plotly_js, policy, script, styles
 from reports.markup.environment import environment
+from reports.markup.texts import VERDICT_CLASS
 from reports.markup.thin import thin
 
-CLASSES = {
-    "faster": "fast",
-    "better": "fast",
-    "slower": "slow",
-    "worse": "slow",
-    "failed": "fail",
-    "missing": "miss",
-    "changed": "nc",
-    "not comparable": "nc",
-}
-"""Verdict word: the class that gives it symbol and colour."""
 ROWS = 60
 """Groups of changes that the page lists."""
 MEMBERS = 12
@@ -48,7 +38,7 @@ def render_page(history: History) -> str:
             stops=history.runs.stops,
             variants=by_variant(history, drawn),
             figures=drawn,
-            classes=CLASSES,
+            classes=VERDICT_CLASS,
             rows=ROWS,
             members=MEMBERS,
             words=words,
