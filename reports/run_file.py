@@ -157,11 +157,11 @@ class CeilingsInfo(_Lenient):
 
     @model_validator(mode="after")
     def _rising(self) -> CeilingsInfo:
-        banks = [bank for banks in self.products.values() for bank in banks]
-        curves = [*self.products.values(), *(curve for _, curve in banks), *([self.copies] if self.copies else [])]
-        for sizes in ([pair[0] for pair in curve] for curve in curves):
-            if not sizes or any(after <= before for before, after in pairwise(sizes)):
-                raise ValueError("sizes of ceilings do not rise")
+        sizes = [[size for size, _ in banks] for banks in self.products.values()]
+        sizes += [[rows for rows, _ in curve] for banks in self.products.values() for _, curve in banks]
+        sizes += [[size for size, _ in self.copies]] if self.copies else []
+        if any(not one or any(after <= before for before, after in pairwise(one)) for one in sizes):
+            raise ValueError("sizes of ceilings do not rise")
         return self
 
 
