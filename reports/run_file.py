@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Any, Literal
@@ -158,12 +157,11 @@ class CeilingsInfo(_Lenient):
 
     @model_validator(mode="after")
     def _rising(self) -> CeilingsInfo:
-        banks = [bank for banks in self.products.values() for bank in banks]
-        curves: list[Sequence[tuple[float, object]]] = [*self.products.values(), *(curve for _, curve in banks)]
-        curves += [self.copies] if self.copies else []
-        for sizes in ([pair[0] for pair in curve] for curve in curves):
-            if not sizes or any(after <= before for before, after in pairwise(sizes)):
-                raise ValueError("sizes of ceilings do not rise")
+        sizes = [[size for size, _ in banks] for banks in self.products.values()]
+        sizes += [[rows for rows, _ in curve] for banks in self.products.values() for _, curve in banks]
+        sizes += [[size for size, _ in self.copies]] if self.copies else []
+        if any(not one or any(after <= before for before, after in pairwise(one)) for one in sizes):
+            raise ValueError("sizes of ceilings do not rise")
         return self
 
 
