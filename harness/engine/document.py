@@ -52,6 +52,8 @@ class _Device(_Shape):
     memory_bytes: int | None = None
     cache_bytes: int | None = None
     l2_bytes: int | None = None
+    class_: str | None = Field(None, alias="class")
+    """What devices that are alike have in common; None in runs of older versions."""
 
 
 class _Environment(_Shape):
@@ -66,6 +68,11 @@ class _Harness(_Shape):
 class _Sources(_Shape):
     layers: dict[str, str]
     probes: dict[str, str]
+
+
+class _Spread(_Shape):
+    devices: str | None = None
+    ray: str | None = None
 
 
 class RunDocument(_Shape):
@@ -90,6 +97,8 @@ class RunDocument(_Shape):
     """Bytes of host memory that a worker may hold."""
     threads: int = Field(0, ge=0)
     """CPU threads that were asked for; 0 left the choice to torch."""
+    spread: _Spread | None = None
+    """How several devices were asked for; None in a run on one."""
     ceilings: Ceilings | None = None
 
     @field_validator("ceilings", mode="wrap")

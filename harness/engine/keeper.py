@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from harness.declare.visits import CACHE_BYTES
@@ -13,7 +15,7 @@ from harness.devices.names import memory_bytes
 from harness.engine.conditions import measuring_environment
 from harness.engine.family import Orphans
 from harness.engine.journal import utc_now
-from harness.engine.process import Stopped, TimedOut, WorkerDied, WorkerProcess
+from harness.engine.process import LOOK_S, QUICK_S, Stopped, TimedOut, WorkerDied, WorkerProcess
 from harness.engine.protocol import Ready, Request, Result
 from harness.engine.setup import Setup
 from harness.record import ENDS, End, reason_of
@@ -85,8 +87,8 @@ class Answer:
     started: str
     seconds: float
     """From the request's first byte to the answer's last."""
-    worker: int
-    """Process id."""
+    worker: int | None
+    """Process id; None where none is known."""
     exit_code: int | None = None
     """Of a worker that ended in the visit."""
     setup: Setup | None = None
@@ -104,6 +106,10 @@ class Keeper:
         memory_bytes: What a worker and all that it starts may hold; None: MEMORY_SHARE of the machine's.
         seed: Of the workers' set-ups.
         orphans: Shared by keepers whose workers live at the same time.
+        name: Of the device, where the run has several.
+        numbers: Of its workers among all of the run's, for their set-ups; None: from 0 on.
+        variables: Of a worker's environment, beside those of every process that measures.
+        cores: Those that its workers are held to, and the thread that asks for them; none: all.
     """
 
     def __init__(
@@ -116,21 +122,38 @@ class Keeper:
         *,
         seed: int = 0,
         orphans: Orphans | None = None,
+        name: str | None = None,
+        numbers: Iterator[int] | None = None,
+        variables: Mapping[str, str] | None = None,
+        cores: Sequence[int] = (),
     ) -> None:
+        self.name = name
         self._command = command
         self._log = log
         self._stopped = stopped
         self._greeted = greeted
         self._memory_bytes = memory_limit() if memory_bytes is None else memory_bytes
         self._worker: WorkerProcess | None = None
+        self._quick, self._looked = False, 0.0
+        """Whether the last visit took next to no time, and when the worker's memory was looked at."""
         self._answers = 0
         """Visits that this worker has answered."""
         self._device_kind = ""
-        self.workers = 0
-        """How many workers the run has had; one that goes on with a run is told."""
+        self.numbers = numbers or count()
+        """Those of the workers to come; one that goes on with a run is told."""
+        self._variables = dict(variables or {})
+        self._cores = cores
         self._seed = seed
         self._setup: Setup | None = None
         self._orphans = orphans or Orphans()
+
+    def greet(self) -> None:
+        """Start a worker, where there is none, so that its greeting is told before the first visit.
+
+        Raises:
+            NoSuchDevice, WorkerFailed, Interrupted: As `ask` raises them.
+        """
+        self._ready()
 
     def ask(self, request: Request, timeout: float) -> Answer:
         """Return what came of the visit.
@@ -140,7 +163,7 @@ class Keeper:
             WorkerFailed: No worker can be started.
             Interrupted: The run is to stop.
         """
-        if self._worker is not None and self._worker.held_bytes() > FULL_SHARE * self._memory_bytes:
+        if self._worker is not None and self._is_full(self._worker):
             self.end(politely=True)
         answer, doubt = self._attempt(request, timeout)
         for _ in range(VISIT_ATTEMPTS - 1):
@@ -150,6 +173,14 @@ class Keeper:
             answer, doubt = self._attempt(request, timeout)
             answer = replace(answer, result=replace(answer.result, notes=[*answer.result.notes, note]))
         return answer
+
+    def _is_full(self, worker: WorkerProcess) -> bool:
+        """Return whether a worker holds much; looked at after a visit that took a while, and now and then."""
+        now = time.monotonic()
+        if self._quick and now - self._looked < LOOK_S:
+            return False
+        self._looked = now
+        return worker.held_bytes() > FULL_SHARE * self._memory_bytes
 
     def end(self, *, politely: bool = False) -> None:
         """End the worker, if there is one, and all that it started; `politely` lets it see its stdin close first."""
@@ -178,6 +209,7 @@ class Keeper:
             result = _ended(request, death.end, death.reason(f"in {request.probe}"), death.detail)
             doubt, code = str(death), death.code
         seconds = time.perf_counter() - start
+        self._quick = seconds < QUICK_S
         if result.status == "oom" and used:
             doubt = doubt or result.reason or "the worker ran out of memory"
         if result.status == "timeout" or doubt is not None or result.spent is not None or self._poisoned(result):
@@ -209,8 +241,7 @@ class Keeper:
         for attempt in range(START_ATTEMPTS):
             time.sleep(attempt * START_PAUSE_S)
             try:
-                worker = self._worker = self._start()
-                self._orphans.spare(worker.pid)
+                worker = self._worker = self._orphans.spared(self._start)
                 ready = worker.hello()
             except OSError as error:  # no process to be had, or no memory for one
                 fault = str(error)
@@ -227,10 +258,11 @@ class Keeper:
 
     def _start(self) -> WorkerProcess:
         """Return a worker that was started with a set-up of its own."""
-        self._setup = Setup.draw(self._seed, self.workers)
-        self.workers += 1
+        if self._cores:
+            os.sched_setaffinity(0, self._cores)  # a process starts where the thread is that starts it
+        self._setup = Setup.draw(self._seed, next(self.numbers))
         command = [*self._command, *self._setup.arguments]
-        variables = self._setup.environment(measuring_environment())
+        variables = self._setup.environment(measuring_environment()) | self._variables
         return WorkerProcess(command, self._log, self._stopped, self._memory_bytes, variables)
 
 
