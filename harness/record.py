@@ -66,8 +66,9 @@ ENDS: dict[End, Ending] = {
 """Every end, with its one status and its one sentence."""
 
 Mark = Literal[
-    "busy", "loaded", "stolen", "swapping", "quota", "squeezed", "shared_gpu", "throttled", "hot", "unsettled"
-]
+    "busy", "loaded", "stolen", "swapping", "quota", "squeezed", "shared_gpu", "throttled", "hot", "unsettled",
+    "moved",
+]  # fmt: skip
 """A state of the machine that may have moved a sample: a closed list; `harness/engine/marks.py` has the thresholds."""
 
 MARKS: dict[Mark, str] = {
@@ -81,6 +82,7 @@ MARKS: dict[Mark, str] = {
     "throttled": "while the device was slowed down",
     "hot": "while the device was about to be slowed down for its heat",
     "unsettled": "before the times of blocks had settled",
+    "moved": "after their round had been begun on another device",
 }
 """Every mark, in words that end a sentence about samples that were taken."""
 
@@ -156,6 +158,8 @@ class _Line(_Strict):
     """The implementation that ran: what `best` picked."""
     notes: list[str] = []
     """Sentences about this case that a reader should see: not measured and why, unsteady, flipped rows."""
+    device_class: str | None = None
+    """What its devices have in common, as `harness/devices/classes.py` says it; None in records of older versions."""
     marks: dict[Mark, int] = {}
     """Rounds of latency that were taken under each state of the machine that may have moved them."""
 

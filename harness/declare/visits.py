@@ -60,8 +60,13 @@ def build_key(case: Case) -> Case:
     return replace(case, batch=1, tokens=case.tokens if has_positions(case) else 1, pass_=PASSES[0])
 
 
-def visits(plan: Plan, cache_bytes: int = CACHE_BYTES, *, in_budget: bool = False) -> list[Visit]:
-    """Return every visit of `plan` in order; cases that cannot run or do not fit have none.
+def equal_work(case: Case) -> dict[str, Any]:
+    """Return what cases have in common that can be compared at equal work: one width, one input, one pass."""
+    return {name: getattr(case, name) for name in ("d_model", "batch", "tokens", "dtype", "pass_")}
+
+
+def visits(plan: Plan, cache_bytes: int = CACHE_BYTES, *, in_budget: bool = False, start: int = 0) -> list[Visit]:
+    """Return every visit of `plan` in order, counted from `start`; cases that cannot run or do not fit have none.
 
     Each case's check and single probes come first, in plan order; then latency, in rounds that visit all cases in a
     new random order each, so that a slow drift of the machine hits all of them alike, and the A/A cells twice. The
@@ -75,8 +80,9 @@ def visits(plan: Plan, cache_bytes: int = CACHE_BYTES, *, in_budget: bool = Fals
     twice = a_a_cells(plan, cache_bytes)
     for group in _measured_together(plan, cache_bytes, in_budget=in_budget):
         members = [planned.case for planned in group]
-        for key, probe, round_ in _group_visits(plan, members, twice, len(visited), in_budget=in_budget):
-            visited.append(Visit(len(visited), key, probe, round_, _by_design(probe, plan.suite.measure)))
+        for key, probe, round_ in _group_visits(plan, members, twice, start + len(visited), in_budget=in_budget):
+            index = start + len(visited)
+            visited.append(Visit(index, key, probe, round_, _by_design(probe, plan.suite.measure)))
     return visited
 
 
@@ -182,6 +188,5 @@ def _groups(cases: list[PlannedCase], cache_bytes: int, a_a: int) -> list[list[P
         return [cases]
     groups: dict[tuple[Any, ...], list[PlannedCase]] = defaultdict(list)
     for planned in cases:
-        case = planned.case
-        groups[case.d_model, case.batch, case.tokens, case.dtype, case.pass_].append(planned)
+        groups[tuple(equal_work(planned.case).values())].append(planned)
     return list(groups.values())

@@ -78,7 +78,7 @@ def logical_cores() -> int:
 def cpu_name() -> str:
     """Return the processor's model and its logical cores, as `AMD EPYC 7763, 2 cores`."""
     cores = logical_cores()
-    return f"{_cpu_model()}, {cores} core{'s' if cores != 1 else ''}"
+    return f"{cpu_model()}, {cores} core{'s' if cores != 1 else ''}"
 
 
 def cpu_flags() -> frozenset[str]:
@@ -143,7 +143,8 @@ def _cpu_build() -> str | None:
     return None
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """Return the processor's model."""
     return _cpuinfo("model name") or platform.processor() or platform.machine() or "unknown processor"
 
 

@@ -52,6 +52,8 @@ class _Device(_Shape):
     memory_bytes: int | None = None
     cache_bytes: int | None = None
     l2_bytes: int | None = None
+    class_: str | None = Field(None, alias="class")
+    """What devices that are alike have in common; None in runs of older versions."""
 
 
 class _Environment(_Shape):

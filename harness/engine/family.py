@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import psutil
 
@@ -17,6 +19,17 @@ GENERATIONS = 100
 KILLED_S = 2.0
 """How long a killed process may take to be gone; one that hangs in the kernel is left to it."""
 PROC = Path("/proc")
+
+
+class Started(Protocol):
+    """A process that was started."""
+
+    @property
+    def pid(self) -> int:
+        """Its id."""
+
+
+T = TypeVar("T", bound=Started)
 
 
 def descendants(pid: int) -> list[psutil.Process]:
@@ -42,16 +55,21 @@ class Orphans:
 
     Linux gives an orphan to the nearest ancestor that asks for it. While it is asked for here, a child of this process
     that is in another session, and was not there before, can only be such an orphan, also one that left its group and
-    its session. Elsewhere they go to the system, as they always did.
+    its session. Elsewhere they go to the system, as they always did. Workers may be kept by several threads.
     """
 
     def __init__(self) -> None:
         self._before: set[int] | None = None
         self._workers: set[int] = set()
+        self._lock = threading.RLock()
+        """No orphan is looked for between a worker's start and its being known as one."""
 
-    def spare(self, worker: int) -> None:
-        """Take a worker for no orphan, until `forget`."""
-        self._workers.add(worker)
+    def spared(self, start: Callable[[], T]) -> T:
+        """Return the worker that `start` starts, and take it for no orphan until `forget`."""
+        with self._lock:
+            worker = start()
+            self._workers.add(worker.pid)
+            return worker
 
     def forget(self, worker: int) -> None:
         """Hear that a worker has ended."""
@@ -59,24 +77,27 @@ class Orphans:
 
     def adopt(self) -> None:
         """Ask for orphans from now on."""
-        if self._before is None and _ask_for_orphans(True):
-            self._before = {child.pid for child in psutil.Process().children()}
+        with self._lock:
+            if self._before is None and _ask_for_orphans(True):
+                self._before = {child.pid for child in psutil.Process().children()}
 
     def end(self) -> None:
         """End all that were adopted and all that they started; a worker that is alive must have been spared."""
-        for _ in range(GENERATIONS):
-            if not (found := list(self._adopted())):
-                return
-            for process in found:
-                with suppress(psutil.Error):
-                    process.kill()
-            psutil.wait_procs(found, timeout=KILLED_S)
+        with self._lock:
+            for _ in range(GENERATIONS):
+                if not (found := list(self._adopted())):
+                    return
+                for process in found:
+                    with suppress(psutil.Error):
+                        process.kill()
+                psutil.wait_procs(found, timeout=KILLED_S)
 
     def release(self) -> None:
         """Ask for no more orphans, once no worker is alive."""
-        if self._before is not None and not self._workers:
-            _ask_for_orphans(False)
-            self._before = None
+        with self._lock:
+            if self._before is not None and not self._workers:
+                _ask_for_orphans(False)
+                self._before = None
 
     def _adopted(self) -> Iterator[psutil.Process]:
         if self._before is None:

@@ -52,6 +52,8 @@ class Circumstances:
     """What the device's last cache holds; None: not known."""
     stopped: End = "interrupted"
     """Why a case was not reached, where one was not."""
+    device_class: str | None = None
+    """What the run's devices have in common."""
     prune: bool = True
     """Whether cases beyond one that ran out of memory were left out."""
 
@@ -65,6 +67,7 @@ class Circumstances:
             may_hold=document.get("memory_limit") if device.get("kind") == "cpu" else None,
             ceilings=None if ceilings is None else Ceilings(**ceilings),
             cache_bytes=device.get("l2_bytes") or device.get("cache_bytes"),
+            device_class=device.get("class"),
             prune=document.get("prune", True),
             **({"stopped": end} if (end := document.get("end")) in CUT_SHORT else {}) | known,
         )
@@ -83,7 +86,7 @@ def fold(
     bad = next((line for line in lines if line.status != "ok"), None)
     if bad is not None and bad.status != "ok":
         reason = bad.reason or f"{bad.probe} ended as {bad.status}"
-        return _failed(planned.case, bad.status, bad.end, reason, lines)
+        return _failed(planned.case, where, bad.status, bad.end, reason, lines)
     rounds = max([where.rounds, *(line.round + 1 for line in lines if line.round is not None)])
     metrics = _closed_forms(planned) | _measured(lines, rounds)
     notes = with_settling(_notes(lines), lines)
@@ -99,10 +102,11 @@ def fold(
     in_order = {name: metrics[name] for name in METRICS if name in metrics}
     marked = _marked(lines)
     notes += [f"{count} of {rounds} rounds were taken {MARKS[mark]}" for mark, count in marked.items()]
+    notes += _devices(lines)
     notes += flags(_samples_in_time(lines))
     series = {name: numbers for line in lines if line.round is None for name, numbers in line.series.items()}
     series |= roofs.series
-    who = _identity(planned.case)
+    who = _identity(planned.case, where)
     return OkRecord(
         **who,
         backend=_backend(lines),
@@ -137,21 +141,31 @@ class _Identity(TypedDict):
     id: str
     variant: str
     case: dict[str, object]
+    device_class: str | None
 
 
-def _identity(case: Case) -> _Identity:
-    return {"schema": 1, "key": case.key, "id": case.id, "variant": case.variant, "case": case.as_dict()}
+def _identity(case: Case, where: Circumstances) -> _Identity:
+    who: _Identity = {"schema": 1, "key": case.key, "id": case.id, "variant": case.variant, "case": case.as_dict(),
+                      "device_class": where.device_class}  # fmt: skip
+    return who
 
 
-def _failed(case: Case, status: FailedStatus, end: End | None, reason: str, lines: Sequence[Line] = ()) -> FailedRecord:
-    who, notes = _identity(case), _notes(lines)
+def _failed(
+    case: Case,
+    where: Circumstances,
+    status: FailedStatus,
+    end: End | None,
+    reason: str,
+    lines: Sequence[Line] = (),
+) -> FailedRecord:
+    who, notes = _identity(case, where), _notes(lines)
     return FailedRecord(**who, backend=_backend(lines), notes=notes, status=status, end=end, reason=reason)
 
 
-def _untried(case: Case, end: End, **facts: object) -> FailedRecord:
+def _untried(case: Case, where: Circumstances, end: End, **facts: object) -> FailedRecord:
     status = ENDS[end].status
     assert status != "ok"
-    return _failed(case, status, end, reason_of(end, **facts))
+    return _failed(case, where, status, end, reason_of(end, **facts))
 
 
 def _not_tried(
@@ -159,16 +173,16 @@ def _not_tried(
 ) -> FailedRecord | None:
     """Return the record of a case that no worker was asked for, or None."""
     if planned.unsupported is not None:
-        return _untried(planned.case, "unsupported", what=planned.unsupported)
+        return _untried(planned.case, where, "unsupported", what=planned.unsupported)
     if planned.fits is False:
         assert planned.cost is not None  # only what has a price is known not to fit
         needs = show_bytes(planned.cost.memory_needed)
-        return _untried(planned.case, "too_large", needs=needs, has=_room(planned.cost.memory_needed, where))
+        return _untried(planned.case, where, "too_large", needs=needs, has=_room(planned.cost.memory_needed, where))
     if lines:
         return None
     if frontier is not None and (full := frontier.before(planned.case)):
-        return _untried(planned.case, "pruned", smaller=full.id)
-    return _untried(planned.case, where.stopped)
+        return _untried(planned.case, where, "pruned", smaller=full.id)
+    return _untried(planned.case, where, where.stopped)
 
 
 def _room(needed: int, where: Circumstances) -> str:
@@ -264,6 +278,14 @@ def _marked(lines: Sequence[Line]) -> dict[Mark, int]:
     """Return how many rounds bear each mark, in the order of MARKS."""
     counts = Counter(mark for line in lines if line.round is not None for mark in line.marks)
     return {mark: counts[mark] for mark in MARKS if counts[mark]}
+
+
+def _devices(lines: Sequence[Line]) -> list[str]:
+    """Return a note on a case whose times are not all of one device."""
+    names = list(dict.fromkeys(line.device for line in lines if line.round is not None and line.device))
+    return [f"was timed on {len(names)} devices of one class, one after the other: {', '.join(names)}"] * (
+        len(names) > 1
+    )
 
 
 def _samples_in_time(lines: Sequence[Line]) -> list[list[float]]:

@@ -71,6 +71,8 @@ class Line(BaseModel):
     """What of that may have moved its numbers."""
     worker: int | None = None
     """Process id of the worker that answered."""
+    device: str | None = None
+    """Which of the run's devices made it; None where it has one."""
     setup: dict[str, int] = {}
     """What was drawn for that worker, as `harness/engine/setup.py` names it."""
     source: str | None = None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from harness.declare.visits import CACHE_BYTES
@@ -85,8 +87,8 @@ class Answer:
     started: str
     seconds: float
     """From the request's first byte to the answer's last."""
-    worker: int
-    """Process id."""
+    worker: int | None
+    """Process id; None where none is known."""
     exit_code: int | None = None
     """Of a worker that ended in the visit."""
     setup: Setup | None = None
@@ -104,6 +106,10 @@ class Keeper:
         memory_bytes: What a worker and all that it starts may hold; None: MEMORY_SHARE of the machine's.
         seed: Of the workers' set-ups.
         orphans: Shared by keepers whose workers live at the same time.
+        name: Of the device, where the run has several.
+        numbers: Of its workers among all of the run's, for their set-ups; None: from 0 on.
+        variables: Of a worker's environment, beside those of every process that measures.
+        cores: Those that its workers are held to, and the thread that asks for them; none: all.
     """
 
     def __init__(
@@ -116,7 +122,12 @@ class Keeper:
         *,
         seed: int = 0,
         orphans: Orphans | None = None,
+        name: str | None = None,
+        numbers: Iterator[int] | None = None,
+        variables: Mapping[str, str] | None = None,
+        cores: Sequence[int] = (),
     ) -> None:
+        self.name = name
         self._command = command
         self._log = log
         self._stopped = stopped
@@ -126,11 +137,21 @@ class Keeper:
         self._answers = 0
         """Visits that this worker has answered."""
         self._device_kind = ""
-        self.workers = 0
-        """How many workers the run has had; one that goes on with a run is told."""
+        self.numbers = numbers or count()
+        """Those of the workers to come; one that goes on with a run is told."""
+        self._variables = variables or {}
+        self._cores = cores
         self._seed = seed
         self._setup: Setup | None = None
         self._orphans = orphans or Orphans()
+
+    def greet(self) -> None:
+        """Start a worker, where there is none, so that its greeting is told before the first visit.
+
+        Raises:
+            NoSuchDevice, WorkerFailed, Interrupted: As `ask` raises them.
+        """
+        self._ready()
 
     def ask(self, request: Request, timeout: float) -> Answer:
         """Return what came of the visit.
@@ -209,8 +230,7 @@ class Keeper:
         for attempt in range(START_ATTEMPTS):
             time.sleep(attempt * START_PAUSE_S)
             try:
-                worker = self._worker = self._start()
-                self._orphans.spare(worker.pid)
+                worker = self._worker = self._orphans.spared(self._start)
                 ready = worker.hello()
             except OSError as error:  # no process to be had, or no memory for one
                 fault = str(error)
@@ -227,10 +247,11 @@ class Keeper:
 
     def _start(self) -> WorkerProcess:
         """Return a worker that was started with a set-up of its own."""
-        self._setup = Setup.draw(self._seed, self.workers)
-        self.workers += 1
+        if self._cores:
+            os.sched_setaffinity(0, self._cores)  # a process starts where the thread is that starts it
+        self._setup = Setup.draw(self._seed, next(self.numbers))
         command = [*self._command, *self._setup.arguments]
-        variables = self._setup.environment(measuring_environment())
+        variables = self._setup.environment(measuring_environment()) | self._variables
         return WorkerProcess(command, self._log, self._stopped, self._memory_bytes, variables)
 
 

@@ -10,9 +10,11 @@ from harness.declare.axes import AXES, axes_of
 from harness.declare.plan import plan_document
 from harness.declare.planned import Plan
 from harness.devices.ceilings import Ceilings
+from harness.devices.classes import device_class
 from harness.devices.datasheet import datasheet
 from harness.devices.names import Detected, memory_bytes
 from harness.engine.environment import environment, harness_identity, measuring_variables, version
+from harness.engine.fleet import Fleet
 from harness.engine.journal import RunFolderError, utc_now
 from harness.engine.keeper import WorkerOptions, memory_limit
 from harness.record import SCHEMA
@@ -26,18 +28,26 @@ class ResumeMismatch(RunFolderError):
 
 
 def manifest(
-    plan: Plan, device: Detected, ceilings: Ceilings | None, command: str, worker: WorkerOptions, *, prune: bool = True
+    plan: Plan,
+    device: Detected,
+    ceilings: Ceilings | None,
+    command: str,
+    worker: WorkerOptions,
+    *,
+    prune: bool = True,
+    fleet: Fleet | None = None,
 ) -> dict[str, Any]:
     """Return the document of a run that is about to start.
 
-    `command` is the command line that reproduces it; `prune` leaves out what lies beyond a case without memory enough.
+    `command` is the command line that reproduces it; `prune` leaves out what lies beyond a case without memory enough; `fleet`
+    has several devices, of which `device` is one.
     """
     return {
         "schema": SCHEMA,
         "suite": suite_document(plan),
         "cases": case_documents(plan),
-        "device": {**device._asdict(), "memory_bytes": memory_bytes(device.kind)},
-        "environment": environment(),
+        "device": {**device._asdict(), **_facts(device, worker, fleet)},
+        "environment": (None if fleet is None else fleet.environment) or environment(),
         "ceilings": None if ceilings is None else asdict(ceilings),
         "datasheet": None if (sheet := datasheet(device.name)) is None else asdict(sheet),
         "harness": harness_identity(),
@@ -51,6 +61,13 @@ def manifest(
         "finished": None,
         "status": "running",
     }
+
+
+def _facts(device: Detected, worker: WorkerOptions, fleet: Fleet | None) -> dict[str, Any]:
+    """Return what is known of the device before a worker has opened it."""
+    if fleet is not None:
+        return {"class": fleet.device_class, "memory_bytes": fleet.memory_bytes}
+    return {"class": device_class(device, worker.threads), "memory_bytes": memory_bytes(device.kind)}
 
 
 def suite_document(plan: Plan) -> dict[str, Any]:

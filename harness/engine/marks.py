@@ -13,6 +13,9 @@ from harness.record import Mark
 
 State = Mapping[str, Fact]
 
+MOVED = "moved"
+"""What the state before a visit says of one whose round was begun on another device."""
+
 OTHERS_PERCENT = 5.0
 """Of all cores' time. On two cores that is a tenth of one: a layer that uses both waits for the slower one, and takes
 up to a tenth longer."""
@@ -106,6 +109,7 @@ _RULES: dict[Mark, Callable[[State, State], bool]] = {
     "throttled": _throttled,
     "hot": _hot,
     "unsettled": lambda *_: False,  # only blocks tell
+    "moved": lambda before, _: before.get(MOVED) is True,
 }
 
 _OF_BLOCKS: dict[str, Mark] = {

@@ -5,14 +5,15 @@ Whatever happens to one case, the sweep goes on to the next. `turns.py` says whi
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from harness.declare.cut import Share
 from harness.declare.frontier import Frontier
 from harness.declare.planned import Plan
 from harness.declare.plugins import names_code, search_folders
@@ -26,15 +27,17 @@ from harness.engine.family import Orphans
 from harness.engine.fold import AnyRecord, Circumstances, fold
 from harness.engine.folder import JOURNAL, LOG, TRACES, write_records, write_run
 from harness.engine.journal import Journal, Line, read_journal, utc_now
-from harness.engine.keeper import Answer, Keeper, WorkerOptions
+from harness.engine.keeper import Keeper, WorkerOptions
 from harness.engine.ledger import Ledger
-from harness.engine.marks import marks
+from harness.engine.lines import line_of, lost_answer
+from harness.engine.marks import MOVED
 from harness.engine.precision import is_precise
 from harness.engine.process import Interrupted, Stopped
 from harness.engine.progress import Progress
 from harness.engine.protocol import Ready, Request
 from harness.engine.sources import Sources
 from harness.engine.standing import standing
+from harness.engine.station import Station
 from harness.record import End
 
 SETTINGS = ("seconds_per_visit", "min_samples", "seed", "energy_seconds")
@@ -63,7 +66,23 @@ class DeviceLost(Exception):
 
 
 class Sweep:
-    """One run from its first visit to its records."""
+    """One run from its first visit to its records.
+
+    It may be asked by several threads, each for a station of its own: one visit of each is in flight, and all that is
+    counted and kept is under one lock.
+
+    Args:
+        plan: What is measured.
+        folder: Where to.
+        document: What run.json says.
+        device: What is measured on, or one of several that are alike.
+        options: How workers are started.
+        progress: Is told of every visit and case.
+        stopped: Whether the run is to stop.
+        budget: Seconds after which it ends with what it has; None: no end.
+        orphans: Shared with runs whose workers live at the same time.
+        shares: The visits, cut for stations that others keep; None: all of them are for one worker, kept here.
+    """
 
     def __init__(
         self,
@@ -76,31 +95,29 @@ class Sweep:
         stopped: Stopped,
         budget: float | None = None,
         orphans: Orphans | None = None,
+        shares: Sequence[Share] | None = None,
     ) -> None:
+        self._lock = threading.RLock()
         self._folder = folder
         self._document = document
         self._device = device
         self._progress = progress
         self._asked = stopped
         self._deadline = None if budget is None else time.monotonic() + budget
-        command = options.command(device.kind, _own_folders(plan, options.root), folder.absolute() / TRACES)
         self._measure = plan.suite.measure
-        self._keeper = Keeper(
-            command,
-            folder / LOG,
-            self._stopped,
-            self._note_device,
-            options.memory_bytes,
-            seed=self._measure.seed,
-            orphans=orphans,
-        )
+        self._halted = False
+        self._keeper = None if shares is not None else self._own_keeper(plan, device, options, orphans)
         self._cases = {planned.case.key: planned for planned in plan.cases}
         self._plan, self._cache, self._hurried = plan, options.cache_bytes, budget is not None
-        self.visits = visits(plan, self._cache, in_budget=self._hurried)
-        """Those that every case has, in order."""
-        self._ledger = Ledger(a_a_cells(plan, self._cache))
+        if shares is None:
+            self.visits, cells = visits(plan, self._cache, in_budget=self._hurried), a_a_cells(plan, self._cache)
+        else:
+            self.visits = [visit for share in shares for visit in share.visits]
+            cells = frozenset[str]().union(*(share.cells for share in shares))
+        self._ledger = Ledger(cells)
         self._ledger.expect(self.visits)
-        self._round: int | None = None
+        self._rounds: dict[str | None, int | None] = {}
+        """The round that each station is in."""
         self._records: dict[str, AnyRecord] = {}
         self._sources = Sources.of(plan, device.kind, options.root)
         self._prune = bool(document.get("prune", True))
@@ -108,6 +125,8 @@ class Sweep:
         self._facts_known = False
         self._journal: Journal | None = None
         self._reused = 0
+        self.workers = 0
+        """How many workers the run had before this sitting."""
         self.end: End = "interrupted"
         """Why the run ended; whoever sees it end says so."""
 
@@ -116,7 +135,9 @@ class Sweep:
         cases = {key: planned.case for key, planned in self._cases.items()}
         lines = read_journal(self._folder / JOURNAL)
         found = standing(lines, cases, self._sources, resuming=True)
-        self._keeper.workers = 1 + max((line.setup.get("worker", -1) for line in lines), default=-1)
+        self.workers = 1 + max((line.setup.get("worker", -1) for line in lines), default=-1)
+        if self._keeper is not None:
+            self._keeper.numbers = count(self.workers)
         for line in found.lines:
             self._take(line)
         if found.lines or found.stale:
@@ -136,9 +157,13 @@ class Sweep:
             if self._ledger.has_failed(key) or self._has_all(key):
                 self._finish_case(key)
 
-    def _stopped(self) -> bool:
-        """Return whether the run is to stop: somebody asked for it, or its time is up."""
-        return self._asked() or (self._deadline is not None and time.monotonic() >= self._deadline)
+    def stopped(self) -> bool:
+        """Return whether the run is to stop: somebody asked for it, its time is up, or it cannot go on."""
+        return self._halted or self._asked() or (self._deadline is not None and time.monotonic() >= self._deadline)
+
+    def halt(self) -> None:
+        """Let all stations stop."""
+        self._halted = True
 
     @property
     def _status(self) -> str:
@@ -155,11 +180,12 @@ class Sweep:
 
     def expect(self, round_: list[Visit]) -> None:
         """Count in a further round."""
-        self._ledger.expect(round_)
-        self._progress.more(self._ledger.left(round_))
+        with self._lock:
+            self._ledger.expect(round_)
+            self._progress.more(self._ledger.left(round_))
 
     def make(self, visit: Visit) -> None:
-        """Make a visit, if it was not made and still has a point.
+        """Make a visit with the run's own worker, if it was not made and still has a point.
 
         Raises:
             Interrupted: The run is to stop.
@@ -167,31 +193,53 @@ class Sweep:
             NoSuchDevice: The device is not here, and was not when the run began.
             WorkerFailed: No worker can be started.
         """
-        if self._stopped():
-            raise Interrupted
-        if not self._ledger.left([visit]):
-            return
-        if not self._ledger.of(visit.key) and self._frontier.before(self._cases[visit.key].case):
-            self.finish(visit.key)
-            return
-        if visit.round not in (None, self._round):
+        assert self._keeper is not None
+        line = self.ask(visit, self._keeper)
+        if line is not None:
+            self.keep(line)
+            if line.end == "device_lost":
+                raise DeviceLost
+
+    def ask(self, visit: Visit, station: Station, *, moved: bool = False) -> Line | None:
+        """Return what came of a visit on a station, not yet kept; None where it was made, or has no point any more.
+
+        `moved` says that its round was begun on another device. Raises what `make` raises, and StationLost.
+        """
+        with self._lock:
+            if self.stopped():
+                raise Interrupted
+            if not self._ledger.left([visit]):
+                return None
+            if not self._ledger.of(visit.key) and self._frontier.before(self._cases[visit.key].case):
+                self.finish(visit.key)
+                return None
+        if visit.round not in (None, self._rounds.get(station.name)):
             # Each round has a worker of its own: where a process happens to lie in memory moves its times by more
             # than all noise within it, so that an interval over rounds of one process would be too narrow.
-            self._keeper.end(politely=True)
-        self._round = visit.round
-        line = self._visit(visit)
-        assert self._journal is not None
-        self._journal.append(line)
-        self._take(line)
-        self._progress.visited(line)
-        if line.probe != A_A and (line.status != "ok" or self._has_all(visit.key)):
-            self._finish_case(visit.key)
-        if line.end == "device_lost":
-            raise DeviceLost
+            station.end(politely=True)
+        self._rounds[station.name] = visit.round
+        return self._visit(visit, station, moved)
+
+    def lost(self, visit: Visit, station: Station, what: str) -> Line:
+        """Return what stands for a visit that no device has lived to answer."""
+        case = self._cases[visit.key].case
+        digests = self._sources.of_visit(case, visit.probe)
+        return line_of(visit, case.id, lost_answer(visit, what), *digests, station.name)
+
+    def keep(self, line: Line) -> None:
+        """Journal a visit, count it, and give its case its record where it needs no more."""
+        with self._lock:
+            assert self._journal is not None
+            self._journal.append(line)
+            self._take(line)
+            self._progress.visited(line)
+            if line.probe != A_A and (line.status != "ok" or self._has_all(line.key)):
+                self._finish_case(line.key)
 
     def close(self) -> None:
         """End the worker and write the run down, whatever ended it."""
-        self._keeper.close(politely=self.end == "ok")
+        if self._keeper is not None:
+            self._keeper.close(politely=self.end == "ok")
         if self._journal is not None:
             self._journal.close()
         self._progress.end()
@@ -211,25 +259,41 @@ class Sweep:
     def is_wanting(self, key: str, rounds: int) -> bool:
         """Return whether a case is not yet precise after so many rounds."""
         assert self._measure.precision is not None
-        return key not in self._records and not is_precise(self._ledger.of(key), rounds, self._measure.precision)
+        with self._lock:
+            return key not in self._records and not is_precise(self._ledger.of(key), rounds, self._measure.precision)
 
     def finish(self, key: str | None = None) -> None:
         """Give a case its record, where it has none: no visit of it is to come; None: all cases."""
-        for each in self._cases if key is None else (key,):
-            if each not in self._records:
-                self._finish_case(each)
+        with self._lock:
+            for each in self._cases if key is None else (key,):
+                if each not in self._records:
+                    self._finish_case(each)
 
-    def _visit(self, visit: Visit) -> Line:
+    def _own_keeper(self, plan: Plan, device: Detected, options: WorkerOptions, orphans: Orphans | None) -> Keeper:
+        traces = self._folder.absolute() / TRACES
+        return Keeper(
+            options.command(device.kind, own_folders(plan, options.root), traces),
+            self._folder / LOG,
+            self.stopped,
+            self.note_device,
+            options.memory_bytes,
+            seed=self._measure.seed,
+            orphans=orphans,
+        )
+
+    def _visit(self, visit: Visit, station: Station, moved: bool) -> Line:
         case = self._cases[visit.key].case
         variant = case.variant + LABEL if visit.probe == A_A else case.variant
         request = Request(visit.index, variant, case.as_dict(), measured_by(visit.probe), self._settings())
         try:
-            answer = self._keeper.ask(request, seconds_allowed(case, self._measure.timeout, visit.seconds))
+            answer = station.ask(request, seconds_allowed(case, self._measure.timeout, visit.seconds))
         except NoSuchDevice:
             if self._facts_known:  # it was here when the run began
                 raise DeviceLost from None
             raise
-        return _line(visit, case.id, answer, *self._sources.of_visit(case, visit.probe))
+        if moved:
+            answer = replace(answer, result=replace(answer.result, before={**answer.result.before, MOVED: True}))
+        return line_of(visit, case.id, answer, *self._sources.of_visit(case, visit.probe), station.name)
 
     def _take(self, line: Line) -> None:
         """Count a visit that was made."""
@@ -240,11 +304,19 @@ class Sweep:
     def _settings(self) -> dict[str, float | int]:
         return {name: getattr(self._measure, name) for name in SETTINGS}
 
-    def _note_device(self, ready: Ready) -> None:
+    def note_device(self, ready: Ready) -> None:
         """Write the device's facts to run.json, once: they need torch, which only a worker has."""
-        if not self._facts_known:
-            self._facts_known = True
-            self._document["device"] = {**ready.device, **self._device._asdict()}
+        with self._lock:
+            if not self._facts_known:
+                self._facts_known = True
+                known = {**self._device._asdict(), "class": self._document["device"].get("class")}
+                self._document["device"] = {**ready.device, **known}
+                write_run(self._folder, self._document)
+
+    def note_devices(self, devices: Sequence[dict[str, Any]]) -> None:
+        """Write to run.json which devices the run has had, of several."""
+        with self._lock:
+            self._document["devices"] = list(devices)
             write_run(self._folder, self._document)
 
     def _finish_case(self, key: str) -> None:
@@ -264,36 +336,8 @@ class Sweep:
         write_run(self._folder, self._document | ended)
 
 
-def _own_folders(plan: Plan, root: Path | None = None) -> list[str]:
+def own_folders(plan: Plan, root: Path | None = None) -> list[str]:
     """Return where the worker finds the code and the assignments that the suite names; nothing where it names none."""
     if not any(names_code(planned.case.layer) or planned.case.assignment for planned in plan.cases):
         return []
     return [*([] if root is None else [str(root)]), *search_folders(plan.suite.path.parent)]
-
-
-def _line(visit: Visit, case_id: str, answer: Answer, source: str, method: str) -> Line:
-    """Return the visit as the journal keeps it; one that crashed where the worker's answer cannot be kept."""
-    result = asdict(answer.result)
-    own = {"key": visit.key, "id": case_id, "probe": visit.probe, "round": visit.round}
-    seen: dict[str, Any] = {"started": answer.started, "seconds": round(answer.seconds, 6), "worker": answer.worker}
-    del result["spent"]  # it is for the keeper alone
-    stands_on = {"source": source, "method": method}
-    seen["marks"] = marks(answer.result.before, answer.result.state, answer.result.series)
-    setup = {} if answer.setup is None else asdict(answer.setup)
-    told = own | seen | stands_on | {"exit_code": answer.exit_code, "setup": setup}
-    try:
-        return Line.model_validate(result | told)
-    except ValidationError as error:
-        return Line.model_validate(_unkept(visit, error) | told)
-
-
-def _unkept(visit: Visit, error: ValidationError) -> dict[str, Any]:
-    """Return what stands for an answer that the journal does not take, such as a time of 0."""
-    reason = f"the worker's answer in {visit.probe} cannot be kept: {error.errors()[0]['msg']}"
-    return {
-        "visit": visit.index,
-        "status": "crashed",
-        "end": "crashed_protocol",
-        "reason": reason,
-        "detail": str(error),
-    }
