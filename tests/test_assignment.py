@@ -21,7 +21,7 @@ from harness.devices import open_device
 from harness.devices.cpu import CpuDevice
 from harness.engine.protocol import Request
 from harness.engine.shelf import Shelf
-from harness.engine.sweep import _own_folders
+from harness.engine.sweep import own_folders
 from harness.engine.worker import Worker
 from harness.layers import build, routing
 from harness.layers.interface import replaying
@@ -281,5 +281,5 @@ def test_a_run_tells_its_worker_where_the_suites_assignments_are(tmp_path: Path)
         parse_suite(SUITE.format(routing=json.dumps([routing])), str(tmp_path / "loads.toml"))
         for routing in ("learned", "replay:trace.json")
     )
-    assert _own_folders(plan(plain)) == []
-    assert _own_folders(plan(stored))[0] == str(tmp_path)
+    assert own_folders(plan(plain)) == []
+    assert own_folders(plan(stored))[0] == str(tmp_path)

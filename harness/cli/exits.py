@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 
@@ -15,3 +16,19 @@ class Exit(IntEnum):
     NOT_COMPARABLE = 4
     NO_DEVICE = 5
     INTERRUPTED = 130
+
+
+RANKED = (
+    Exit.INTERRUPTED,
+    Exit.USAGE,
+    Exit.NO_DEVICE,
+    Exit.FAILED_CASES,
+    Exit.NOT_COMPARABLE,
+    Exit.REGRESSION,
+    Exit.FINE,
+)
+
+
+def worst(codes: Iterable[Exit]) -> Exit:
+    """Return the code of a command that did several things."""
+    return min(codes, key=RANKED.index)

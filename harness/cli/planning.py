@@ -38,17 +38,23 @@ def suite_or_exit(name: str) -> Suite:
 
 
 def plan_or_exit(
-    suite: Suite, overrides: Sequence[str], select: str | None, detected: Detected, memory: int | None = None
+    suite: Suite,
+    overrides: Sequence[str],
+    select: str | None,
+    detected: Detected,
+    memory: int | None = None,
+    room: int | None = None,
 ) -> Plan:
     """Return the plan of `suite` for the device, with expected times where its ceilings are known; needs no torch.
 
-    `memory` is what a case may use of the host's, in bytes; None: the usual share.
+    `memory` is what a case may use of the host's, in bytes; None: the usual share. `room` is what it may use
+    of the device's, where that is not all that the one here has.
     """
     from harness.declare.suite import SuiteError
     from harness.engine.planning import plan_on
 
     try:
-        return plan_on(detected, suite, overrides, select, memory)
+        return plan_on(detected, suite, overrides, select, memory, room)
     except SuiteError as error:
         fail(Exit.USAGE, str(error))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,8 @@ import typer
 from harness.cli.amounts import bytes_of, seconds_of
 from harness.cli.console import fail, note
 from harness.cli.ended import cut_short, exit_code, render_or_tell
-from harness.cli.exits import Exit
+from harness.cli.exits import Exit, worst
+from harness.cli.fleet import ClassOption, DevicesOption, Make, RayOption, check_class, fleets_or_exit
 from harness.cli.options import DeviceOption, JsonOption, PluginsOption, SelectOption, SetOption, all_of
 from harness.cli.planning import detect_or_exit, plan_or_exit, suite_or_exit, tell_plugins
 from harness.cli.wanted import Wanted, amount, begun, given
@@ -22,8 +24,11 @@ if TYPE_CHECKING:
     from harness.declare.plan import Plan
     from harness.devices.ceilings import Ceilings
     from harness.devices.names import Detected
+    from harness.engine.fleet import Fleet
     from harness.engine.runner import RunResult
 
+SPREAD = ("devices", "ray", "device_class")
+"""Options of a resumed run that may be others than it was begun with: as long as the devices are of its class."""
 ROOT = Path("runs")
 OutputOption = Annotated[
     Path | None,
@@ -85,36 +90,67 @@ def run(
     trace: TraceOption = False,
     gate: GateOption = False,
     plugins: PluginsOption = True,
+    devices: DevicesOption = None,
+    ray: RayOption = None,
+    device_class: ClassOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Measure a suite, keep every sample, and render the report; prints the report's path."""
-    from harness.engine.signals import stop_requests
-
     seconds, limit = amount("--budget", budget, seconds_of), amount("--memory", memory, bytes_of)
     if resume is not None:
-        wanted = begun(resume, given=given(context, but=("resume", "json_", "budget", "gate", "plugins")))
+        wanted = begun(resume, given=given(context, but=("resume", "json_", "budget", "gate", "plugins", *SPREAD)))
+        wanted = replace(wanted, devices=devices or wanted.devices, ray=ray or wanted.ray)
     elif suite is not None:
-        wanted = Wanted(suite_or_exit(suite), suite, set_ or [], all_of(select), device, threads, limit, prune, trace)
+        own = suite_or_exit(suite)
+        wanted = Wanted(own, suite, set_ or [], all_of(select), device, threads, limit, prune, trace, devices, ray,
+                        tuple(device_class or ()))  # fmt: skip
     else:
         fail(Exit.USAGE, "name a suite (`harness suites` lists them), or a run to go on with by --resume DIR")
     _check_threads(wanted.threads)
-    detected = detect_or_exit(wanted.device)
-    plan = plan_or_exit(wanted.suite, wanted.overrides, wanted.select, detected, wanted.memory)
-    if wanted.trace and "phases" not in plan.suite.measure.probes:
+    if wanted.trace and "phases" not in wanted.suite.measure.probes:
         fail(Exit.USAGE, "--trace keeps what the probe phases records, and this suite's probes leave it out")
-    if gate and not plan.suite.claims:
-        fail(Exit.USAGE, f"--gate fails where a claim is refuted, and {plan.suite.name} states none: add a [[claim]]")
-    tell_plugins(plan, allowed=plugins)
-    folder = resume or _folder(output, wanted.suite.name)
+    if gate and not wanted.suite.claims:
+        fail(Exit.USAGE, f"--gate fails where a claim is refuted, and {wanted.suite.name} states none: add a [[claim]]")
+    with fleets_or_exit(wanted) as fleets:
+        folders = _folders(resume, output, wanted.suite.name, fleets)
+        codes = [
+            _measure(
+                wanted, make and make(), folder, resume is not None, seconds, gate=gate, plugins=plugins, json_=json_
+            )
+            for make, folder in folders
+        ]
+    raise typer.Exit(worst(codes))
+
+
+def _measure(
+    wanted: Wanted,
+    fleet: Fleet | None,
+    folder: Path,
+    resume: bool,
+    budget: float | None,
+    *,
+    gate: bool,
+    plugins: bool,
+    json_: bool,
+) -> Exit:
+    """Measure on one device, or one class of them, and return the exit code."""
+    from harness.engine.signals import stop_requests
+
     try:
-        ceilings = _ceilings(detected)
+        detected = detect_or_exit(wanted.device) if fleet is None else fleet.device
+        if fleet is None and not resume:
+            check_class(wanted, *detected)
+        room = None if fleet is None else fleet.memory_bytes
+        plan = plan_or_exit(wanted.suite, wanted.overrides, wanted.select, detected, wanted.memory, room)
+        tell_plugins(plan, allowed=plugins)
+        ceilings = _ceilings(detected, fleet)
         with stop_requests() as stopped:  # until the report is there: signals often come in pairs
-            result = _run(plan, folder, detected, wanted, ceilings, stopped, resume=resume is not None, budget=seconds)
+            result = _run(plan, folder, detected, wanted, ceilings, stopped, resume=resume, budget=budget, fleet=fleet)
             rendered = render_or_tell(result, gate=gate, json_=json_)
     finally:
         with suppress(OSError):
             folder.rmdir()  # an empty one only: that of a run that was refused
-    raise typer.Exit(exit_code(result, rendered, gate=gate))
+    return exit_code(result, rendered, gate=gate)
 
 
 def _check_threads(threads: int) -> None:
@@ -143,11 +179,32 @@ def _folder(output: Path | None, suite: str) -> Path:
     return output
 
 
-def _ceilings(device: Detected) -> Ceilings:
+def _folders(
+    resume: Path | None, output: Path | None, suite: str, fleets: list[Make]
+) -> Iterator[tuple[Make | None, Path]]:
+    """Yield the folder of each run: where there are several classes of devices, one for each in the one asked for."""
+    if len(fleets) < 2:
+        yield fleets[0] if fleets else None, resume or _folder(output, suite)
+        return
+    parent = _folder(output, suite)
+    for number, make in enumerate(fleets, start=1):
+        yield make, _folder(parent / f"class-{number}", suite)
+
+
+def _ceilings(device: Detected, fleet: Fleet | None) -> Ceilings:
     from harness.cli.programs import measure_ceilings
     from harness.devices.ceilings import load
+    from harness.engine.fleet import FleetError
 
-    return load(device.name) or measure_ceilings(*device)
+    if found := load(device.name):
+        return found
+    if fleet is None:
+        return measure_ceilings(*device)
+    note(f"harness: measuring the ceilings of {device.name}; this takes some seconds")
+    try:
+        return fleet.ceilings()
+    except FleetError as error:
+        fail(Exit.FAILED_CASES, str(error))
 
 
 def _run(
@@ -160,6 +217,7 @@ def _run(
     *,
     resume: bool,
     budget: float | None,
+    fleet: Fleet | None = None,
 ) -> RunResult:
     from harness.devices.interface import NoSuchDevice
     from harness.engine.journal import RunFolderError, WriteError
@@ -168,7 +226,8 @@ def _run(
     from harness.engine.runner import WorkerFailed, WorkerOptions
     from harness.engine.runner import run as run_plan
 
-    note(f"harness: {len(plan.cases)} cases on {device.name}, into {folder}")
+    where = device.name if fleet is None else fleet.device_class
+    note(f"harness: {len(plan.cases)} cases on {where}, into {folder}")
     try:
         return run_plan(
             plan,
@@ -182,6 +241,7 @@ def _run(
             stopped=stopped,
             prune=wanted.prune,
             budget=budget,
+            fleet=fleet,
         )
     except (WriteError, WorkerFailed) as error:
         cut_short(Exit.FAILED_CASES, error, folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import shlex
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -34,6 +35,12 @@ class Wanted:
     """Bytes of host memory that a worker may hold; None: the usual share."""
     prune: bool = True
     trace: bool = False
+    devices: str | None = None
+    """How many devices to spread over, or `all`; None: one, or with `ray` all."""
+    ray: str | None = None
+    """The Ray cluster to spread over."""
+    classes: tuple[str, ...] = ()
+    """Patterns of the device class; none: what the suite says."""
 
     def command(self, kind: str) -> str:
         """Return the command line that measures the same again."""
@@ -44,6 +51,9 @@ class Wanted:
         words += ["--memory", f"{self.memory >> 20}M"] if self.memory else []
         words += [] if self.prune else ["--no-prune"]
         words += ["--trace"] if self.trace else []
+        words += ["--devices", self.devices] if self.devices else []
+        words += ["--ray", self.ray] if self.ray else []
+        words += [word for pattern in self.classes for word in ("--device-class", pattern)]
         return shlex.join(words)
 
 
@@ -64,7 +74,21 @@ def begun(folder: Path, *, given: bool) -> Wanted:
         fail(Exit.USAGE, str(error))
     kind, threads = document["device"]["kind"], document.get("threads", 0)
     memory, prune, trace = document.get("memory_limit"), document.get("prune", True), document.get("trace", False)
-    return Wanted(suite, suite.name, stored["overrides"], stored["select"], kind, threads, memory, prune, trace)
+    spread, own = document.get("spread") or {}, document["device"].get("class")
+    return Wanted(
+        suite,
+        suite.name,
+        stored["overrides"],
+        stored["select"],
+        kind,
+        threads,
+        memory,
+        prune,
+        trace,
+        spread.get("devices"),
+        spread.get("ray"),
+        () if own is None else (glob.escape(own),),
+    )
 
 
 def given(context: typer.Context, *, but: Collection[str]) -> bool:

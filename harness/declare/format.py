@@ -105,6 +105,14 @@ class Measure(Strict):
     """Seconds after which a visit is given up."""
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     """Seed of weights, inputs and the order of visits."""
+    device_class: Words | list[Words] = Field(default=[])
+    """What the devices have to be, as `NVIDIA H100*`: a pattern of their class, or several, each of which has a run.
+    Left out: any."""
+
+    @property
+    def device_classes(self) -> list[str]:
+        """The patterns of `device_class`."""
+        return [self.device_class] if isinstance(self.device_class, str) else list(self.device_class)
 
     @property
     def most_rounds(self) -> int:

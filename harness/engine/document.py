@@ -70,6 +70,11 @@ class _Sources(_Shape):
     probes: dict[str, str]
 
 
+class _Spread(_Shape):
+    devices: str | None = None
+    ray: str | None = None
+
+
 class RunDocument(_Shape):
     """run.json; `manifest` writes it."""
 
@@ -92,6 +97,8 @@ class RunDocument(_Shape):
     """Bytes of host memory that a worker may hold."""
     threads: int = Field(0, ge=0)
     """CPU threads that were asked for; 0 left the choice to torch."""
+    spread: _Spread | None = None
+    """How several devices were asked for; None in a run on one."""
     ceilings: Ceilings | None = None
 
     @field_validator("ceilings", mode="wrap")

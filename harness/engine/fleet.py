@@ -6,17 +6,22 @@ devices come.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
+from harness.devices.ceilings import Ceilings
 from harness.devices.classes import VISIBLE, device_class, gpu_class, is_wanted, listed, visible_gpus
 from harness.devices.interface import NoSuchDevice
 from harness.devices.names import Detected, cpu_model, detect, logical_cores, memory_bytes
+from harness.engine.conditions import measuring_environment
 from harness.engine.family import Orphans
 from harness.engine.folder import TRACES
 from harness.engine.keeper import Keeper, WorkerOptions, memory_limit
@@ -30,6 +35,18 @@ WORKERS_APART = 100_000
 
 class FleetError(Exception):
     """What was asked for cannot be had of the devices that there are; the message says what can."""
+
+
+class SeveralClasses(FleetError):
+    """The devices are of several classes, and one run has one."""
+
+    def __init__(self, classes: Iterable[str]) -> None:
+        found = list(classes)
+        super().__init__(
+            f"the devices are of several classes ({listed(found)}), and times of two classes make no comparison: name "
+            "one by --device-class, or in the suite's [measure] as device_class; what names several has a run for each"
+        )
+        self.classes = list(dict.fromkeys(found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +74,8 @@ class Fleet(Protocol):
     device: Detected
     """What its devices are called alike; ceilings are kept by this name."""
     device_class: str
+    asked: dict[str, str]
+    """As the command line asked for it, by option."""
     memory_bytes: int
     """Of one device, for layers."""
     lock_name: str | None
@@ -69,6 +88,9 @@ class Fleet(Protocol):
     @property
     def devices(self) -> list[dict[str, Any]]:
         """The devices that it has handed out, as run.json lists them."""
+
+    def ceilings(self) -> Ceilings:
+        """Return the ceilings of one of its devices, measured now; raise FleetError where that fails."""
 
     def open(self, terms: Terms) -> None:
         """Hear what workers are started with; stations can be had from now on."""
@@ -100,6 +122,7 @@ class LocalFleet:
     patience_s = 0.0
 
     def __init__(self, kind: str, asked: int | None = None, wanted: Sequence[str] = ()) -> None:
+        self.asked = {"devices": "all" if asked is None else str(asked)}
         self._posts = _parts_of_cpu(asked) if kind == "cpu" else _gpus(asked, wanted)
         self.device, self.device_class = self._posts[0].device, self._posts[0].device_class
         if not is_wanted(self.device_class, wanted):
@@ -118,10 +141,11 @@ class LocalFleet:
             for post in self._posts
         ]
 
-    @property
-    def cores(self) -> tuple[int, ...]:
-        """Those of its first device, where the CPU is split."""
-        return self._posts[0].cores
+    def ceilings(self) -> Ceilings:
+        """Return the ceilings of one of its devices, measured now; raise FleetError where that fails."""
+        first = self._posts[0]
+        with held_to(first.cores):
+            return measured_ceilings(first.device, first.variables)
 
     def open(self, terms: Terms) -> None:
         """Hear what workers are started with; stations can be had from now on."""
@@ -143,7 +167,7 @@ class LocalFleet:
     def _station(self, terms: Terms, index: int, orphans: Orphans) -> Keeper:
         post, options = self._posts[index], terms.options
         room = options.memory_bytes or memory_limit()
-        keeper = Keeper(
+        return Keeper(
             options.command(post.device.kind, terms.import_from, terms.folder.absolute() / TRACES),
             terms.folder / f"worker-{post.name.replace(':', '-')}.log",
             terms.stopped,
@@ -153,10 +177,23 @@ class LocalFleet:
             orphans=orphans,
             name=post.name,
             numbers=terms.numbers(index),
-            variables={} if post.visible is None else {VISIBLE: post.visible},
+            variables=post.variables,
             cores=post.cores,
         )
-        return keeper
+
+
+def measured_ceilings(device: Detected, variables: Mapping[str, str] | None = None) -> Ceilings:
+    """Return the ceilings of a device, measured by a program of its own, which keeps them on its machine.
+
+    Raises:
+        FleetError: The program failed; its words stand on stderr.
+    """
+    command = [sys.executable, "-m", "harness.probes.ceilings", "--device", device.kind, "--as", device.name]
+    own = {**measuring_environment(), "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **(variables or {})}
+    done = subprocess.run(command, stdout=subprocess.PIPE, env=own, text=True, check=False, start_new_session=True)
+    if done.returncode:
+        raise FleetError(f"the ceilings of {device.name} cannot be measured: the program ended with {done.returncode}")
+    return Ceilings(**json.loads(done.stdout))
 
 
 @contextmanager
@@ -183,6 +220,11 @@ class _Post:
     cores: tuple[int, ...] = ()
     visible: str | None = None
     """How CUDA_VISIBLE_DEVICES names it alone."""
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What a process that measures on it finds in its environment."""
+        return {} if self.visible is None else {VISIBLE: self.visible}
 
 
 def _parts_of_cpu(asked: int | None) -> list[_Post]:
@@ -211,7 +253,7 @@ def _gpus(asked: int | None, wanted: Sequence[str]) -> list[_Post]:
     if not chosen:
         raise NoSuchDevice(f"no device of the class {' or '.join(wanted)}: here are {listed(every)}")
     if len({name for *_, name in chosen}) > 1:
-        raise FleetError(several(name for *_, name in chosen))
+        raise SeveralClasses(name for *_, name in chosen)
     if asked is not None and asked > len(chosen):
         raise FleetError(f"--devices {asked}: here are {listed(every)}; expected 1 to {len(chosen)}")
     posts = chosen[: asked or len(chosen)]
@@ -219,11 +261,3 @@ def _gpus(asked: int | None, wanted: Sequence[str]) -> list[_Post]:
         _Post(f"cuda:{index}", Detected("cuda", name.split(",")[0]), name, visible=visible)
         for index, visible, name in posts
     ]
-
-
-def several(classes: Any) -> str:
-    """Return the sentence on devices of several classes where one run was asked for."""
-    return (
-        f"the devices are of several classes ({listed(classes)}), and times of two classes make no comparison: name "
-        "one by --device-class, or in the suite's [measure] as device_class; with --device-class '*' each has a run"
-    )

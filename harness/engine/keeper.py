@@ -139,7 +139,7 @@ class Keeper:
         self._device_kind = ""
         self.numbers = numbers or count()
         """Those of the workers to come; one that goes on with a run is told."""
-        self._variables = variables or {}
+        self._variables = dict(variables or {})
         self._cores = cores
         self._seed = seed
         self._setup: Setup | None = None

@@ -39,8 +39,8 @@ def manifest(
 ) -> dict[str, Any]:
     """Return the document of a run that is about to start.
 
-    `command` is the command line that reproduces it; `prune` leaves out what lies beyond a case without memory enough; `fleet`
-    has several devices, of which `device` is one.
+    `command` is the command line that reproduces it; `prune` leaves out what lies beyond a case without memory enough;
+    `fleet` has several devices, of which `device` is one.
     """
     return {
         "schema": SCHEMA,
@@ -51,6 +51,7 @@ def manifest(
         "ceilings": None if ceilings is None else asdict(ceilings),
         "datasheet": None if (sheet := datasheet(device.name)) is None else asdict(sheet),
         "harness": harness_identity(),
+        "spread": None if fleet is None else fleet.asked,
         "command": command,
         "threads": worker.threads,
         "memory_limit": worker.memory_bytes or memory_limit(),

@@ -17,6 +17,7 @@ def plan_on(
     overrides: Sequence[str] = (),
     select: str | None = None,
     memory: int | None = None,
+    room: int | None = None,
 ) -> Plan:
     """Return the plan of `suite` for `device`.
 
@@ -26,12 +27,14 @@ def plan_on(
         overrides: What `--set` says.
         select: What `--select` says.
         memory: What a case may use of the host's memory, in bytes; None: the usual share.
+        room: What it may use of the device's, where that is not all that the one here has.
 
     Raises:
         SuiteError: An override or the selection does not fit the suite.
     """
-    room = memory_bytes(device.kind)
-    if device.kind == "cpu":
-        room = min(room, memory or memory_limit())
+    if room is None:
+        room = memory_bytes(device.kind)
+        if device.kind == "cpu":
+            room = min(room, memory or memory_limit())
     ceilings = load(device.name)
     return plan(suite, overrides=overrides, select=select, ceilings=ceilings, memory_bytes=room, device=device.kind)

@@ -54,7 +54,7 @@ def joined(address: str) -> Iterator[bool]:
             log_to_driver=False,
             logging_level=logging.ERROR,
             configure_logging=False,
-            **({} if found is not None else {"include_dashboard": False}),
+            include_dashboard=None if found is not None else False,
         )
     except RuntimeError as error:  # also of versions that Ray itself will not mix
         raise FleetError(f"Ray refuses {found or 'to start'}: {_first_lines(error)}") from None

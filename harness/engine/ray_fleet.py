@@ -9,16 +9,18 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from harness.devices.ceilings import Ceilings, save
 from harness.devices.classes import is_wanted, listed
 from harness.devices.interface import NoSuchDevice
 from harness.devices.names import Detected
-from harness.engine.fleet import FleetError, Terms, several
+from harness.engine.fleet import FleetError, SeveralClasses, Terms
 from harness.engine.ray_keeping import Keeping, shared_variables
 from harness.engine.ray_station import RayStation
 from harness.engine.station import Station
@@ -57,6 +59,8 @@ class _Seated:
     since: float
     facts: dict[str, Any] | None = None
     """What it has said."""
+    refused: str | None = None
+    """Why it can measure nothing of this run."""
 
 
 class RayFleet:
@@ -67,6 +71,7 @@ class RayFleet:
         threads: CPU threads of torch.
         wanted: Patterns of the device class that is asked for; none: any.
         most: Devices to use; None: all.
+        address: Of the cluster, as the command line said it.
 
     Raises:
         NoSuchDevice: It has none of this kind or class.
@@ -77,8 +82,15 @@ class RayFleet:
     patience_s = PATIENCE_S
 
     def __init__(
-        self, kind: str = "auto", *, threads: int = 0, wanted: Sequence[str] = (), most: int | None = None
+        self,
+        kind: str = "auto",
+        *,
+        threads: int = 0,
+        wanted: Sequence[str] = (),
+        most: int | None = None,
+        address: str = "auto",
     ) -> None:
+        self.asked = {"ray": address} | ({} if most is None else {"devices": str(most)})
         self._kind, self._threads, self._wanted, self._most = kind, threads, wanted, most
         self._seated: dict[Slot, _Seated] = {}
         self._stations: dict[str | None, Slot] = {}
@@ -97,11 +109,20 @@ class RayFleet:
         self.memory_bytes = int(first["memory_bytes"])
         self.environment: dict[str, Any] | None = first["environment"]
 
-    def ceilings(self) -> dict[str, Any]:
-        """Return the ceilings of one of its devices, measured there now."""
-        seated = next(seated for seated in self._seated.values() if seated.facts is not None)
-        told: dict[str, Any] = json.loads(ray.get(seated.actor.ceilings.remote(self.device.kind)))
-        return told
+    def ceilings(self) -> Ceilings:
+        """Return the ceilings of one of its devices, measured there now, and keep them here too.
+
+        Raises:
+            FleetError: They cannot be measured.
+        """
+        seated = next(one for one in self._seated.values() if (one.facts or {}).get("class") == self.device_class)
+        try:
+            found = Ceilings(**json.loads(ray.get(seated.actor.ceilings.remote(self.device.kind))))
+        except ray.exceptions.RayError as error:
+            raise FleetError(f"the ceilings of {self.device.name} cannot be measured: {_first_line(error)}") from None
+        with suppress(OSError):
+            save(found)
+        return found
 
     def open(self, terms: Terms) -> None:
         """Hear what workers are started with; stations can be had from now on."""
@@ -139,6 +160,8 @@ class RayFleet:
         if not self._seated:
             raise NoSuchDevice(f"the cluster has no {'GPU' if self._kind == 'cuda' else 'CPU that Ray may use'}")
         self._hear(COME_UP_S)
+        if why := next((seated.refused for seated in self._seated.values() if seated.refused), None):
+            raise FleetError(why)
         facts = [seated.facts for seated in self._seated.values() if seated.facts is not None]
         if not facts:
             raise NoSuchDevice(
@@ -146,8 +169,6 @@ class RayFleet:
                 "hold them (`ray status` says what)"
             )
         for told in facts:
-            if why := unequal(told):
-                raise FleetError(why)
             if "error" in told:
                 raise NoSuchDevice(f"{told['environment']['hostname']}: {told['error']}")
         every = [str(told["class"]) for told in facts]
@@ -155,7 +176,7 @@ class RayFleet:
         if not chosen:
             raise NoSuchDevice(f"no device of the class {' or '.join(self._wanted)}: the cluster has {listed(every)}")
         if len(set(chosen)) > 1:
-            raise FleetError(several(chosen))
+            raise SeveralClasses(chosen)
         return next(told for told in facts if told["class"] == chosen[0])
 
     def _seat(self) -> None:
@@ -169,34 +190,31 @@ class RayFleet:
 
     def _hear(self, patience: float) -> None:
         """Take in what actors say of themselves; one that does not come up gives its slot back."""
-        waited = [seated for seated in self._seated.values() if seated.facts is None]
-        done, _ = (
-            ray.wait([seated.said for seated in waited], num_returns=len(waited), timeout=patience)
-            if waited
-            else ([], [])
-        )
-        for seated in waited:
-            if seated.said in done:
+        waited = [one for one in self._seated.values() if one.facts is None and one.refused is None]
+        if waited:
+            done, _ = ray.wait([seated.said for seated in waited], num_returns=len(waited), timeout=patience)
+            for seated in (one for one in waited if one.said in done):
                 self._take_in(seated)
 
     def _take_in(self, seated: _Seated) -> None:
         try:
             seated.facts = json.loads(ray.get(seated.said))
+            seated.refused = unequal(seated.facts)
         except ray.exceptions.RayActorError as error:
             if "ModuleNotFoundError" in str(error):
-                raise FleetError(_no_harness(seated.slot.address)) from None
-            self._seated.pop(seated.slot)
+                seated.refused = _no_harness(seated.slot.address)
+            else:  # it was ended: another one is tried
+                self._seated.pop(seated.slot)
         except ray.exceptions.RayError as error:
-            raise FleetError(f"{seated.slot.address} cannot be asked what it has: {_first_line(error)}") from None
+            seated.refused = f"{seated.slot.address} cannot be asked what it has: {_first_line(error)}"
 
     def _is_ready(self, seated: _Seated) -> bool:
         """Return whether an actor is up, has no station yet, and is of the run's class and versions."""
-        facts = seated.facts
         return (
-            facts is not None
+            seated.refused is None
+            and seated.facts is not None
             and seated.slot not in self._stations.values()
-            and facts.get("class") == self.device_class
-            and unequal(facts) is None
+            and seated.facts.get("class") == self.device_class
         )
 
     def _station(self, seated: _Seated, terms: Terms) -> Station:
@@ -214,12 +232,10 @@ class RayFleet:
             "first_worker": next(terms.numbers(number)),
             "options": {key: value for key, value in asdict(options).items() if key in PASSED_ON},
         }
-        station = RayStation(name, seated.actor, terms.stopped, terms.greeted)
-        station.begin(seated.actor.begin.remote(json.dumps(said)))
         self._stations[name] = slot
         told = {"name": name, "class": self.device_class, "hostname": facts["environment"].get("hostname")}
         self.devices.append({**told, "node": slot.node})
-        return station
+        return RayStation(name, seated.actor, json.dumps(said), terms.stopped, terms.greeted)
 
 
 PASSED_ON = ("threads", "cache_bytes", "memory_bytes", "program")

@@ -9,8 +9,6 @@ import json
 import os
 import platform
 import shutil
-import subprocess
-import sys
 import tempfile
 import threading
 from dataclasses import asdict
@@ -23,6 +21,7 @@ from harness.devices.interface import NoSuchDevice
 from harness.devices.names import detect, memory_bytes
 from harness.engine.conditions import measuring_environment
 from harness.engine.environment import PACKAGE, VARIABLES, environment, measuring_variables, source_digest
+from harness.engine.fleet import measured_ceilings
 from harness.engine.keeper import Answer, Keeper, WorkerFailed, WorkerOptions, memory_limit
 from harness.engine.process import Interrupted
 from harness.engine.protocol import Ready, Request, read
@@ -61,11 +60,8 @@ class Keeping:
         return json.dumps(told)
 
     def ceilings(self, kind: str) -> str:
-        """Return the device's ceilings, measured now, as the program that measures them prints them."""
-        command = [sys.executable, "-m", "harness.probes.ceilings", "--device", kind]
-        variables = {**measuring_environment(), "PYTHONPATH": str(PACKAGE.parent)}
-        done = subprocess.run(command, stdout=subprocess.PIPE, env=variables, text=True, check=True)
-        return done.stdout
+        """Return the device's ceilings, measured now; raises FleetError."""
+        return json.dumps(asdict(measured_ceilings(detect(kind))))
 
     def begin(self, terms: str) -> str:
         """Start a worker; return its greeting."""

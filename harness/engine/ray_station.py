@@ -29,13 +29,15 @@ class RayStation:
     Args:
         name: Of the device.
         actor: The keeper on its node.
+        terms: What its workers are started with, for `Keeping.begin`.
         stopped: Whether the run is to stop.
         greeted: Is told of each worker's greeting.
     """
 
-    def __init__(self, name: str, actor: Any, stopped: Stopped, greeted: Callable[[Ready], None]) -> None:
+    def __init__(self, name: str, actor: Any, terms: str, stopped: Stopped, greeted: Callable[[Ready], None]) -> None:
         self.name: str | None = name
         self._actor = actor
+        self._terms: str | None = terms
         self._stopped = stopped
         self._greeted = greeted
 
@@ -46,6 +48,9 @@ class RayStation:
             StationLost: The node has gone, or does not answer.
             NoSuchDevice, WorkerFailed, Interrupted: As the keeper there raises them.
         """
+        if self._terms is not None:
+            self._told(self._actor.begin.remote(self._terms), START_ATTEMPTS * START_TIMEOUT_S)
+            self._terms = None
         limit = VISIT_ATTEMPTS * (timeout + START_ATTEMPTS * START_TIMEOUT_S)
         told = self._told(self._actor.ask.remote(write(request), timeout), limit)
         return _answer(told["answer"])
@@ -61,10 +66,6 @@ class RayStation:
             ray.get(self._actor.close.remote(politely), timeout=CLOSE_S)
         with suppress(Exception):  # Ray itself may have gone
             ray.kill(self._actor)
-
-    def begin(self, reference: Any) -> None:
-        """Wait for the first worker's greeting; raises what `ask` raises."""
-        self._told(reference, START_ATTEMPTS * START_TIMEOUT_S)
 
     def _told(self, reference: Any, limit: float) -> dict[str, Any]:
         told: dict[str, Any] = json.loads(self._wait(reference, limit))

@@ -17,7 +17,7 @@ def unequal(told: Mapping[str, Any]) -> str | None:
     `told` is what `Keeping.describe` returns.
     """
     there = told["environment"]
-    pairs = [("python", there.get("python"), platform.python_version())]
+    pairs: list[tuple[str, Any, str | None]] = [("python", there.get("python"), platform.python_version())]
     pairs += [(name, there.get(name), version(name)) for name in SOFTWARE]
     pairs.append(("the harness's source", told.get("harness"), source_digest()))
     wrong = [

@@ -78,13 +78,15 @@ def main() -> int:
     """Measure, keep, print; return the exit code: 0, or 5 where there is no such device."""
     parser = argparse.ArgumentParser(description="Measure this device's ceilings.")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--as", dest="name", help="what they are kept by; left out: the device's name")
+    options = parser.parse_args()
     try:
-        kind, name = detect(parser.parse_args().device)
+        kind, name = detect(options.device)
         device = open_device(kind)
     except NoSuchDevice as error:
         print(f"harness: {error}", file=sys.stderr)
         return 5
-    ceilings = measure(device, name)
+    ceilings = measure(device, options.name or name)
     _keep(ceilings)
     json.dump(dataclasses.asdict(ceilings), sys.stdout)
     return 0
