@@ -23,7 +23,7 @@ from harness.devices.interface import NoSuchDevice
 from harness.devices.names import Detected, cpu_model, detect, logical_cores, memory_bytes
 from harness.engine.conditions import measuring_environment
 from harness.engine.family import Orphans
-from harness.engine.folder import TRACES
+from harness.engine.folder import TRACES, log_of
 from harness.engine.keeper import Keeper, WorkerOptions, memory_limit
 from harness.engine.process import Stopped
 from harness.engine.protocol import Ready
@@ -169,7 +169,7 @@ class LocalFleet:
         room = options.memory_bytes or memory_limit()
         return Keeper(
             options.command(post.device.kind, terms.import_from, terms.folder.absolute() / TRACES),
-            terms.folder / f"worker-{post.name.replace(':', '-')}.log",
+            terms.folder / log_of(post.name),
             terms.stopped,
             terms.greeted,
             room // len(self._posts),

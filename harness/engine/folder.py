@@ -31,6 +31,12 @@ LOG = "worker.log"
 """All that workers, and the layers in them, wrote to stdout and stderr."""
 
 
+def log_of(device: str) -> str:
+    """Return the log's name of one of several devices."""
+    path = Path(LOG)
+    return f"{path.stem}-{device.replace(':', '-')}{path.suffix}"
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A run folder as read."""
@@ -128,6 +134,8 @@ def abandon(folder: Path) -> None:
     if not read_journal(folder / JOURNAL):
         for name in (RUN, JOURNAL, RECORDS, LOG, *FOLDER_LOCKS):
             (folder / name).unlink(missing_ok=True)
+        for log in folder.glob(log_of("*")):
+            log.unlink(missing_ok=True)
 
 
 def settle(folder: Path) -> None:

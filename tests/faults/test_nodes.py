@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from harness.engine.folder import read_run
 from tests.faults.conftest import Size
-from tests.faults.nodes import NodeKiller, cluster
+from tests.faults.nodes import cluster, kill_nodes
 from tests.faults.sweeps import make_plan, sweep
 from tests.faults.tally import Counts, Tally, Truth, count
 
@@ -29,15 +30,11 @@ def test_a_killed_node_costs_its_visits_in_flight(folder: Path, sound: Truth, ta
     chance, counts = random.Random(SEED), Counts()
     while counts.injected < size.times(1, 10):
         run = folder.with_name(f"run-{counts.injected}")
-        with cluster() as made, joined(made.address):
+        with cluster(size.times(3, 4)) as made, joined(made.address), ThreadPoolExecutor(1) as aside:
             fleet = RayFleet("cpu", threads=1)
-            killer = NodeKiller(made, run, chance, size.times(1, 5))
-            killer.start()
-            try:
-                result = sweep(run, make_plan(probes=size.probes), fleet=fleet)
-            finally:
-                kills = killer.end()
-        assert result.end == "ok"
+            going = aside.submit(sweep, run, make_plan(probes=size.probes), fleet=fleet)
+            kills = kill_nodes(made, run, chance, size.times(1, 5), going.done)
+            assert going.result().end == "ok"
         assert len({line.device for line in read_run(run).lines}) > 1
         counts += count(run, sound, injected=kills)
-    tally.add("SIGKILL of a node of four (Ray)", counts)
+    tally.add("SIGKILL of a node (Ray)", counts)
