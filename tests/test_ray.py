@@ -29,6 +29,8 @@ from tests.ceilings import keep_ceilings
 from tests.faults.nodes import NODE, cluster
 
 ROOT = Path(__file__).parent.parent
+MARK = "MOE_HARNESS_TEST_NODES"
+"""Environment variable that all processes on the nodes inherit."""
 HERE = {"environment": {"python": platform.python_version(), "torch": version("torch"), "hostname": "node-7"},
         "harness": source_digest()}  # fmt: skip
 SUITE = """
@@ -168,8 +170,10 @@ def nodes() -> Iterator[Any]:
     """A cluster of three nodes on this machine."""
     if not ray_cluster.find_spec("ray"):
         pytest.skip('Ray is not installed: pip install "moe-harness[ray]"')
-    with cluster(3) as made:
-        yield made
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(MARK, "1")
+        with cluster(3) as made:
+            yield made
 
 
 @needs_ray
@@ -227,7 +231,6 @@ def test_ctrl_c_leaves_no_process_and_the_run_can_go_on(nodes: Any, tmp_path: Pa
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         keep_ceilings(1e13, 1e11)
-    mark = str(tmp_path)
     command = [sys.executable, "-m", "harness.cli", "run", "s.toml", "-o", "out", "--device", "cpu", "--threads", "1"]
     process = subprocess.Popen(
         [*command, "--ray", nodes.address], cwd=tmp_path, env=environment(tmp_path), stderr=subprocess.PIPE, text=True
@@ -244,16 +247,16 @@ def test_ctrl_c_leaves_no_process_and_the_run_can_go_on(nodes: Any, tmp_path: Pa
     reader.join()
     assert "go on with: harness run --resume out" in "".join(errors)
     gone = time.monotonic() + 20
-    while workers(mark) and time.monotonic() < gone:
+    while workers() and time.monotonic() < gone:
         time.sleep(0.1)
-    assert not workers(mark)
+    assert not workers()
 
 
-def workers(mark: str) -> list[psutil.Process]:
-    """Return the workers that hold a suite of this folder, or run in it."""
+def workers() -> list[psutil.Process]:
+    """Return the workers on the nodes of this module's cluster."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if any("harness.engine.worker" in word for word in process.cmdline()):
+            if any("harness.engine.worker" in word for word in process.cmdline()) and MARK in process.environ():
                 found.append(process)
     return found
