@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 
@@ -49,25 +50,23 @@ def test_gpus_that_may_be_seen_are_those_of_the_variable(
     assert visible_gpus() == seen
 
 
-class Nvml:
-    """NVML's answers about one GPU; capabilities are an older library's, which does not tell them."""
+def handle(index: int) -> int:
+    if index:
+        raise RuntimeError("scripted: no such index")
+    return index
 
-    NVMLError = RuntimeError
 
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:
-        if index:
-            raise RuntimeError("scripted: no such index")
-        return index
-
-    def nvmlDeviceGetName(self, handle: int) -> str:
-        return "NVIDIA H200"
-
-    def nvmlDeviceGetMemoryInfo(self, handle: int) -> object:
-        return type("Info", (), {"total": 150 << 30})
+NVML = SimpleNamespace(
+    NVMLError=RuntimeError,
+    nvmlDeviceGetHandleByIndex=handle,
+    nvmlDeviceGetName=lambda handle: "NVIDIA H200",
+    nvmlDeviceGetMemoryInfo=lambda handle: SimpleNamespace(total=150 << 30),
+)
+"""NVML's answers about one GPU, by an older library that tells no compute capability."""
 
 
 def test_a_gpus_class_has_what_the_driver_tells(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(classes, "nvml_library", lambda: nullcontext(Nvml()))
+    monkeypatch.setattr(classes, "nvml_library", lambda: nullcontext(NVML))
     assert gpu_class("0") == "NVIDIA H200, 150 GiB"
     with pytest.raises(NoSuchDevice, match="NVML has no GPU 7"):
         gpu_class("7")

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,6 +22,7 @@ from harness.engine import ray_cluster, unequal
 from harness.engine.environment import source_digest, version
 from harness.engine.fleet import FleetError
 from harness.engine.folder import read_run
+from harness.engine.journal import read_journal
 from harness.engine.ray_cluster import NoCluster, check_ray, joined
 from harness.engine.unequal import unequal as in_what
 from tests.ceilings import keep_ceilings
@@ -227,29 +227,32 @@ def test_a_node_of_another_torch_is_refused_before_anything_is_measured(nodes: A
 @needs_ray
 @pytest.mark.filterwarnings("default")
 def test_ctrl_c_leaves_no_process_and_the_run_can_go_on(nodes: Any, tmp_path: Path) -> None:
-    (tmp_path / "s.toml").write_text(SUITE.replace("rounds = 1", "rounds = 50"))
+    (tmp_path / "s.toml").write_text(SUITE.replace("rounds = 1", "rounds = 2"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         keep_ceilings(1e13, 1e11)
     command = [sys.executable, "-m", "harness.cli", "run", "s.toml", "-o", "out", "--device", "cpu", "--threads", "1"]
-    process = subprocess.Popen(
-        [*command, "--ray", nodes.address], cwd=tmp_path, env=environment(tmp_path), stderr=subprocess.PIPE, text=True
-    )
-    errors: list[str] = []
-    reader = threading.Thread(target=lambda: errors.extend(process.stderr or ()))
-    reader.start()
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "out" / "journal.jsonl").exists() or not (tmp_path / "out" / "journal.jsonl").read_bytes():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130, "".join(errors)
-    reader.join()
-    assert "go on with: harness run --resume out" in "".join(errors)
+    journal, said = tmp_path / "out" / "journal.jsonl", tmp_path / "said"
+    with said.open("w") as errors:
+        process = subprocess.Popen(
+            [*command, "--ray", nodes.address], cwd=tmp_path, env=environment(tmp_path), stdout=errors, stderr=errors
+        )
+        deadline = time.monotonic() + 120
+        while not journal.exists() or not journal.read_bytes():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130, said.read_text()
+    assert "go on with: harness run --resume out" in said.read_text()
     gone = time.monotonic() + 20
     while workers() and time.monotonic() < gone:
         time.sleep(0.1)
     assert not workers()
+    before = len(read_journal(journal))
+    again = harness("run", "--resume", "out", folder=tmp_path)  # on the cluster that it was begun on
+    assert again.returncode == 0, again.stderr
+    assert f"resumed: {before} finished visits are not made again" in again.stderr
+    assert len({line.place for line in read_journal(journal)}) == len(read_journal(journal))
 
 
 def workers() -> list[psutil.Process]:
