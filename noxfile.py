@@ -16,7 +16,7 @@ nox.options.sessions = ["lint", "types", "tests"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PINS = ("-c", "constraints.txt")
-RELIABILITY, METHOD = "docs/reliability.md", "docs/method.md"
+RELIABILITY, METHOD, CLUSTER = "docs/reliability.md", "docs/method.md", "docs/cluster.md"
 
 
 def _install(session: nox.Session, *groups: str) -> None:
@@ -59,6 +59,13 @@ def bench(session: nox.Session) -> None:
     """Time the harness itself: start-up, planning, overhead per visit (pytest-benchmark)."""
     _install(session, "test")
     session.run("pytest", "-o", "addopts=", "tests/benchmarks", "--benchmark-only", *session.posargs)
+
+
+@nox.session(default=False)
+def throughput(session: nox.Session) -> None:
+    """Count the visits a second that the engine makes, here and through Ray (half an hour), and keep the table."""
+    _install(session, "test")
+    session.run("python", "-m", "tests.benchmarks.throughput", f"--keep={CLUSTER}", *session.posargs)
 
 
 @nox.session(default=False)

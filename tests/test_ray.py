@@ -251,7 +251,7 @@ def test_ctrl_c_leaves_no_process_and_the_run_can_go_on(nodes: Any, tmp_path: Pa
     before = len(read_journal(journal))
     again = harness("run", "--resume", "out", folder=tmp_path)  # on the cluster that it was begun on
     assert again.returncode == 0, again.stderr
-    assert f"resumed: {before} finished visits are not made again" in again.stderr
+    assert f"resumed: {before} finished visit" in again.stderr
     assert len({line.place for line in read_journal(journal)}) == len(read_journal(journal))
 
 

@@ -328,10 +328,10 @@ def test_a_journal_that_cannot_be_written_ends_all_stations(folder: Path, monkey
     kept = Journal.append
     count = iter(range(1000))
 
-    def append(self: Journal, line: Any) -> None:
+    def append(self: Journal, line: Any) -> int:
         if next(count) == 5:
             raise WriteError(folder / "journal.jsonl", OSError(28, "No space left on device"))
-        kept(self, line)
+        return kept(self, line)
 
     monkeypatch.setattr(Journal, "append", append)
     with pytest.raises(WriteError, match="No space left"):

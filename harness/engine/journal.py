@@ -110,30 +110,46 @@ class Journal:
         with ExitStack() as opened:
             try:
                 self._file: BinaryIO = opened.enter_context(path.open("ab", buffering=0))
-                self._file.truncate(_whole_bytes(path.read_bytes()))
+                self._end = self._file.truncate(_whole_bytes(path.read_bytes()))
+                self._back: BinaryIO = opened.enter_context(path.open("rb"))
                 sync_folder(path.parent)
             except OSError as error:
                 raise WriteError(path, error) from None
             opened.pop_all()
 
-    def append(self, line: Line) -> None:
-        """Write one line and wait until the disk has it.
+    def append(self, line: Line) -> int:
+        """Write one line, wait until the disk has it, and return the byte at which it begins.
 
         Raises:
             WriteError: The disk does not take it, as when it is full; a line torn by that is cut off when resumed.
         """
         text = json.dumps(line.model_dump(by_alias=True), separators=(",", ":"), allow_nan=False)
         rest = memoryview(text.encode() + b"\n")
+        place, self._end = self._end, self._end + len(rest)
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]
             os.fsync(self._file.fileno())
         except OSError as error:
             raise WriteError(self._path, error) from None
+        return place
+
+    def read(self, place: int) -> Line:
+        """Return the line that begins at this byte.
+
+        Raises:
+            RunFolderError: There is none; somebody has changed the file.
+        """
+        self._back.seek(place)
+        try:
+            return Line.model_validate_json(self._back.readline())
+        except (OSError, ValidationError) as error:
+            raise RunFolderError(f"{self._path} was changed while it was written: {error}") from None
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+        self._back.close()
 
 
 def read_journal(path: Path) -> list[Line]:

@@ -114,7 +114,7 @@ class Sweep:
         else:
             self.visits = [visit for share in shares for visit in share.visits]
             cells = frozenset[str]().union(*(share.cells for share in shares))
-        self._ledger = Ledger(cells)
+        self._ledger = Ledger(cells, self._read)
         self._ledger.expect(self.visits)
         self._rounds: dict[str | None, int | None] = {}
         """The round that each station is in."""
@@ -208,9 +208,9 @@ class Sweep:
         with self._lock:
             if self.stopped():
                 raise Interrupted
-            if not self._ledger.left([visit]):
+            if not self._ledger.is_left(visit):
                 return None
-            if not self._ledger.of(visit.key) and self._frontier.before(self._cases[visit.key].case):
+            if not self._ledger.has(visit.key) and self._frontier.before(self._cases[visit.key].case):
                 self.finish(visit.key)
                 return None
         if visit.round not in (None, self._rounds.get(station.name)):
@@ -230,8 +230,7 @@ class Sweep:
         """Journal a visit, count it, and give its case its record where it needs no more."""
         with self._lock:
             assert self._journal is not None
-            self._journal.append(line)
-            self._take(line)
+            self._take(line, self._journal.append(line))
             self._progress.visited(line)
             if line.probe != A_A and (line.status != "ok" or self._has_all(line.key)):
                 self._finish_case(line.key)
@@ -240,10 +239,12 @@ class Sweep:
         """End the worker and write the run down, whatever ended it."""
         if self._keeper is not None:
             self._keeper.close(politely=self.end == "ok")
-        if self._journal is not None:
-            self._journal.close()
         self._progress.end()
-        self._write_down()
+        try:
+            self._write_down()
+        finally:
+            if self._journal is not None:
+                self._journal.close()
 
     @property
     def result(self) -> RunResult:
@@ -295,9 +296,13 @@ class Sweep:
             answer = replace(answer, result=replace(answer.result, before={**answer.result.before, MOVED: True}))
         return line_of(visit, case.id, answer, *self._sources.of_visit(case, visit.probe), station.name)
 
-    def _take(self, line: Line) -> None:
+    def _read(self, place: int) -> Line:
+        assert self._journal is not None
+        return self._journal.read(place)
+
+    def _take(self, line: Line, place: int | None = None) -> None:
         """Count a visit that was made."""
-        self._ledger.take(line)
+        self._ledger.take(line, place)
         if line.status == "oom" and self._prune and line.probe != A_A:
             self._frontier.add(self._cases[line.key].case)
 

@@ -1,0 +1,147 @@
+"""Visits a second that the engine makes where probes do nothing, and what its runner holds; a program of its own.
+
+    python -m tests.benchmarks.throughput [--visits 10000 100000] [--ray 4] [--keep docs/cluster.md]
+
+A thousand cases, so that only their rounds grow with the visits; every visit has its line on disk, every case its
+record. The worker answers at once (tests/null_worker.py). Ray's nodes are of one cluster on this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from harness.declare.plan import plan
+from harness.declare.planned import Plan
+from harness.declare.suite import parse_suite
+from harness.engine.fleet import Fleet, LocalFleet
+from harness.engine.journal import Line
+from harness.engine.keeper import WorkerOptions
+from harness.engine.progress import Silent
+from harness.engine.runner import run
+from tests.reliability import markdown_table, plain_table, write_section
+
+CASES = 1000
+SHARES = 4
+WORKER = Path(__file__).parent.parent / "null_worker.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of one run."""
+
+    where: str
+    visits: int
+    seconds: float
+    held: tuple[int, int]
+    """Bytes that the runner held when a tenth of the visits were made, and at the end."""
+
+    def row(self) -> tuple[str, ...]:
+        early, late = (f"{held / 2**20:.0f} MiB" for held in self.held)
+        return (
+            self.where,
+            f"{self.visits:,}",
+            f"{self.seconds:.1f} s",
+            f"{self.visits / self.seconds:,.0f}",
+            early,
+            late,
+        )
+
+
+HEAD = ("where", "visits", "took", "visits a second", "runner at a tenth", "runner at the end")
+
+
+class Watch(Silent):
+    """Notes what this process holds as visits are made."""
+
+    def __init__(self, visits: int) -> None:
+        self._visits, self._made, self.early, self.late = visits, 0, 0, 0
+
+    def visited(self, line: Line) -> None:
+        self._made += 1
+        if self._made == self._visits // 10:
+            self.early = psutil.Process().memory_info().rss
+        if self._made == self._visits:
+            self.late = psutil.Process().memory_info().rss
+
+
+def suite(visits: int) -> Plan:
+    """Return a plan of so many visits in four shares: a check and rounds of latency for each of a thousand cases."""
+    return plan(
+        parse_suite(
+            f"""
+title = "Nothing, often"
+[base]
+d_model = 16
+tokens = 4
+[sweep]
+batch = {list(range(1, SHARES + 1))}
+d_ff = {{ from = 16, to = {16 * CASES // SHARES}, step = 16 }}
+[[variant]]
+name = "dense"
+layer = "dense"
+[measure]
+probes = ["latency"]
+rounds = {visits // CASES - 1}
+a_a = 0
+""",
+            "throughput.toml",
+        )
+    )
+
+
+def measure(where: str, visits: int, fleet: Fleet | None) -> Seen:
+    """Return what is seen of a run of so many visits."""
+    chosen, watch = suite(visits), Watch(visits)
+    options = WorkerOptions(program=(sys.executable, "-S", str(WORKER)))
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        result = run(chosen, Path(folder), device_kind="cpu", worker=options, progress=watch, fleet=fleet)
+        seconds = time.perf_counter() - start
+    assert (result.end, result.visited) == ("ok", visits), result.end
+    return Seen(where, visits, seconds, (watch.early, watch.late))
+
+
+def seen(sizes: list[int], nodes: int) -> Iterator[Seen]:
+    """Yield what is seen on this machine's cores, and through Ray."""
+    cores = len(os.sched_getaffinity(0))
+    for visits in sizes:
+        yield measure("one worker", visits, None)
+        yield measure(f"--devices {cores}", visits, LocalFleet("cpu", cores))
+    if not nodes:
+        return
+    from harness.engine.ray_cluster import joined
+    from harness.engine.ray_fleet import RayFleet
+    from tests.faults.nodes import cluster
+
+    with ExitStack() as held:
+        held.enter_context(joined(held.enter_context(cluster(nodes)).address))
+        for visits in sizes:
+            yield measure(f"Ray, {nodes} nodes", visits, RayFleet("cpu", threads=1))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--visits", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--ray", type=int, default=4, metavar="NODES", help="0: without Ray")
+    parser.add_argument("--keep", type=Path, metavar="PAGE", help="Write the table to this page.")
+    chosen = parser.parse_args()
+    rows = [HEAD]
+    for one in seen(chosen.visits, chosen.ray):
+        rows.append(one.row())
+        print(plain_table(rows), file=sys.stderr)
+    if chosen.keep:
+        write_section(chosen.keep, "throughput", markdown_table(rows))
+
+
+if __name__ == "__main__":
+    main()
