@@ -325,15 +325,15 @@ def test_further_rounds_are_made_on_the_device_of_their_share(folder: Path) -> N
 def test_a_journal_that_cannot_be_written_ends_all_stations(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from harness.engine.journal import Journal
 
-    kept = Journal.append
+    kept = Journal.write
     count = iter(range(1000))
 
-    def append(self: Journal, line: Any) -> int:
+    def write(self: Journal, line: Any) -> int:
         if next(count) == 5:
             raise WriteError(folder / "journal.jsonl", OSError(28, "No space left on device"))
         return kept(self, line)
 
-    monkeypatch.setattr(Journal, "append", append)
+    monkeypatch.setattr(Journal, "write", write)
     with pytest.raises(WriteError, match="No space left"):
         measure(folder, make(), fleet=Fleet(nothing))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("station")]

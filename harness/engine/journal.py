@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,7 +97,7 @@ class Line(BaseModel):
 
 
 class Journal:
-    """Appends lines to `journal.jsonl`; each is flushed to disk before `append` returns.
+    """Appends lines to `journal.jsonl`; each is on disk before `append` returns, or the next `sync` after `write`.
 
     Args:
         path: The file; a torn last line, which an earlier crash left, is cut off first.
@@ -107,6 +108,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._syncing, self._synced = threading.Lock(), 0
         with ExitStack() as opened:
             try:
                 self._file: BinaryIO = opened.enter_context(path.open("ab", buffering=0))
@@ -118,21 +120,42 @@ class Journal:
             opened.pop_all()
 
     def append(self, line: Line) -> int:
-        """Write one line, wait until the disk has it, and return the byte at which it begins.
+        """Write one line, wait until the disk has it, and return the byte at which it begins; raises WriteError."""
+        place = self.write(line)
+        self.sync()
+        return place
+
+    def write(self, line: Line) -> int:
+        """Give one line to the system, and return the byte at which it begins; for one thread at a time.
 
         Raises:
             WriteError: The disk does not take it, as when it is full; a line torn by that is cut off when resumed.
         """
-        text = json.dumps(line.model_dump(by_alias=True), separators=(",", ":"), allow_nan=False)
-        rest = memoryview(text.encode() + b"\n")
+        rest = memoryview(line.model_dump_json(by_alias=True).encode() + b"\n")
         place, self._end = self._end, self._end + len(rest)
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]
-            os.fsync(self._file.fileno())
         except OSError as error:
             raise WriteError(self._path, error) from None
         return place
+
+    def sync(self) -> None:
+        """Wait until the disk has all that was written; threads that wait at the same time share one wait.
+
+        Raises:
+            WriteError: The disk does not take it.
+        """
+        wanted = self._end
+        with self._syncing:
+            if self._synced >= wanted:
+                return
+            end = self._end
+            try:
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                raise WriteError(self._path, error) from None
+            self._synced = end
 
     def read(self, place: int) -> Line:
         """Return the line that begins at this byte.

@@ -15,7 +15,7 @@ from harness.devices.names import memory_bytes
 from harness.engine.conditions import measuring_environment
 from harness.engine.family import Orphans
 from harness.engine.journal import utc_now
-from harness.engine.process import Stopped, TimedOut, WorkerDied, WorkerProcess
+from harness.engine.process import LOOK_S, QUICK_S, Stopped, TimedOut, WorkerDied, WorkerProcess
 from harness.engine.protocol import Ready, Request, Result
 from harness.engine.setup import Setup
 from harness.record import ENDS, End, reason_of
@@ -134,6 +134,8 @@ class Keeper:
         self._greeted = greeted
         self._memory_bytes = memory_limit() if memory_bytes is None else memory_bytes
         self._worker: WorkerProcess | None = None
+        self._quick, self._looked = False, 0.0
+        """Whether the last visit took next to no time, and when the worker's memory was looked at."""
         self._answers = 0
         """Visits that this worker has answered."""
         self._device_kind = ""
@@ -161,7 +163,7 @@ class Keeper:
             WorkerFailed: No worker can be started.
             Interrupted: The run is to stop.
         """
-        if self._worker is not None and self._worker.held_bytes() > FULL_SHARE * self._memory_bytes:
+        if self._worker is not None and self._is_full(self._worker):
             self.end(politely=True)
         answer, doubt = self._attempt(request, timeout)
         for _ in range(VISIT_ATTEMPTS - 1):
@@ -171,6 +173,14 @@ class Keeper:
             answer, doubt = self._attempt(request, timeout)
             answer = replace(answer, result=replace(answer.result, notes=[*answer.result.notes, note]))
         return answer
+
+    def _is_full(self, worker: WorkerProcess) -> bool:
+        """Return whether a worker holds much; looked at after a visit that took a while, and now and then."""
+        now = time.monotonic()
+        if self._quick and now - self._looked < LOOK_S:
+            return False
+        self._looked = now
+        return worker.held_bytes() > FULL_SHARE * self._memory_bytes
 
     def end(self, *, politely: bool = False) -> None:
         """End the worker, if there is one, and all that it started; `politely` lets it see its stdin close first."""
@@ -199,6 +209,7 @@ class Keeper:
             result = _ended(request, death.end, death.reason(f"in {request.probe}"), death.detail)
             doubt, code = str(death), death.code
         seconds = time.perf_counter() - start
+        self._quick = seconds < QUICK_S
         if result.status == "oom" and used:
             doubt = doubt or result.reason or "the worker ran out of memory"
         if result.status == "timeout" or doubt is not None or result.spent is not None or self._poisoned(result):

@@ -11,7 +11,7 @@ from harness.declare.visits import Visit
 from harness.engine.journal import Line, utc_now
 from harness.engine.keeper import Answer
 from harness.engine.marks import marks
-from harness.engine.protocol import Result
+from harness.engine.protocol import Result, said
 from harness.record import reason_of
 
 
@@ -20,7 +20,7 @@ def line_of(visit: Visit, case_id: str, answer: Answer, source: str, method: str
 
     `source` and `method` are the digests that it stands on; `device` made it, where the run has several.
     """
-    result = asdict(answer.result)
+    result = said(answer.result)
     own = {"key": visit.key, "id": case_id, "probe": visit.probe, "round": visit.round}
     seen: dict[str, Any] = {"started": answer.started, "seconds": round(answer.seconds, 6), "worker": answer.worker}
     del result["spent"]  # it is for the keeper alone

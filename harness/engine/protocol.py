@@ -7,7 +7,7 @@ its stdin. Anything that can say these lines can stand on either side: another i
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, cast, get_args
 
 from harness.devices.interface import Fact
@@ -93,8 +93,13 @@ _KINDS: dict[str, type[Message]] = {kind.__name__.lower(): kind for kind in (Rea
 
 def write(message: Message) -> bytes:
     """Return the message as one line, line end included."""
-    text = json.dumps({"type": type(message).__name__.lower(), **asdict(message)}, separators=(",", ":"))
+    text = json.dumps({"type": type(message).__name__.lower(), **said(message)}, separators=(",", ":"))
     return text.encode() + b"\n"
+
+
+def said(message: Message) -> dict[str, Any]:
+    """Return the fields of a message; unlike `asdict` it copies nothing, which a run would do for most of its time."""
+    return {name: getattr(message, name) for name in message.__slots__}
 
 
 def read(line: bytes) -> Message:

@@ -230,10 +230,11 @@ class Sweep:
         """Journal a visit, count it, and give its case its record where it needs no more."""
         with self._lock:
             assert self._journal is not None
-            self._take(line, self._journal.append(line))
+            self._take(line, self._journal.write(line))
             self._progress.visited(line)
             if line.probe != A_A and (line.status != "ok" or self._has_all(line.key)):
                 self._finish_case(line.key)
+        self._journal.sync()  # before this station's next visit; others need not wait for it
 
     def close(self) -> None:
         """End the worker and write the run down, whatever ended it."""
