@@ -157,8 +157,15 @@ def test_a_spread_run_is_a_run_as_any(folder: Path) -> None:
 
 
 def test_what_is_compared_stays_on_one_device_and_all_are_used(folder: Path) -> None:
-    chosen = make()
-    measure(folder, chosen, fleet=Fleet(nothing))
+    chosen, both = make(), threading.Barrier(2)
+    begun: set[str] = set()
+
+    def befall(name: str, request: Request) -> None:
+        if name not in begun:
+            begun.add(name)
+            both.wait(60)  # neither goes on before the other one has a share
+
+    measure(folder, chosen, fleet=Fleet(befall))
     devices: defaultdict[str, set[str | None]] = defaultdict(set)
     for line in read_journal(folder / "journal.jsonl"):
         devices[line.key].add(line.device)
