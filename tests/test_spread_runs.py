@@ -17,7 +17,7 @@ from harness.declare.plan import plan
 from harness.declare.planned import Plan
 from harness.declare.suite import parse_suite
 from harness.devices.interface import NoSuchDevice
-from harness.devices.names import detect
+from harness.devices.names import Detected, detect
 from harness.engine import spread
 from harness.engine.fleet import FleetError, LocalFleet, SeveralClasses, Terms
 from harness.engine.fold import AnyRecord
@@ -157,8 +157,15 @@ def test_a_spread_run_is_a_run_as_any(folder: Path) -> None:
 
 
 def test_what_is_compared_stays_on_one_device_and_all_are_used(folder: Path) -> None:
-    chosen = make()
-    measure(folder, chosen, fleet=Fleet(nothing))
+    chosen, both = make(), threading.Barrier(2)
+    begun: set[str] = set()
+
+    def befall(name: str, request: Request) -> None:
+        if name not in begun:
+            begun.add(name)
+            both.wait(60)  # neither goes on before the other one has a share
+
+    measure(folder, chosen, fleet=Fleet(befall))
     devices: defaultdict[str, set[str | None]] = defaultdict(set)
     for line in read_journal(folder / "journal.jsonl"):
         devices[line.key].add(line.device)
@@ -391,7 +398,7 @@ def test_gpus_of_two_classes_make_two_runs(monkeypatch: pytest.MonkeyPatch) -> N
     classes = {"0": "NVIDIA H100, 80 GiB, sm_90", "1": "NVIDIA A100, 40 GiB, sm_80", "2": "NVIDIA H100, 80 GiB, sm_90"}
     monkeypatch.setattr(fleet, "visible_gpus", lambda: list(classes))
     monkeypatch.setattr(fleet, "gpu_class", classes.__getitem__)
-    monkeypatch.setattr(fleet, "detect", lambda kind: fleet.Detected("cuda", "NVIDIA H100"))
+    monkeypatch.setattr(fleet, "detect", lambda kind: Detected("cuda", "NVIDIA H100"))
     monkeypatch.setattr(fleet, "memory_bytes", lambda kind: 80 << 30)
     with pytest.raises(SeveralClasses, match="2 x NVIDIA H100, 80 GiB, sm_90; 1 x NVIDIA A100") as caught:
         LocalFleet("cuda")

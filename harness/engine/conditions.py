@@ -7,7 +7,8 @@ layer; `docs/method.md` has the figures. They are recorded with every run.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 CONDITIONS = {
     # Freed memory stays in the process, as it does under CUDA's caching allocator. glibc gives large blocks back at
@@ -28,3 +29,20 @@ CONDITIONS = {
 def measuring_environment(inherited: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment of a process that measures: `inherited` (None: ours), with what it lacks of these."""
     return {**CONDITIONS, **(os.environ if inherited is None else inherited)}
+
+
+@contextmanager
+def held_to(cores: Sequence[int]) -> Iterator[None]:
+    """Hold what this thread starts in the block to these cores, and the thread itself as long; none: all that it has.
+
+    A process starts with the cores of the thread that starts it.
+    """
+    if not cores:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -21,7 +20,7 @@ from harness.devices.ceilings import Ceilings
 from harness.devices.classes import VISIBLE, device_class, gpu_class, is_wanted, listed, visible_gpus
 from harness.devices.interface import NoSuchDevice
 from harness.devices.names import Detected, cpu_model, detect, logical_cores, memory_bytes
-from harness.engine.conditions import measuring_environment
+from harness.engine.conditions import held_to, measuring_environment
 from harness.engine.family import Orphans
 from harness.engine.folder import TRACES, log_of
 from harness.engine.keeper import Keeper, WorkerOptions, memory_limit
@@ -194,20 +193,6 @@ def measured_ceilings(device: Detected, variables: Mapping[str, str] | None = No
     if done.returncode:
         raise FleetError(f"the ceilings of {device.name} cannot be measured: the program ended with {done.returncode}")
     return Ceilings(**json.loads(done.stdout))
-
-
-@contextmanager
-def held_to(cores: Sequence[int]) -> Iterator[None]:
-    """Hold this thread, and all that it starts, to these cores for the length of the block; none: all that it has."""
-    if not cores:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 @dataclass(frozen=True, slots=True)

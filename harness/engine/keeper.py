@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from harness.declare.visits import CACHE_BYTES
 from harness.devices.names import memory_bytes
-from harness.engine.conditions import measuring_environment
+from harness.engine.conditions import held_to, measuring_environment
 from harness.engine.family import Orphans
 from harness.engine.journal import utc_now
 from harness.engine.process import LOOK_S, QUICK_S, Stopped, TimedOut, WorkerDied, WorkerProcess
@@ -109,7 +108,7 @@ class Keeper:
         name: Of the device, where the run has several.
         numbers: Of its workers among all of the run's, for their set-ups; None: from 0 on.
         variables: Of a worker's environment, beside those of every process that measures.
-        cores: Those that its workers are held to, and the thread that asks for them; none: all.
+        cores: Those that its workers are held to; none: all.
     """
 
     def __init__(
@@ -258,12 +257,11 @@ class Keeper:
 
     def _start(self) -> WorkerProcess:
         """Return a worker that was started with a set-up of its own."""
-        if self._cores:
-            os.sched_setaffinity(0, self._cores)  # a process starts where the thread is that starts it
         self._setup = Setup.draw(self._seed, next(self.numbers))
         command = [*self._command, *self._setup.arguments]
         variables = self._setup.environment(measuring_environment()) | self._variables
-        return WorkerProcess(command, self._log, self._stopped, self._memory_bytes, variables)
+        with held_to(self._cores):
+            return WorkerProcess(command, self._log, self._stopped, self._memory_bytes, variables)
 
 
 def memory_limit() -> int:
