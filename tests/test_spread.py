@@ -17,7 +17,7 @@ from harness.declare.plan import plan
 from harness.declare.planned import Plan
 from harness.declare.suite import parse_suite
 from harness.devices.interface import NoSuchDevice
-from harness.devices.names import detect
+from harness.devices.names import Detected, detect
 from harness.engine import spread
 from harness.engine.fleet import FleetError, LocalFleet, SeveralClasses, Terms
 from harness.engine.fold import AnyRecord
@@ -398,7 +398,7 @@ def test_gpus_of_two_classes_make_two_runs(monkeypatch: pytest.MonkeyPatch) -> N
     classes = {"0": "NVIDIA H100, 80 GiB, sm_90", "1": "NVIDIA A100, 40 GiB, sm_80", "2": "NVIDIA H100, 80 GiB, sm_90"}
     monkeypatch.setattr(fleet, "visible_gpus", lambda: list(classes))
     monkeypatch.setattr(fleet, "gpu_class", classes.__getitem__)
-    monkeypatch.setattr(fleet, "detect", lambda kind: fleet.Detected("cuda", "NVIDIA H100"))
+    monkeypatch.setattr(fleet, "detect", lambda kind: Detected("cuda", "NVIDIA H100"))
     monkeypatch.setattr(fleet, "memory_bytes", lambda kind: 80 << 30)
     with pytest.raises(SeveralClasses, match="2 x NVIDIA H100, 80 GiB, sm_90; 1 x NVIDIA A100") as caught:
         LocalFleet("cuda")
