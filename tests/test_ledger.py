@@ -10,9 +10,8 @@ from harness.engine.ledger import Ledger
 
 
 def line(key: str, probe: str, round_: int | None = None, status: str = "ok") -> Line:
-    reason = None if status == "ok" else "scripted"
-    return Line(visit=0, key=key, id=key, probe=probe, round=round_, status=status, reason=reason, started="now",
-                seconds=0.1)  # type: ignore[arg-type]  # fmt: skip
+    own = {"visit": 0, "key": key, "id": key, "probe": probe, "round": round_, "status": status}
+    return Line.model_validate({**own, "reason": "scripted", "started": "now", "seconds": 0.1})
 
 
 def visit(key: str, probe: str, round_: int | None = None) -> Visit:

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,7 @@ rounds = 1
 seconds_per_visit = 0.002
 min_samples = 1
 """
-needs_ray = pytest.mark.skipif(
-    not ray_cluster.find_spec("ray"), reason='Ray is not installed: pip install "moe-harness[ray]"'
-)
+needs_ray = pytest.mark.skipif(not find_spec("ray"), reason='Ray is not installed: pip install "moe-harness[ray]"')
 
 
 def harness(*words: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -168,7 +167,7 @@ def test_bad_input_is_a_sentence_and_nothing_is_measured(
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Any]:
     """A cluster of three nodes on this machine."""
-    if not ray_cluster.find_spec("ray"):
+    if not find_spec("ray"):
         pytest.skip('Ray is not installed: pip install "moe-harness[ray]"')
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(MARK, "1")

@@ -14,7 +14,6 @@ from typing import Any
 
 from harness.devices.interface import NoSuchDevice
 from harness.devices.names import Detected, nvml_handle, nvml_library
-from harness.metrics import show_bytes
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 """Which GPUs a process may see, and in what order."""
@@ -74,7 +73,7 @@ def _facts(nvml: Any, handle: Any) -> list[str]:
     """Return a GPU's memory and compute capability, as far as the driver tells them."""
     facts = []
     with suppress(nvml.NVMLError, AttributeError):
-        facts.append(show_bytes(int(nvml.nvmlDeviceGetMemoryInfo(handle).total)))
+        facts.append(f"{int(nvml.nvmlDeviceGetMemoryInfo(handle).total) / 2**30:.0f} GiB")
     with suppress(nvml.NVMLError, AttributeError):
         facts.append("sm_{}{}".format(*nvml.nvmlDeviceGetCudaComputeCapability(handle)))
     return facts

@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--ray", type=int, default=4, metavar="NODES", help="0: without Ray")
     parser.add_argument("--keep", type=Path, metavar="PAGE", help="Write the table to this page.")
     chosen = parser.parse_args()
-    rows = [HEAD]
+    rows: list[tuple[str, ...]] = [HEAD]
     for one in seen(chosen.visits, chosen.ray):
         rows.append(one.row())
         print(plain_table(rows), file=sys.stderr)
