@@ -21,6 +21,8 @@ from reports.words import Sentence, Span, capital, count, ratio, sentence
 
 BLOCK_ROWS = 60
 """Rows shown for one setting; a sweep beyond it is read in the table of all cases."""
+BLOCKS = 12
+"""Settings shown, the first screen's first; the means are over all of them."""
 SMALL_LEAD = 5
 """A lead of less than five times what picking the fastest is worth is small: a fifth of it may be luck."""
 
@@ -79,6 +81,8 @@ class Ratios(Section):
     question: str = "Which layer is faster, and by how much?"
 
     blocks: tuple[Block, ...] = ()
+    left_out: int = 0
+    """Settings beyond BLOCKS, the first screen's first."""
     comparisons: int = 0
     """Comparisons of all blocks, which were counted together."""
     lost: int = 0
@@ -89,7 +93,8 @@ class Ratios(Section):
 
 def build(context: Context) -> Ratios:
     """Return every variant against the dense FFN, and Soft MoE against sparse, at the largest batches."""
-    blocks = tuple(block for setting in context.largest_batch if (block := _block(context, setting)))
+    found = [(setting, some) for setting in context.largest_batch if (some := pairs(context, setting))]
+    blocks = tuple(block for setting, some in found[:BLOCKS] if (block := _block(context, setting, some)))
     if not blocks:
         why = _why_nothing(context)
         return Ratios(finding=sentence("There is nothing to compare."), missing=why)
@@ -104,6 +109,7 @@ def build(context: Context) -> Ratios:
         blocks=blocks,
         comparisons=comparisons,
         lost=lost,
+        left_out=max(0, len(found) - BLOCKS),
         means=_means(context),
         scale=_scale(blocks),
     )
@@ -168,8 +174,7 @@ def _against_first(context: Context, at: list[Result]) -> list[tuple[str, Result
     return [(f"Against {order[0]}", result, ref) for result in rest if (ref := nearest(result, first))]
 
 
-def _block(context: Context, setting: Setting) -> Block | None:
-    found = pairs(context, setting)
+def _block(context: Context, setting: Setting, found: list[tuple[str, Result, Result]]) -> Block | None:
     rows: dict[str, list[Comparison]] = {}
     for title, candidate, reference in found[:BLOCK_ROWS]:
         if row := compare(context, candidate, reference):
