@@ -36,7 +36,9 @@ def write_large_run(folder: Path, number: int) -> Path:
     with (folder / "records.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(_record(case, draw)) + "\n" for case in cases)
     few = fake_run.run_file(cases[:1])
-    few["suite"]["variants"] = [{"name": name, "layer": layer, "match": None} for name, layer in (*ROUTED, ("dense", "dense"))]
+    few["suite"]["variants"] = [
+        {"name": name, "layer": layer, "match": None} for name, layer in (*ROUTED, ("dense", "dense"))
+    ]
     planned = few["cases"][0]
     few["cases"] = [
         planned | {"id": case.id, "key": case.key, "variant": case.variant, "case": case.as_dict()} for case in cases
