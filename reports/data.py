@@ -7,6 +7,8 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+from reports.visible import visible
+
 if TYPE_CHECKING:
     from reports.history import History
     from reports.review import Review
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
 
 def render_data(review: Review | History) -> str:
     """Return it as one JSON document; numbers that are none become null."""
-    return json.dumps(_clean(dataclasses.asdict(review)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(_clean(dataclasses.asdict(review)), indent=1, ensure_ascii=False, allow_nan=False)
+    return visible(text) + "\n"  # as JSON escapes a letter, so that the same data are read
 
 
 def _clean(value: Any) -> Any:

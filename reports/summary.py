@@ -7,6 +7,7 @@ import re
 from reports.review import Review
 from reports.sections.base import Section
 from reports.sections.noise_floor import DIFFER
+from reports.visible import visible
 from reports.words import Sentence, plain, ratio
 
 ROWS = 24
@@ -26,7 +27,7 @@ def render_summary(review: Review) -> str:
     parts += [_ratios(review)] if review.ratios.blocks else []
     parts += [_failures(review)] if review.coverage.failures else []
     parts.append(f"Again:\n\n```\n{review.provenance.command.replace('```', '')}\n```")
-    return "\n\n".join(parts) + "\n"
+    return visible("\n\n".join(parts)) + "\n"
 
 
 def text(words: str) -> str:

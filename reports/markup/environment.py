@@ -17,6 +17,7 @@ from reports.markup.texts import VERDICT_CLASS, gap, slope_words, tally, time_at
 from reports.sections import fronts, winners
 from reports.sections.crossovers import overtaker, place, settled, unsettled
 from reports.sections.ratios import mean_text
+from reports.visible import finalized
 from reports.words import ratio
 
 
@@ -26,6 +27,7 @@ def environment() -> Environment:
     env = Environment(
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=finalized,
         trim_blocks=True,
         lstrip_blocks=True,
         loader=PackageLoader("reports"),

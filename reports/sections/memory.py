@@ -125,8 +125,8 @@ def _finding(bars: list[Bar], lost: tuple[Lost, ...]) -> Sentence:
     biggest, smallest = max(bars, key=lambda bar: bar.total), min(bars, key=lambda bar: bar.total)
     if lost:
         names = sorted({item.subject.variant for item in lost})
-        which = names[0] if len(names) == 1 else count(len(names), "variant")
-        return sentence(f"{capital(which)} runs out of memory in {count(len(lost), 'case')}.")
+        which = f"{capital(names[0])} runs" if len(names) == 1 else f"{count(len(names), 'variant')} run"
+        return sentence(f"{which} out of memory in {count(len(lost), 'case')}.")
     if biggest is smallest or biggest.total == smallest.total:
         return sentence(f"{capital(biggest.subject.phrase)} needs {show_bytes(biggest.total)}.")
     times = show_ratio(biggest.total / smallest.total)

@@ -13,7 +13,7 @@ from reports.sections.base import Section
 from reports.sections.contests import Contest, contests, counted, held, own
 from reports.words import Sentence, Span, capital, count, join, plain, ratio, sentence
 
-MAPS, ROWS, COLUMNS = 6, 24, 8
+MAPS, ROWS, COLUMNS = 6, 24, 6
 """Maps, and rows and columns of one; what is beyond them is counted."""
 
 
@@ -97,7 +97,7 @@ def _rest(setting: Setting) -> Setting:
 
 @dataclass(frozen=True, slots=True)
 class _Grid:
-    """The rows and columns of a map, each with its input, and the contests that stand in those that are shown."""
+    """The columns of a map, each an input; the rows with a contest in the columns that are shown; those contests."""
 
     rows: list[tuple[int, tuple[str, ...]]]
     columns: list[Setting]
@@ -107,9 +107,10 @@ class _Grid:
 def _grid(contests: list[Contest]) -> _Grid:
     settings = dict.fromkeys(one.setting for one in contests)
     columns = sorted(settings, key=lambda s: (s.batch * s.tokens, s.batch, s.tokens))
-    rows = list(dict.fromkeys(sorted((one.row for one in contests), key=lambda row: row[0])))
-    kept = {*columns[:COLUMNS]}, {*rows[:ROWS]}
-    return _Grid(rows, columns, [one for one in contests if one.setting in kept[0] and one.row in kept[1]])
+    kept = {*columns[:COLUMNS]}
+    shown = [one for one in contests if one.setting in kept]
+    rows = list(dict.fromkeys(sorted((one.row for one in shown), key=lambda row: row[0])))
+    return _Grid(rows, columns, [one for one in shown if one.row in rows[:ROWS]])
 
 
 def _map(context: Context, grid: _Grid, found: Mapping[tuple[Setting, tuple[int, tuple[str, ...]]], Contest]) -> Map:
