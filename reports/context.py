@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from operator import attrgetter
 
 from harness.case import DEFAULT_TOKENS, Case
 from reports.families import NEUTRAL, Family, Identity, identities
@@ -44,9 +45,12 @@ class Setting:
     gated: bool
 
 
+_setting = attrgetter(*(field.name for field in fields(Setting)))
+
+
 def setting_of(case: Case) -> Setting:
     """Return the setting of `case`."""
-    return Setting(**{field.name: getattr(case, field.name) for field in fields(Setting)})
+    return Setting(*_setting(case))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +172,23 @@ class Context:
             rest = replace(s, batch=0)
             if rest not in best or s.batch > best[rest].batch:
                 best[rest] = s
-        return [s for s in self.settings if s in best.values()]
+        kept = {*best.values()}
+        return [s for s in self.settings if s in kept]
 
     @cached_property
     def by_id(self) -> dict[str, Result]:
         """Every planned case by its id."""
         return {result.id: result for result in self.results}
+
+    @cached_property
+    def backends(self) -> frozenset[str | None]:
+        """The implementations that ran, of all timed layers with experts."""
+        return frozenset(result.backend for result in self.timed if result.case.experts)
+
+    @cached_property
+    def by_case(self) -> dict[Case, Result]:
+        """Every timed case; of two of one case the first."""
+        return {result.case: result for result in reversed(self.timed)}
 
     def at(self, setting: Setting) -> list[Result]:
         """Return the timed cases of `setting`."""

@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from reports.sections.base import Section
+from reports.visible import visible
 
 if TYPE_CHECKING:
     from reports.beside import Beside
@@ -22,7 +23,8 @@ PLAIN = ("str", "int", "float", "str | None", "int | None", "float | None", "dic
 def render_data(review: Review | History | Beside) -> str:
     """Return it as one JSON document; numbers that are none become null."""
     printed = frozenset(section.id for section in review.sections)
-    return json.dumps(_clean(review, printed), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(_clean(review, printed), indent=1, ensure_ascii=False, allow_nan=False)
+    return visible(text) + "\n"  # as JSON escapes a letter, so that the same data are read
 
 
 def _clean(value: Any, printed: frozenset[str]) -> Any:

@@ -12,6 +12,7 @@ from reports.sections.base import Section
 from reports.sections.cards import Card
 from reports.sections.noise_floor import DIFFER
 from reports.versus.text import SYMBOLS
+from reports.visible import visible
 from reports.words import plain, ratio
 
 FIRST = 10
@@ -36,7 +37,7 @@ def render_summary(review: Review) -> str:
     parts += [_ratios(review)] if review.ratios.blocks and review.shows("ratios") else []
     parts += [_failures(review)] if review.coverage.failures else []
     parts.append(f"Again:\n\n```\n{review.provenance.command.replace('```', '')}\n```")
-    return "\n\n".join(parts) + "\n"
+    return visible("\n\n".join(parts)) + "\n"
 
 
 def _cards(cards: Sequence[Card]) -> str:

@@ -67,4 +67,4 @@ def _time(case: Case, record: dict[str, Any], draw: random.Random) -> dict[str, 
     told: dict[str, Any] = record["metrics"]["latency_ms"]
     rounds = [time * factor * draw.gauss(1, 0.01) for time in told["rounds"]]
     known = sorted(rounds)
-    return told | {"value": known[len(known) // 2], "low": known[0], "high": known[-1], "rounds": rounds}
+    return dict(told) | {"value": known[len(known) // 2], "low": known[0], "high": known[-1], "rounds": rounds}

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from harness.metrics import show_ratio
 from reports.figures.base import Drawn, log_span, round_bytes, tidy
 from reports.review import Review
-from reports.sections.memory import CLOSE, Pair, prediction
+from reports.sections.predictions import CLOSE, Pair
 from reports.theme import BAND, MUTE, base_layout, log_axis, marker
 
 HEIGHT = 320
@@ -34,7 +34,7 @@ def figures(review: Review) -> list[Drawn]:
             id="fig-predicted",
             title="Predicted beside measured",
             unit="measured peak over its closed form, all cases",
-            alt=prediction(review.memory.pairs),
+            alt=review.memory.prediction,
             figure=figure(review),
         )
     ]
@@ -42,7 +42,7 @@ def figures(review: Review) -> list[Drawn]:
 
 def caption(review: Review) -> str:
     """Return how near the closed form came, in a sentence."""
-    return prediction(review.memory.pairs)
+    return review.memory.prediction
 
 
 def figure(review: Review) -> go.Figure:

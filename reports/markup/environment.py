@@ -15,6 +15,7 @@ from reports.markup.shapes import ROLE_CLASS, level, noise_band, place_of, split
 from reports.markup.texts import VERDICT_CLASS, gap, slope_words, time_at, unbroken
 from reports.sections import fronts
 from reports.sections.ratios import mean_text
+from reports.visible import finalized
 from reports.words import ratio
 
 
@@ -24,6 +25,7 @@ def environment() -> Environment:
     env = Environment(
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=finalized,
         trim_blocks=True,
         lstrip_blocks=True,
         loader=PackageLoader("reports"),

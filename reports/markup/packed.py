@@ -8,12 +8,14 @@ import json
 import re
 from typing import Any
 
+from reports.visible import all_visible
+
 _PACKED = re.compile(r'<script type="?application/gzip"? id="?packed"?>([\w+/=]*)</script>')
 
 
 def packed(data: Any) -> str:
     """Return `data` as JSON, compressed and in base64: the same data always give the same text."""
-    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(all_visible(data), separators=(",", ":"), ensure_ascii=False)
     return base64.b64encode(gzip.compress(text.encode(), compresslevel=9, mtime=0)).decode()
 
 

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from harness.judge.stats import Interval
 from harness.metrics import show, show_percent
 from reports.sections.scaling_lines import Line
+from reports.visible import visible
 from reports.words import Sentence, slope
 
 VERDICT_CLASS = {
@@ -47,7 +48,7 @@ def gap(share: float | None) -> str:
 
 def unbroken(text: str) -> Markup:
     """Return `text` escaped, its short hyphenated words kept in one piece: a line ends after `top-2`, not within."""
-    pieces = _HYPHENATED.split(text)
+    pieces = _HYPHENATED.split(visible(text))
     return Markup("").join(
         Markup('<span class="nb">{}</span>').format(piece) if index % 2 else piece for index, piece in enumerate(pieces)
     )

@@ -9,12 +9,13 @@ from harness.metrics import show, show_bytes, show_percent, show_scaled, show_sp
 from harness.record import TRACE_NOTE
 from reports.context import Context, Subject
 from reports.results import Result, Run
+from reports.sections import sums
 from reports.sections.base import Section
 from reports.sections.coverage import KINDS
 from reports.words import Sentence, Span, count, join, sentence
 
-LIMIT = 3000
-"""Rows on the page; a browser filters this many at once, and records.jsonl has them all."""
+LIMIT = 20_000
+"""Rows on the page; of a run of more cases it tells what they sum up to, and `harness export` makes the table."""
 COLUMNS = ("Case", "Experts", "k, slots", "Batch", "Pass", "Median, ms", "±", "FLOP", "Routed",
            "Tokens/s", "Peak", "Status")  # fmt: skip
 PASS_SHORT = {"forward": "forward", "forward_backward": "fwd + bwd", "train": "train"}
@@ -76,19 +77,22 @@ class Cases(Section):
 
     columns: tuple[str, ...] = COLUMNS
     rows: tuple[Row, ...] = ()
-    left_out: int = 0
+    sums: tuple[sums.Axis, ...] = ()
+    """In place of rows, where the run has more than LIMIT cases."""
     filters: tuple[Filter, ...] = ()
     again: tuple[str, str] = ("", "")
     """The command that measures one case again: what stands before the case's id, and what after it."""
 
 
 _FILTERS = (("variant", "Variant"), ("size", "Size"), ("experts", "Experts"), ("batch", "Batch"),
-            ("dtype", "Format"), ("pass", "Pass"), ("status", "Status"))  # fmt: skip
+            ("tokens", "Tokens"), ("dtype", "Format"), ("pass", "Pass"), ("status", "Status"))  # fmt: skip
 
 
 def build(context: Context) -> Cases:
     """Return one row for each planned case, in the plan's order."""
-    rows = tuple(_row(context, result) for result in context.results[:LIMIT])
+    if len(context.results) > LIMIT:
+        return _summed(context)
+    rows = tuple(_row(context, result) for result in context.results)
     failed = sum(not result.ok for result in context.results)
     if not rows:
         why = "The suite’s filters left no case."
@@ -99,8 +103,23 @@ def build(context: Context) -> Cases:
         finding=sentence(f"{whole}, {'every one with its' if len(context.results) > 1 else 'with its'} command."),
         caption=_caption(any(row.compiling.value is not None for row in rows)),
         rows=rows,
-        left_out=max(0, len(context.results) - LIMIT),
         filters=_filters(rows),
+        again=again(context.run),
+    )
+
+
+def _summed(context: Context) -> Cases:
+    failed = sum(not result.ok for result in context.results)
+    return Cases(
+        attention=f"! {failed}" if failed else None,
+        finding=sentence(f"{len(context.results)} cases, summed up: a page lists {LIMIT} at most."),
+        caption=sentence(
+            "Times are medians over rounds, of cases that may differ in all but the one axis; the peak is the largest.",
+            " Every case is a row of the table that ",
+            Span("harness export RUN -o cases.csv", "code"),
+            " writes.",
+        ),
+        sums=sums.build(context),
         again=again(context.run),
     )
 
@@ -169,6 +188,7 @@ def _row(context: Context, result: Result) -> Row:
             "size": size,
             "experts": "" if case.experts is None else str(case.experts),
             "batch": str(case.batch),
+            "tokens": str(case.tokens),
             "dtype": case.dtype,
             "pass": PASS_SHORT.get(case.pass_, case.pass_),
             "status": KINDS.get(result.status, result.status),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from itertools import product
+from operator import attrgetter
 from typing import Any, Literal
 
 from harness.case import Case
@@ -15,6 +17,9 @@ ROWS = 12
 State = Literal["ran", "full", "left", "other"]
 
 _NAMING = ("size",)
+Line = tuple[str, object]
+_REST = {axis: attrgetter(*(field.name for field in fields(Case) if field.name not in (axis, *_NAMING)))
+         for axis in GROWING}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +47,20 @@ class Row:
 
 def build(context: Context) -> tuple[Row, ...]:
     """Return one row for each line of cases on which memory ran out: along the axis on which there are most of them."""
-    rows: dict[tuple[str, Case], Row] = {}
-    by_rest: dict[tuple[str, Case], list[Result]] = {}
-    for result in context.results:
-        for axis in GROWING:
-            by_rest.setdefault((axis, _without(result.case, axis)), []).append(result)
+    full = [result for result in context.results if result.status == "oom"]
+    rows: dict[Line, Row] = {}
+    wanted = {_line(result.case, axis) for result in full for axis in GROWING}
+    by_line: dict[Line, list[Result]] = {}
+    for result, axis in product(context.results if full else (), GROWING):
+        if (line := _line(result.case, axis)) in wanted:
+            by_line.setdefault(line, []).append(result)
     drawn: set[str] = set()
-    for result in context.results:
-        if result.status == "oom" and result.id not in drawn:
-            lines = {axis: by_rest[axis, _without(result.case, axis)] for axis in GROWING}
+    for result in full:
+        if result.id not in drawn:
+            lines = {axis: by_line[_line(result.case, axis)] for axis in GROWING}
             axis = max(lines, key=lambda name: len(lines[name]))
             if len(lines[axis]) > 1:
-                rows[axis, _without(result.case, axis)] = _row(context, axis, lines[axis])
+                rows[_line(result.case, axis)] = _row(context, axis, lines[axis])
                 drawn |= {one.id for one in lines[axis]}
     return tuple(rows.values())[:ROWS]
 
@@ -86,7 +93,6 @@ def _order(axis: str, value: Any) -> Any:
     return list(PASS_WORDS).index(value) if axis == "pass_" else value or 0
 
 
-def _without(case: Case, axis: str) -> Case:
-    """Return what the cases of one line share: the size's name goes with the width that it names."""
-    blank = {field.name: None for field in fields(Case) if field.name in (axis, *_NAMING)}
-    return replace(case, **blank)  # type: ignore[arg-type]
+def _line(case: Case, axis: str) -> Line:
+    """Return the axis and what the cases of one line share: the size's name goes with the width that it names."""
+    return axis, _REST[axis](case)

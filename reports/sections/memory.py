@@ -11,8 +11,9 @@ from reports.context import Context, Setting, Subject, setting_of
 from reports.glyph import Tick, linear_ticks
 from reports.results import Result
 from reports.sections import frontier
-from reports.sections.bars import ROLES, Bar, bar_of, predicted_of
+from reports.sections.bars import ROLES, Bar, bar_of
 from reports.sections.base import Section
+from reports.sections.predictions import Pair, drawn, fake_words, pair_of, prediction
 from reports.words import Sentence, Span, capital, count, join, sentence
 
 ROWS = 20
@@ -21,8 +22,6 @@ MOMENTS = {"backward": "the backward pass", "step": "the optimizer’s step", "o
 """Moments of a pass in words, where they are not phases."""
 LOST = 12
 """Cases out of memory that are named."""
-CLOSE = 0.05
-"""A closed form within 5 % of the measured peak is called close."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +30,6 @@ class Lost:
 
     subject: Subject
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A measured peak beside its closed form, in bytes."""
-
-    subject: Subject
-    predicted: float
-    measured: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +53,9 @@ class Memory(Section):
     columns: tuple[str, ...] = ()
     """Those of them that the table has a column for."""
     pairs: tuple[Pair, ...] = ()
+    """Those that the chart draws."""
+    prediction: str = ""
+    """How near the closed form came, over all cases."""
 
     @property
     def lost_left_out(self) -> int:
@@ -92,13 +85,14 @@ def build(context: Context) -> Memory:
     top, marks = linear_ticks(max(bar.total for bar in bars) / _unit(bars), steps=3)
     unit = show_bytes(_unit(bars)).split()[1]
     ticks = tuple(Tick(100 * mark / top, f"{mark:g} {unit}" if mark == marks[-1] else f"{mark:g}") for mark in marks)
-    pairs = tuple(pair for result in measured if (pair := _pair(context, result)))
+    pairs = tuple(pair for result in measured if (pair := pair_of(context, result)))
+    shown, how = drawn(pairs)
     return Memory(
         attention=attention,
         finding=_finding(bars, lost),
         caption=_caption(
             bars,
-            (moment_words(measured), workspace_words([*every.values()]), prediction(pairs), fake_words(measured)),
+            (moment_words(measured), workspace_words([*every.values()]), prediction(pairs), how, fake_words(measured)),
             context.words(setting),
         ),
         where=context.words(setting),
@@ -110,7 +104,8 @@ def build(context: Context) -> Memory:
         ticks=ticks,
         roles=roles,
         columns=tuple(role for role in roles if role not in ("inputs", "optimizer")),  # much alike in every row
-        pairs=pairs,
+        pairs=shown,
+        prediction=prediction(pairs),
     )
 
 
@@ -133,17 +128,12 @@ def _unit(bars: list[Bar]) -> float:
     return unit
 
 
-def _pair(context: Context, result: Result) -> Pair | None:
-    predicted, measured = predicted_of(result), result.number("memory_peak_bytes")
-    return Pair(context.subject(result), predicted, measured) if predicted and measured else None
-
-
 def _finding(bars: list[Bar], lost: tuple[Lost, ...]) -> Sentence:
     biggest, smallest = max(bars, key=lambda bar: bar.total), min(bars, key=lambda bar: bar.total)
     if lost:
         names = sorted({item.subject.variant for item in lost})
-        which = names[0] if len(names) == 1 else count(len(names), "variant")
-        return sentence(f"{capital(which)} runs out of memory in {count(len(lost), 'case')}.")
+        which = f"{capital(names[0])} runs" if len(names) == 1 else f"{count(len(names), 'variant')} run"
+        return sentence(f"{which} out of memory in {count(len(lost), 'case')}.")
     if biggest is smallest or biggest.total == smallest.total:
         return sentence(f"{capital(biggest.subject.phrase)} needs {show_bytes(biggest.total)}.")
     times = show_ratio(biggest.total / smallest.total)
@@ -193,36 +183,4 @@ def workspace_words(bars: list[Bar]) -> str:
     return (
         f"Workspace, which kernels take inside themselves and no tensor shows, is {show_percent(inside / most.peak)} of"
         f" the peak of {most.subject.id} ({show_bytes(inside)}), and less in all other cases."
-    )
-
-
-def fake_words(results: list[Result]) -> str:
-    """Return in how many cases fake tensors give the peak less its workspace, to the byte."""
-    hits = [
-        fake == peak - workspace
-        for result in results
-        if (fake := result.number("memory_fake_bytes")) is not None
-        and (peak := result.number("memory_peak_bytes")) is not None
-        and (workspace := result.number("memory_workspace_bytes")) is not None
-    ]
-    if not hits:
-        return ""
-    whole = "all" if all(hits) else f"{sum(hits)} of"
-    return (
-        f"Fake tensors predict the peak without workspace to the byte in {whole} {count(len(hits), 'case')} they fit."
-    )
-
-
-def prediction(pairs: tuple[Pair, ...]) -> str:
-    """Return how near the closed form came, over all cases."""
-    if not pairs:
-        return "The run has no peaks that a closed form predicts."
-    gaps = [abs(pair.measured / pair.predicted - 1) for pair in pairs]
-    near = sum(gap <= CLOSE for gap in gaps)
-    whole = "every case" if near == len(gaps) else f"{near} of {count(len(gaps), 'case')}"
-    worst = max(pairs, key=lambda pair: abs(pair.measured / pair.predicted - 1))
-    ratio = show_ratio(worst.measured / worst.predicted)
-    return (
-        f"The closed form is within {show_percent(CLOSE)} of the measured peak in {whole};"
-        f" the farthest is {worst.subject.phrase}, measured at {ratio}."
     )

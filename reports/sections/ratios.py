@@ -17,6 +17,9 @@ from reports.sections.ratios_pairs import pairs
 from reports.sections.ratios_words import caption, counting, finding, flattery_words, floor_words
 from reports.words import count, sentence
 
+BLOCKS = 12
+"""Settings shown, the first screen's first; the means are over all of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mean:
@@ -41,6 +44,8 @@ class Ratios(Section):
     question: str = "Which layer is faster, and by how much?"
 
     blocks: tuple[Block, ...] = ()
+    left_out: int = 0
+    """Settings beyond BLOCKS, the first screen's first."""
     comparisons: int = 0
     """Comparisons of all blocks, which were counted together."""
     lost: int = 0
@@ -51,7 +56,8 @@ class Ratios(Section):
 
 def build(context: Context) -> Ratios:
     """Return every variant against the dense FFN, and Soft MoE against sparse, at the largest batches."""
-    blocks = tuple(block for setting in context.largest_batch if (block := block_of(context, setting)))
+    found = [(setting, some) for setting in context.largest_batch if (some := pairs(context, setting))]
+    blocks = tuple(block for setting, some in found[:BLOCKS] if (block := block_of(context, setting, some)))
     if not blocks:
         why = _why_nothing(context)
         return Ratios(finding=sentence("There is nothing to compare."), missing=why)
@@ -66,6 +72,7 @@ def build(context: Context) -> Ratios:
         blocks=blocks,
         comparisons=comparisons,
         lost=lost,
+        left_out=max(0, len(found) - BLOCKS),
         means=_means(context),
         scale=_scale(blocks),
     )

@@ -9,7 +9,7 @@ from itertools import islice
 from harness.judge.multiple import benjamini_hochberg
 from reports.compare import Comparison, compare, counted_together
 from reports.context import Context, Setting
-from reports.sections.ratios_pairs import pairs
+from reports.results import Result
 from reports.words import join
 
 BLOCK_ROWS = 60
@@ -41,9 +41,8 @@ class Block:
         return [row for group in self.groups for row in group.rows]
 
 
-def block_of(context: Context, setting: Setting) -> Block | None:
-    """Return the comparisons at `setting`, each in the group of its budget; None where there are none."""
-    found = pairs(context, setting)
+def block_of(context: Context, setting: Setting, found: Sequence[tuple[str, Result, Result]]) -> Block | None:
+    """Return the comparisons of the pairs that were `found` at `setting`, in groups by budget; None without any."""
     rows: dict[str, list[Comparison]] = {}
     for title, candidate, reference in found[:BLOCK_ROWS]:
         if row := compare(context, candidate, reference):

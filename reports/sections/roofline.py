@@ -144,7 +144,7 @@ def _points(context: Context, result: Result) -> dict[str, Point]:
     found: dict[str, Point] = {}
     for phase, flops, moved, beyond in zip(PHASES, *series, strict=False):
         fraction = result.number(f"phase_{phase}_roofline")
-        if fraction is None or not moved:
+        if not fraction or not moved:  # no time is no speed, and a log axis has no place for it
             continue
         standing = _standing(fraction, result.interval(f"phase_{phase}_roofline"), beyond)
         roof = _roof(context, setting_of(result.case))

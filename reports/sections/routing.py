@@ -139,7 +139,7 @@ def _over_even(context: Context, result: Result) -> Comparison | None:
     case = result.case
     if case.routing in (None, "balanced"):
         return None
-    even = next((o for o in context.timed if o.case == replace(case, routing="balanced", assignment=None)), None)
+    even = context.by_case.get(replace(case, routing="balanced", assignment=None))
     return None if even is None else compare(context, result, even)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.metrics import show
@@ -13,7 +13,7 @@ from reports.sections.base import Section
 from reports.sections.contests import Contest, contests, counted, held, own
 from reports.words import Sentence, Span, capital, count, join, plain, ratio, sentence
 
-MAPS, ROWS, COLUMNS = 6, 24, 8
+MAPS, ROWS, COLUMNS = 6, 24, 6
 """Maps, and rows and columns of one; what is beyond them is counted."""
 
 
@@ -83,8 +83,9 @@ def build(context: Context) -> Winners:
     if not found:
         return Winners(finding=sentence("No winners to show."), missing=_why_nothing(context))
     rests = list(dict.fromkeys(_rest(contest.setting) for contest in found))
-    judged = counted([held(context, contest) for contest in found if _rest(contest.setting) in rests[:MAPS]])
-    maps = tuple(_map(context, [one for one in judged if _rest(one.setting) == rest]) for rest in rests[:MAPS])
+    grids = [_grid([one for one in found if _rest(one.setting) == rest]) for rest in rests[:MAPS]]
+    judged = counted([held(context, contest) for grid in grids for contest in grid.shown])
+    maps = tuple(_map(context, grid, {(one.setting, one.row): one for one in judged}) for grid in grids)
     comparisons = sum(len(contest.rivals) for contest in judged)
     return Winners(
         finding=_finding(maps[0]),
@@ -100,18 +101,34 @@ def _rest(setting: Setting) -> Setting:
     return replace(setting, batch=0, tokens=0)
 
 
-def _map(context: Context, contests: list[Contest]) -> Map:
-    places = {(one.setting.batch, one.setting.tokens) for one in contests}
-    columns = sorted(places, key=lambda at: (at[0] * at[1], at))
-    rows = list(dict.fromkeys(sorted((one.row for one in contests), key=lambda row: row[0])))
-    found = {(one.row, one.setting.batch, one.setting.tokens): one for one in contests}
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """The columns of a map, each an input; the rows with a contest in the columns that are shown; those contests."""
+
+    rows: list[tuple[int, tuple[str, ...]]]
+    columns: list[Setting]
+    shown: list[Contest]
+
+
+def _grid(contests: list[Contest]) -> _Grid:
+    settings = dict.fromkeys(one.setting for one in contests)
+    columns = sorted(settings, key=lambda s: (s.batch * s.tokens, s.batch, s.tokens))
+    kept = {*columns[:COLUMNS]}
+    shown = [one for one in contests if one.setting in kept]
+    rows = list(dict.fromkeys(sorted((one.row for one in shown), key=lambda row: row[0])))
+    return _Grid(rows, columns, [one for one in shown if one.row in rows[:ROWS]])
+
+
+def _map(context: Context, grid: _Grid, found: Mapping[tuple[Setting, tuple[int, tuple[str, ...]]], Contest]) -> Map:
+    places = [(setting.batch, setting.tokens) for setting in grid.columns]
+    shown = grid.columns[:COLUMNS]
     return Map(
-        where=context.words(contests[0].setting, without=("batch", "tokens")),
-        columns=tuple(_column(at, columns) for at in columns[:COLUMNS]),
+        where=context.words(grid.shown[0].setting, without=("batch", "tokens")),
+        columns=tuple(_column(at, places) for at in places[:COLUMNS]),
         rows=tuple(
-            Row(*row, tuple(_cell(context, found.get((row, *at))) for at in columns[:COLUMNS])) for row in rows[:ROWS]
+            Row(*row, tuple(_cell(context, found.get((setting, row))) for setting in shown)) for row in grid.rows[:ROWS]
         ),
-        left_out=max(0, len(rows) - ROWS) + max(0, len(columns) - COLUMNS),
+        left_out=max(0, len(grid.rows) - ROWS) + max(0, len(grid.columns) - COLUMNS),
     )
 
 
@@ -128,7 +145,7 @@ def _cell(context: Context, contest: Contest | None) -> Cell | None:
         return None
     best = contest.results[0]
     value = best.metrics["latency_ms"]
-    backends = {result.backend for result in context.timed if result.case.experts}
+    backends = context.backends
     cell = Cell(
         winner=context.subject(best),
         backend=best.backend if len(backends) > 1 else None,

@@ -1,0 +1,96 @@
+"""Strange, hostile and damaged runs: each renders, says what is wrong, and shows every text as text."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from reports import ReportError, render
+from reports.page import render_page
+from reports.read import read_run
+from reports.review import review
+from reports.visible import visible
+from reports.words import plain
+from tests import fake_run
+from tests.hostile_run import BIDI, SCRIPT, write_hostile_run
+from tests.strange_runs import RUNS
+from tests.test_page import Page
+
+HIDDEN = "\u202e\u2066\u2069\u202c\x00\x07\x1b\u2028\ufeff"
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_strange_run_is_a_page_that_reads(tmp_path: Path, name: str) -> None:
+    made = review(read_run(RUNS[name](tmp_path / "run")))
+    source = render_page(made)
+    page = Page(source)
+    text = " ".join("".join(page.text).split())
+    assert " ".join(plain(made.answer).split()) in text
+    assert page.headings.count("h2") == len(made.sections)
+    for nonsense in (">nan", " nan ", "inf%", "nan%", ">None<", "None ms", "Undefined"):
+        assert nonsense not in source.partition("<main>")[2].partition("<footer>")[0], nonsense
+
+
+@pytest.mark.parametrize("text", [SCRIPT, BIDI], ids=["script", "bidi"])
+def test_hostile_text_in_every_field_is_text(tmp_path: Path, text: str) -> None:
+    made = render(write_hostile_run(tmp_path / "run", text), html=tmp_path / "page.html")
+    source = made.html.read_text("utf-8")
+    scripts = [given for given, _ in Page(source).scripts if given.get("type") is None]
+    assert len(scripts) == 3
+    own = source.partition("<main>")[2].partition("<footer>")[0]
+    assert "<img src=x" not in own
+    assert "<script>alert" not in own
+    printed = "".join(Page(source).text)
+    assert printed.count(" ".join(visible(text).split())[:12]) > 30
+    for written in (own, made.summary.read_text("utf-8"), made.data.read_text("utf-8")):
+        assert not set(HIDDEN) & set(written)
+    prose = made.summary.read_text("utf-8").partition("Again:")[0]  # what follows stands in a fence of code
+    assert "<script>" not in prose.replace("\\<", "")
+    json.loads(made.data.read_text("utf-8"))
+
+
+def test_half_a_pair_of_letters_does_not_stop_a_report(tmp_path: Path) -> None:
+    run = fake_run.write_run(tmp_path / "run", fake_run.quick_cases()[:2], command="run \ud800")
+    made = render(run, html=tmp_path / "page.html")
+    assert "run \\ud800" in made.html.read_text("utf-8")
+
+
+def test_a_cut_journal_of_records_is_shown_up_to_the_cut(tmp_path: Path) -> None:
+    run = fake_run.write_run(tmp_path / "run", fake_run.quick_cases()[:6])
+    whole = (run / "records.jsonl").read_bytes()
+    draw = random.Random(3)
+    for cut in [draw.randrange(1, len(whole)) for _ in range(20)]:
+        (run / "records.jsonl").write_bytes(whole[:cut])
+        made = review(read_run(run))
+        lines, broken = whole[:cut].count(b"\n"), not whole[:cut].endswith(b"\n")
+        last_is_whole = broken and whole[cut : cut + 1] == b"\n"
+        assert made.coverage.ok == lines + last_is_whole
+        told = [f"breaks off in line {lines + 1}"] if broken and not last_is_whole else []
+        assert [banner for banner in made.banners if any(words in banner for words in told)] == list(made.banners)
+
+
+@pytest.mark.parametrize("bad", ["NaN", "Infinity", "-Infinity", "0", "-1", '"fast"', "null", "[]"])
+def test_a_time_that_is_none_makes_its_case_missing(tmp_path: Path, bad: str) -> None:
+    run = fake_run.write_run(tmp_path / "run", fake_run.quick_cases()[:3])
+    lines = (run / "records.jsonl").read_text("utf-8").splitlines()
+    record = json.loads(lines[1])
+    record["metrics"]["latency_ms"]["value"] = "HERE"
+    lines[1] = json.dumps(record).replace('"HERE"', bad)
+    (run / "records.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    made = review(read_run(run))
+    assert render_page(made)
+    if bad != '"fast"':
+        assert made.coverage.ok == 2
+        assert "the first is line 2" in made.banners[0]
+
+
+def test_what_is_no_run_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    run = fake_run.write_run(tmp_path / "run", fake_run.quick_cases()[:2], schema=99)
+    for folder in (run, tmp_path, tmp_path / "none"):
+        with pytest.raises(ReportError) as refused:
+            render(folder, html=tmp_path / "page.html")
+        assert str(refused.value).count("\n") == 0
+        assert not (tmp_path / "page.html").exists()
