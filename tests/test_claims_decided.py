@@ -133,3 +133,31 @@ def test_the_page_lists_what_was_refuted_first(tmp_path: Path) -> None:
 def test_a_suite_without_claims_says_so(tmp_path: Path) -> None:
     found = made(tmp_path, 0.0)
     assert found.claims.missing
+
+
+@pytest.mark.parametrize(("times", "verdict"), [(0.0, "confirmed"), (0.5, "refuted")])
+def test_a_claims_picture_shows_its_verdict(tmp_path: Path, times: float, verdict: str) -> None:
+    """The bar lies in the grey where the claim is confirmed, and beside it where it is refuted."""
+    found = made(tmp_path / "run", times, ALONG | {"expect": "flat"})
+    (row,) = found.claims.rows
+    assert row.decided.verdict == verdict
+    assert row.picture is not None
+    (start, end), (low, high), at = row.picture.holds, row.picture.interval, row.picture.estimate
+    assert 0 <= min(start, low) < max(end, high) <= 100
+    assert low <= at <= high
+    assert (start <= low and high <= end) == (verdict == "confirmed")
+    assert (high < start or end < low) == (verdict == "refuted")
+
+
+def test_an_open_end_of_a_claim_reaches_the_edge_of_its_picture(tmp_path: Path) -> None:
+    rises, falls = (made(tmp_path / word, 0.5, ALONG | {"expect": word}).claims.rows[0].picture
+                    for word in ("rises", "falls"))  # fmt: skip
+    assert rises is not None
+    assert falls is not None
+    assert rises.holds[1] == 100
+    assert falls.holds[0] == 0
+
+
+def test_a_claim_without_an_estimate_has_no_picture(tmp_path: Path) -> None:
+    (row,) = made(tmp_path / "run", 0.5, {"metric": "energy_j", "expect": "flat", "along": "experts"}).claims.rows
+    assert row.picture is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from reports.claims import Decided, decided, shown
@@ -14,6 +15,21 @@ NAMED = 12
 """Cases behind a claim that are named."""
 
 
+MARGIN = 0.15
+"""Free on both sides of a row's own scale, as a share of what stands on it."""
+SLIM = 0.8
+"""Half the least width of the grey, in per cent: a claim that allows one value alone is to be seen too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Where the estimate stands and where the claim holds, in per cent of the row's own scale."""
+
+    holds: tuple[float, float]
+    interval: tuple[float, float]
+    estimate: float
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One claim."""
@@ -21,6 +37,7 @@ class Row:
     decided: Decided
     estimate: str
     """The estimate with its interval, as it is printed; a dash where there is none."""
+    picture: Picture | None
 
     @property
     def left_out(self) -> int:
@@ -52,8 +69,29 @@ def build(context: Context) -> Claims:
         attention=f"! {refuted}" if refuted else None,
         finding=_finding(found),
         caption=_CAPTION,
-        rows=tuple(Row(one, shown(one)) for one in found),
+        rows=tuple(Row(one, shown(one), picture(one)) for one in found),
     )
+
+
+def picture(one: Decided) -> Picture | None:
+    """Return the estimate beside what the claim allows, ratios on a logarithmic scale; None where one is missing."""
+    found, wanted = one.estimate, one.wanted
+    if found is None or wanted is None or not all(map(math.isfinite, (found.low, found.value, found.high))):
+        return None
+    logarithmic = one.kind == "ratio" and found.low > 0
+
+    def place(value: float) -> float:
+        if logarithmic:
+            return math.log(value) if value > 0 else -math.inf
+        return value
+
+    marks = [place(value) for value in (found.low, found.value, found.high, wanted.low, wanted.high)]
+    held = [mark for mark in marks if math.isfinite(mark)]
+    room = MARGIN * (max(held) - min(held)) or 1.0
+    first, wide = min(held) - room, max(held) - min(held) + 2 * room
+    low, at, high, start, end = (min(100.0, max(0.0, 100 * (mark - first) / wide)) for mark in marks)
+    middle = (start + end) / 2
+    return Picture((min(start, middle - SLIM), max(end, middle + SLIM)), (low, high), at)
 
 
 def _finding(decided: list[Decided]) -> Sentence:
@@ -67,6 +105,7 @@ def _finding(decided: list[Decided]) -> Sentence:
 _CAPTION = sentence(
     Span("A claim is confirmed where the whole 95 % interval lies in what it allows, and refuted where all of it lies"
          " outside. ", "strong"),
+    "Grey is where the claim holds, the needle the estimate and the bar its interval, each row on a scale of its own. "
     "Along an axis, the estimate is the last case over the first, by a line through all of them; where cases of several"
     " settings are behind it, times are pooled round by round, and of numbers without noise the farthest one counts.",
 )  # fmt: skip

@@ -41,7 +41,8 @@ class Provenance(Section):
 PACKAGES = ("python", "torch", "triton", "numpy", "scipy", "pandas", "pydantic", "nvidia-ml-py", "psutil")
 """Facts of the environment that are versions, told in one."""
 _ACRONYMS = {"os": "OS", "cpu": "CPU", "isa": "ISA", "mkl": "MKL", "onednn": "oneDNN", "openmp": "OpenMP", "gpu": "GPU",
-             "sm": "SM", "uuid": "UUID", "ecc": "ECC", "cuda": "CUDA"}  # fmt: skip
+             "sm": "SM", "uuid": "UUID", "ecc": "ECC", "cuda": "CUDA", "smt": "SMT",
+             "aslr": "ASLR", "numa": "NUMA", "nvml": "NVML", "pcie": "PCIe", "nvlink": "NVLink"}  # fmt: skip
 
 
 def build(context: Context) -> Provenance:
@@ -86,7 +87,7 @@ def _from_to(started: str, finished: str | None) -> str:
     return first if first.split(",")[0] == last.split(",")[0] else f"{first} to {last}"
 
 
-def when(iso: str) -> str:
+def when(iso: str, clock: str = "%H:%M") -> str:
     """Return `21 Nov 2026, 02:14 UTC`; the text itself where it is no ISO time."""
     try:
         moment = datetime.fromisoformat(iso)
@@ -94,7 +95,7 @@ def when(iso: str) -> str:
         return iso
     month = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")[moment.month - 1]
     zone = "UTC" if moment.utcoffset() is None or not moment.utcoffset() else moment.strftime("%z")
-    return f"{moment.day} {month} {moment.year}, {moment:%H:%M} {zone}"
+    return f"{moment.day} {month} {moment.year}, {moment:{clock}} {zone}"
 
 
 def duration(seconds: float) -> str:
@@ -153,7 +154,9 @@ def _facts(run: Run) -> tuple[Fact, ...]:
         Fact("Suite", _lines(file.suite.name, f"--select {file.suite.select}" if file.suite.select else None)),
         Fact("Harness", _lines(_commit(run), f"source {harness.source}" if harness.source else None)),
         Fact("Seed", _lines(None if file.seed is None else str(file.seed))),
-        Fact("Started, ended", _lines(file.started, file.finished or "not finished")),
+        Fact(
+            "Started, ended", _lines(when(file.started, "%H:%M:%S"), when(file.finished or "not finished", "%H:%M:%S"))
+        ),
         Fact("Measured", _lines(join(f"{k} {v}" for k, v in flatten(file.suite.measure).items()))),
         Fact("Ceilings", _ceilings(file.ceilings)),
         Fact("Datasheet", _datasheet(file)),

@@ -51,13 +51,19 @@ def _over_chance(result: Result) -> float:
     return _busiest(result) / max(result.series["load_max_over_mean_null"])
 
 
+_PICTURES = (
+    " Each picture has one bar an expert, the busiest first, over the mean load (the dashed line); the outline is a"
+    f" random router’s, the mean over draws; bars are cut at {TALLEST:g} times the mean."
+)
+
+
 def caption(context: Context, found: list[Result], judged: Sequence[Comparison]) -> Sentence:
     """Return what is dropped, what chance would do, what an uneven load costs and how to read it."""
     said = (_dropped(context, found), _chance(context, found), _slower(judged), _memory(context, found))
     return sentence(
         join_sentences([part for part in said if part], " "),
-        " Each picture has one bar an expert, the busiest first, over the mean load (the dashed line); the outline is a"
-        f" random router’s, the mean over draws; bars are cut at {TALLEST:g} times the mean. A random router sends each"
+        _PICTURES if any("expert_load" in result.series for result in found) else "",
+        " A random router sends each"
         " token to as many experts, all as likely: its range is over seeded draws, its drop rate exact, and the rule is"
         " 1/√(2πλ), λ assignments an expert, at capacity factor 1. CV is the standard deviation of the load over its"
         " mean; the margin is the median of the last chosen logit less the first that was not. Load is that of the"
