@@ -193,3 +193,17 @@ def test_a_run_that_kept_no_loads_has_its_numbers(tmp_path: Path) -> None:
     assert made.routing.rows[0].load == ()
     part = render_page(made)
     assert "Load, busiest first" not in part
+
+
+def test_loads_need_no_times(tmp_path: Path) -> None:
+    """A suite that measures no latency, as `determinism`, has its loads all the same."""
+
+    def untimed(case: Case, record: dict[str, Any]) -> dict[str, Any]:
+        seen = Seen(busiest=2.5).of(record)
+        del seen["metrics"]["latency_ms"]
+        return seen
+
+    found = review(read_run(write_run(tmp_path / "run", [ONE], edit=untimed))).routing
+    assert found.missing is None
+    assert len(found.rows) == 1
+    assert found.rows[0].over_even is None

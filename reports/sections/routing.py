@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from harness.metrics import show, show_count
 from reports.compare import Comparison, compare
-from reports.context import Context, Subject
+from reports.context import Context, Subject, setting_of
 from reports.results import Result
 from reports.sections.base import Section
 from reports.sections.routing_words import TALLEST, caption, finding, rule_of, share_words
@@ -58,7 +58,8 @@ class Routing(Section):
 def build(context: Context) -> Routing:
     """Return the load of every routed case of the first screen's setting."""
     for setting in context.settings:
-        found = [result for result in context.at(setting) if result.number("load_max_over_mean") is not None]
+        alike = context.at(setting) or [each for each in context.results if setting_of(each.case) == setting]
+        found = [result for result in alike if result.number("load_max_over_mean") is not None]
         if found:
             return _section(context, found, context.words(setting))
     routed = any(context.identity[result.case.variant].family == "sparse" for result in context.results)
