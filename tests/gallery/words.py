@@ -20,7 +20,7 @@ from tests.gallery.reference import Kept
 PURPOSE = {
     "quick": "What `harness run quick` gives on a small machine: the run of the README's picture, and the one in which "
     "the reader's test looks for its answer.",
-    "determinism": "What changes a row's bits, and why; without a time in it, so that it could be made on a busy machine.",
+    "determinism": "What changes a row's bits, and why; no time is in it, so that a busy machine could make it.",
     "planted": "A baseline and a candidate in which Soft MoE's forward pass was made 10 % slower on purpose, measured "
     "side by side: what `harness compare` must find, and nothing else.",
 }
