@@ -14,7 +14,7 @@ from harness.cli.report import SECTIONS as NAMED
 from reports.markup.assets import plotly_js
 from reports.page import FIGURES, render_page
 from reports.read import read_run
-from reports.review import SECTIONS, Review, narrowed, review
+from reports.review import SECTIONS, VERSUS, Review, narrowed, review
 from reports.summary import render_summary
 from tests import fake_history, fake_run
 from tests.test_page import Page
@@ -39,7 +39,7 @@ def test_the_sections_are_those_that_the_command_names(made: Review) -> None:
     assert NAMED == SECTIONS == tuple(section.id for section in made.sections)
     told = " ".join(report("--help").stdout.replace("│", " ").split())
     assert all(name in told for name in SECTIONS)
-    assert set(FIGURES) <= set(SECTIONS)
+    assert set(FIGURES) <= {*SECTIONS, *VERSUS}
 
 
 @pytest.mark.parametrize("section", SECTIONS)
@@ -58,7 +58,7 @@ def test_sections_stand_in_the_pages_order_and_once(made: Review) -> None:
     some = narrowed(made, ["noise", "claims", "noise"])
     assert [section.id for section in some.sections] == ["claims", "noise"]
     assert some.extract is not None
-    assert "An extract: Claims and Noise, of 16 sections" in some.extract
+    assert "An extract: Claims and Noise, of 17 sections" in some.extract
     assert narrowed(made, []) is made is narrowed(made, SECTIONS)
 
 

@@ -26,7 +26,7 @@ from harness.metrics import (
     show_spread,
 )
 from reports import Rendered, render
-from reports.figures import fronts, memory, roofline, scaling
+from reports.figures import fronts, memory, prediction, roofline, scaling
 from reports.junit import ENDS
 from reports.review import SECTIONS
 from tests import fake_run
@@ -36,7 +36,7 @@ TEMPLATES = Path(reports.__file__).parent / "templates"
 WORD = re.compile(r"[^\W\d_][\w’'-]*")
 NUMBER = re.compile(r"\d[\d.,]*\d|\d")
 JINJA = re.compile(r"\{#.*?#\}|\{[%{].*?[%}]\}", re.DOTALL)
-DRAWERS = {"fronts": fronts, "scaling": scaling, "roofline": roofline, "memory": memory}
+DRAWERS = {"fronts": fronts, "scaling": scaling, "roofline": roofline, "prediction": prediction, "memory": memory}
 Told = dict[str, str]
 """What a page says, by section; the first screen is `verdict`."""
 

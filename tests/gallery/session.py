@@ -52,7 +52,8 @@ def _pictures(runs: Sequence[Kept]) -> None:
         for one in runs:
             shutil.rmtree(FOLDER / one.name, ignore_errors=True)
             if sections := drawn(one):
-                html = render(one.folder, html=Path(spare) / f"{one.name}.html").html
+                html = Path(spare) / f"{one.name}.html"
+                render(one.runs[-1], html=html, baseline=one.runs[0] if one.paired else None)
                 take(html, FOLDER / one.name, sections)
 
 

@@ -8,7 +8,7 @@ from harness.declare.policy import USUAL
 from harness.metrics import show_bytes
 from reports.markdown import sentence_text, text
 from reports.read import read_run
-from reports.review import Review, review
+from reports.review import VERSUS, Review, review
 from reports.sections.base import Section
 from reports.sections.provenance import when
 from reports.versus.gate import judge
@@ -51,13 +51,12 @@ def page(kept: Kept) -> str:
     """Return docs/gallery/NAME.md: a kept run, section by section; of a pair what became of the baseline."""
     made = reviewed(kept)
     parts = [f"# {kept.name}: {text(made.title)}", f"{PURPOSE[kept.name]} {BY}", _facts(kept)]
+    parts += [sentence_text(made.answer), _picture(kept.name, FIRST, "The first screen")]
+    for section in _sections(kept, made):
+        parts += _section(kept, section)
     if kept.paired:
         base, candidate = (read_run(run) for run in kept.runs)
         parts.append(f"#{markdown(judge(base, candidate, USUAL).versus).strip()}")  # its title, one level lower
-        return _document(parts)
-    parts += [sentence_text(made.answer), _picture(kept.name, FIRST, "The first screen")]
-    for section in made.sections:
-        parts += _section(kept, section)
     return _document(parts)
 
 
@@ -76,13 +75,17 @@ def table(runs: Sequence[Kept]) -> str:
 
 
 def reviewed(kept: Kept) -> Review:
-    """Return the Review of a kept run; of a pair the candidate's."""
-    return review(read_run(kept.runs[-1]))
+    """Return the Review of a kept run; of a pair the candidate's, held against its baseline."""
+    return review(read_run(kept.runs[-1]), read_run(kept.runs[0]) if kept.paired else None)
 
 
 def drawn(kept: Kept) -> list[str]:
-    """Return the sections of which there is a picture: those of a single run that have something to show."""
-    return [] if kept.paired else [section.id for section in reviewed(kept).sections if section.missing is None]
+    """Return the sections of which there is a picture: those that have something to show, of a pair what compares."""
+    return [section.id for section in _sections(kept, reviewed(kept)) if section.missing is None]
+
+
+def _sections(kept: Kept, made: Review) -> Sequence[Section]:
+    return [section for section in made.sections if section.id in VERSUS or not kept.paired]
 
 
 def _section(kept: Kept, section: Section) -> list[str]:
