@@ -78,7 +78,7 @@ def test_a_box_gets_every_number_that_needs_no_look_inside(boxes: Run) -> None:
     assert set(ours.metrics) - set(mine.metrics) == {
         "params_active", "flops_model", "flops_routed", "flops_executed", "padding_efficiency",
         "memory_predicted_bytes",
-        *phases.METRICS,
+        *(name for name in phases.METRICS if phases.EXCHANGE not in name),  # of a layer over ranks alone
     }  # fmt: skip
     assert set(mine.metrics) < set(ours.metrics)
     assert mine.backend == "black_boxes:good"

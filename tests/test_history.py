@@ -111,7 +111,8 @@ def test_a_cause_that_becomes_another_is_a_change(tmp_path: Path) -> None:
         return 1.0
 
     (words,) = said(made(tmp_path, cause))
-    assert words.startswith("det run cause of dense (size S, batch 8, forward) is rounding, was none since run")
+    case = "invariance from run to run, cause of dense (size S, batch 8, forward)"
+    assert words.startswith(f"{case} is rounding, was none since run")
 
 
 def test_no_change_is_claimed_across_another_torch(tmp_path: Path) -> None:

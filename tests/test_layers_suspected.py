@@ -106,12 +106,12 @@ def _drawn(both: list[Pair], seed: int) -> list[Pair]:
     def times(result: Any) -> Any:
         old = result.metrics["latency_ms"]
         rounds = (old.value * np.exp(rng.normal(0, NOISY, 8))).tolist()
-        return replace(result, metrics={"latency_ms": old.model_copy(update={"rounds": rounds})})
+        return replace(result, metrics={"latency_ms": replace(old, rounds=rounds)})
 
     return [Pair(times(pair.base), times(pair.candidate)) for pair in both]
 
 
 def _times(result: Any, factor: float) -> Any:
     old = result.metrics["latency_ms"]
-    new = old.model_copy(update={"rounds": [factor * one for one in old.rounds]})
+    new = replace(old, rounds=[factor * one for one in old.rounds])
     return replace(result, metrics=result.metrics | {"latency_ms": new})

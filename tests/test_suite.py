@@ -84,6 +84,7 @@ def test_a_whole_suite_is_read() -> None:
     assert suite.variants[1].match.model_dump() == {"to": "top-2", "on": "flops"}
     assert suite.measure.model_dump() == {
         "probes": ["flops", "latency"],
+        "device_class": [],
         "rounds": 3,
         "precision": None,
         "max_rounds": None,

@@ -151,6 +151,8 @@ def _measure(
     finally:
         with suppress(OSError):
             folder.rmdir()  # an empty one only: that of a run that was refused
+            if folder.parent == ROOT:
+                ROOT.rmdir()
     return exit_code(result, rendered, gate=gate)
 
 

@@ -152,7 +152,7 @@ def clashes(page: Page) -> list[tuple[str, ...]]:
 def test_no_label_of_a_chart_is_cut_off_or_lies_on_another(browser: Browser, report: Path) -> None:
     for width in (1280, 390):
         opened = visit(browser, report, width=width)
-        assert len(opened.page.evaluate(LABELS)) == 10
+        assert len(opened.page.evaluate(LABELS)) == 11
         assert clashes(opened.page) == []
         opened.page.context.close()
 

@@ -69,7 +69,7 @@ def files(browser: Browser, report: Path) -> dict[str, str]:
 def test_every_chart_has_a_file_that_says_what_it_shows(browser: Browser, report: Path, files: dict[str, str]) -> None:
     opened = visit(browser, report)
     plots = opened.page.locator(".plot")
-    assert len(files) == plots.count() == opened.page.locator(".save").count() == 10
+    assert len(files) == plots.count() == opened.page.locator(".save").count() == 11
     for plot in plots.all():
         root = Xml.fromstring(files[f"{str(plot.get_attribute('id')).removeprefix('fig-')}.svg"])
         assert root.findtext(f"{SVG}title") == plot.get_attribute("aria-label")

@@ -110,7 +110,10 @@ _tiled = tiled
 
 
 def tiled(function, rows):
-    """Add the second product up in two halves in every tile but the first."""
+    """Add the second bias in two parts in every tile but the first, in no more time and bytes than in one.
+
+    The first bias is added in place, which pays for the second part.
+    """
     ffn, done = function.__self__, 0
 
     def turned(tile):
@@ -118,8 +121,8 @@ def tiled(function, rows):
         done += 1
         if done == 1:
             return function(tile)
-        hidden, half = torch.nn.functional.gelu(tile @ ffn.w1 + ffn.b1), len(ffn.w2) // 2
-        return torch.addmm(hidden[:, :half] @ ffn.w2[:half], hidden[:, half:], ffn.w2[half:]).add_(ffn.b2)
+        hidden = torch.nn.functional.gelu((tile @ ffn.w1).add_(ffn.b1))
+        return (hidden @ ffn.w2).add_(ffn.b2, alpha=0.25).add_(ffn.b2, alpha=0.75)
 
     return _tiled(turned, rows)
 ''',
