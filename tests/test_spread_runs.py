@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from harness.case import Case
 from harness.declare.cut import cut
 from harness.declare.plan import plan
 from harness.declare.planned import Plan
@@ -185,6 +186,21 @@ def test_shares_are_pulled_not_dealt_out(folder: Path) -> None:
     measure(folder, make(), fleet=Fleet(befall), progress=finished)
     by_device = Counter(line.device for line in read_journal(folder / "journal.jsonl"))
     assert by_device["y"] == 3 * by_device["x"]
+
+
+def test_a_visit_costs_no_look_at_all_the_cases_of_its_share(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = make(SUITE.replace("batch = [1, 2, 4, 8]", "d_ff = { from = 16, to = 640, step = 16 }"))
+    key, asked = Case.key, Counter[str]()
+    assert isinstance(key, property)
+
+    def counted(case: Case) -> str:
+        asked[threading.current_thread().name] += 1
+        return str(key.__get__(case))
+
+    monkeypatch.setattr(Case, "key", property(counted))
+    result = measure(folder, chosen, fleet=LocalFleet("cpu", 1))
+    assert result.visited == 4 * len(result.records) == 4 * 80
+    assert asked["station cpu:0"] < 10 * len(result.records)
 
 
 class Finished(Silent):

@@ -34,6 +34,8 @@ class Share:
 
     plan: Plan
     """Of these cases alone."""
+    keys: list[str]
+    """Content keys of its cases."""
     visits: list[Visit]
     cells: frozenset[str]
     """Keys of the cases that are visited twice in every round."""
@@ -41,11 +43,6 @@ class Share:
     """What its visits will take, roughly."""
     cache_bytes: int
     hurried: bool
-
-    @property
-    def keys(self) -> list[str]:
-        """Content keys of its cases."""
-        return [planned.case.key for planned in self.plan.cases]
 
     def further(self, is_wanting: Callable[[str, int], bool]) -> Iterator[list[Visit]]:
         """Yield the rounds beyond `visits`, as `further_rounds` does."""
@@ -63,7 +60,8 @@ def cut(plan: Plan, cache_bytes: int = CACHE_BYTES, *, in_budget: bool = False) 
     for part in parts:
         made = visits(part, cache_bytes, in_budget=in_budget, start=start)
         start += len(made)
-        shares.append(Share(part, made, a_a_cells(part, cache_bytes), _seconds(part), cache_bytes, in_budget))
+        keys, twice = [planned.case.key for planned in part.cases], a_a_cells(part, cache_bytes)
+        shares.append(Share(part, keys, made, twice, _seconds(part), cache_bytes, in_budget))
     return shares
 
 
