@@ -165,6 +165,16 @@ class CeilingsInfo(_Lenient):
         return self
 
 
+class Station(_Lenient):
+    """One of several devices that a run was spread over."""
+
+    name: str
+    hostname: str | None = None
+    """Of its node; None where it is in the runner's machine."""
+    cores: str | None = None
+    """Those of the CPU that its workers were held to."""
+
+
 class RunFile(_Lenient):
     """`run.json`."""
 
@@ -172,6 +182,8 @@ class RunFile(_Lenient):
     suite: SuiteInfo
     cases: list[Planned]
     device: dict[str, Any]
+    devices: list[Station] = []
+    """Where the run was spread over several; `device` is then what they have in common."""
     environment: dict[str, Any] = {}
     ceilings: dict[str, Any] | None = None
     datasheet: SheetInfo | None = None

@@ -13,7 +13,7 @@ def main() -> None:
     print(json.dumps(ready), flush=True)
     for line in sys.stdin.buffer:
         request = json.loads(line)
-        values = {"latency_ms": [1.0, 1.2, 1.1]} if request["probe"] == "latency" else {}
+        values = {"latency_ms": [1.0]} if request["probe"] == "latency" else {}
         answer = {"type": "result", "visit": request["visit"], "status": "ok", "values": values}
         sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
         sys.stdout.buffer.flush()

@@ -116,6 +116,23 @@ def test_an_address_that_takes_the_call_and_says_nothing_is_given_up(monkeypatch
             raise AssertionError("it was joined")
 
 
+def test_auto_takes_the_cluster_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
+    assert ray_cluster._running() == "head:6379"
+
+
+@needs_ray
+@pytest.mark.filterwarnings("default")
+def test_auto_starts_a_cluster_where_none_is_running_and_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    monkeypatch.setattr(ray_cluster, "_running", lambda: None)
+    with joined("auto") as started:
+        assert started
+        assert [node["Alive"] for node in ray.nodes()] == [True]
+    assert not ray.is_initialized()
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [

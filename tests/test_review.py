@@ -770,3 +770,15 @@ def test_the_page_leaves_torchs_build_flags_to_run_json(tmp_path: Path) -> None:
     made = review_of(tmp_path, [fake_run.make_case("dense", "dense")], device=device)
     (fact,) = [fact for fact in made.provenance.facts if fact.name == "Device torch build"]
     assert fact.lines == ("GCC 13.3; OpenMP 201511; flags in run.json",)
+
+
+def test_provenance_lists_the_devices_of_a_run_that_was_spread(tmp_path: Path) -> None:
+    devices = [
+        {"name": "cpu:0", "class": "Test CPU", "cores": "0,1"},
+        {"name": "10.0.0.4/cuda:1", "class": "Test GPU", "hostname": "node-4", "node": "c0ffee"},
+    ]
+    spread = review_of(tmp_path / "spread", [fake_run.make_case("dense", "dense")], devices=devices)
+    (fact,) = [fact for fact in spread.provenance.facts if fact.name == "Devices"]
+    assert fact.lines == ("cpu:0, cores 0,1", "10.0.0.4/cuda:1 on node-4")
+    alone = review_of(tmp_path / "alone", [fake_run.make_case("dense", "dense")])
+    assert not [fact for fact in alone.provenance.facts if fact.name == "Devices"]

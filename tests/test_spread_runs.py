@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from harness.case import Case
 from harness.declare.cut import cut
 from harness.declare.plan import plan
 from harness.declare.planned import Plan
@@ -19,6 +20,7 @@ from harness.declare.suite import parse_suite
 from harness.devices.interface import NoSuchDevice
 from harness.devices.names import Detected, detect
 from harness.engine import spread
+from harness.engine.family import Orphans
 from harness.engine.fleet import FleetError, LocalFleet, SeveralClasses, Terms
 from harness.engine.fold import AnyRecord
 from harness.engine.folder import read_run
@@ -81,6 +83,8 @@ class Fleet:
         self.closed = False
         self._befall = befall
         self._terms: Terms | None = None
+        self._orphans = Orphans()
+        """Shared: a keeper would otherwise take another one's worker for an orphan, and end it."""
 
     def open(self, terms: Terms) -> None:
         self._terms = terms
@@ -109,6 +113,7 @@ class Fleet:
             terms.greeted,
             name=name,
             numbers=terms.numbers(len(self.devices) - 1),
+            orphans=self._orphans,
         )
         return Befallen(keeper, self._befall)
 
@@ -185,6 +190,20 @@ def test_shares_are_pulled_not_dealt_out(folder: Path) -> None:
     measure(folder, make(), fleet=Fleet(befall), progress=finished)
     by_device = Counter(line.device for line in read_journal(folder / "journal.jsonl"))
     assert by_device["y"] == 3 * by_device["x"]
+
+
+def test_a_visit_costs_no_look_at_all_the_cases_of_its_share(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = make(SUITE.replace("batch = [1, 2, 4, 8]", "d_ff = { from = 16, to = 640, step = 16 }"))
+    key, asked = vars(Case)["key"], Counter[str]()
+
+    def counted(case: Case) -> str:
+        asked[threading.current_thread().name] += 1
+        return str(key.__get__(case))
+
+    monkeypatch.setattr(Case, "key", property(counted))
+    result = measure(folder, chosen, fleet=LocalFleet("cpu", 1))
+    assert result.visited == 4 * len(result.records) == 4 * 80
+    assert asked["station cpu:0"] < 20 * len(result.records)
 
 
 class Finished(Silent):

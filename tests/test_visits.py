@@ -9,7 +9,7 @@ import pytest
 
 from harness.declare.plan import Plan, plan, visits
 from harness.declare.suite import parse_suite
-from harness.declare.visits import PROBES, build_key
+from harness.declare.visits import PROBES, Visits, build_key
 from tests.sweeps import make_plan
 
 SUITE = """
@@ -65,6 +65,9 @@ def test_each_round_visits_every_case_once_in_its_own_order(planned: Plan) -> No
 
 def test_the_order_is_the_seeds(planned: Plan) -> None:
     assert visits(planned) == visits(plan(parse_suite(SUITE)))
+    drawn = Visits(planned)
+    assert list(drawn) == list(drawn) == visits(planned)
+    assert len(drawn) == len(visits(planned))
     other = plan(parse_suite(SUITE.replace("rounds = 4", "rounds = 4\nseed = 1")))
     assert visits(other) != visits(planned)
 

@@ -15,7 +15,7 @@ from harness.declare.faults import Place
 from harness.declare.format import Claim, Measure, Suite
 from harness.declare.planned import Plan, PlannedCase
 from harness.declare.selection import Rule
-from harness.declare.visits import CACHE_BYTES, Visit, a_a_cells, equal_work, further_rounds, visits
+from harness.declare.visits import CACHE_BYTES, Visit, Visits, a_a_cells, equal_work, further_rounds
 from harness.metrics import METRICS
 
 AXES_OF = {"size": "d_model", "pass": "pass_"}
@@ -34,7 +34,9 @@ class Share:
 
     plan: Plan
     """Of these cases alone."""
-    visits: list[Visit]
+    keys: list[str]
+    """Content keys of its cases."""
+    visits: Visits
     cells: frozenset[str]
     """Keys of the cases that are visited twice in every round."""
     seconds: float
@@ -42,14 +44,9 @@ class Share:
     cache_bytes: int
     hurried: bool
 
-    @property
-    def keys(self) -> list[str]:
-        """Content keys of its cases."""
-        return [planned.case.key for planned in self.plan.cases]
-
     def further(self, is_wanting: Callable[[str, int], bool]) -> Iterator[list[Visit]]:
         """Yield the rounds beyond `visits`, as `further_rounds` does."""
-        start = self.visits[-1].index + 1 if self.visits else 0
+        start = self.visits.start + len(self.visits)
         return further_rounds(self.plan, start, is_wanting, self.cache_bytes, self.hurried)
 
 
@@ -61,9 +58,10 @@ def cut(plan: Plan, cache_bytes: int = CACHE_BYTES, *, in_budget: bool = False) 
     shares: list[Share] = []
     start = 0
     for part in parts:
-        made = visits(part, cache_bytes, in_budget=in_budget, start=start)
+        made = Visits(part, cache_bytes, in_budget, start)
         start += len(made)
-        shares.append(Share(part, made, a_a_cells(part, cache_bytes), _seconds(part), cache_bytes, in_budget))
+        keys, twice = [planned.case.key for planned in part.cases], a_a_cells(part, cache_bytes)
+        shares.append(Share(part, keys, made, twice, _seconds(part), cache_bytes, in_budget))
     return shares
 
 

@@ -68,8 +68,9 @@ def equal_work(case: Case) -> dict[str, Any]:
     return {name: getattr(case, name) for name in ("d_model", "batch", "tokens", "dtype", "pass_")}
 
 
-def visits(plan: Plan, cache_bytes: int = CACHE_BYTES, *, in_budget: bool = False, start: int = 0) -> list[Visit]:
-    """Return every visit of `plan` in order, counted from `start`; cases that cannot run or do not fit have none.
+@dataclass(frozen=True, slots=True)
+class Visits:
+    """Every visit of a plan in order; drawn anew each time that they are gone through, so that none is kept in memory.
 
     Each case's check and single probes come first, in plan order; then latency, in rounds that visit all cases in a
     new random order each, so that a slow drift of the machine hits all of them alike, and the A/A cells twice. The
@@ -79,14 +80,32 @@ def visits(plan: Plan, cache_bytes: int = CACHE_BYTES, *, in_budget: bool = Fals
     probes, the first two latency rounds, all other probes, and the rest of the rounds. No case has a round more than
     another then, but for the one that the end fell into.
     """
-    visited: list[Visit] = []
-    twice = a_a_cells(plan, cache_bytes)
-    for group in _measured_together(plan, cache_bytes, in_budget=in_budget):
-        members = [planned.case for planned in group]
-        for key, probe, round_ in _group_visits(plan, members, twice, start + len(visited), in_budget=in_budget):
-            index = start + len(visited)
-            visited.append(Visit(index, key, probe, round_, _by_design(probe, plan.suite.measure)))
-    return visited
+
+    plan: Plan
+    """Its cases that cannot run or do not fit have no visits."""
+    cache_bytes: int = CACHE_BYTES
+    in_budget: bool = False
+    start: int = 0
+    """Index of the first."""
+
+    def __iter__(self) -> Iterator[Visit]:
+        """Yield them."""
+        index, measure = self.start, self.plan.suite.measure
+        twice = a_a_cells(self.plan, self.cache_bytes)
+        for group in _measured_together(self.plan, self.cache_bytes, in_budget=self.in_budget):
+            members = [planned.case for planned in group]
+            for key, probe, round_ in _group_visits(self.plan, members, twice, index, in_budget=self.in_budget):
+                yield Visit(index, key, probe, round_, _by_design(probe, measure))
+                index += 1
+
+    def __len__(self) -> int:
+        """Return how many there are, by going through them."""
+        return sum(1 for _ in self)
+
+
+def visits(plan: Plan, cache_bytes: int = CACHE_BYTES, *, in_budget: bool = False, start: int = 0) -> list[Visit]:
+    """Return every visit of `plan` in the order of `Visits`."""
+    return list(Visits(plan, cache_bytes, in_budget, start))
 
 
 def further_rounds(
@@ -103,8 +122,8 @@ def further_rounds(
         start: Index of the first of these visits.
         is_wanting: Whether the case of this key is not yet precise after so many rounds. It is asked at each look, when
             all earlier rounds have been made, and for a resumed run again: only those rounds may decide.
-        cache_bytes: As for `visits`.
-        in_budget: As for `visits`.
+        cache_bytes: As for `Visits`.
+        in_budget: As for `Visits`.
     """
     measure, twice = plan.suite.measure, a_a_cells(plan, cache_bytes)
     if LATENCY not in measure.probes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from harness.declare.visits import Visit
@@ -42,7 +42,7 @@ class _OneSide:
         self._both, self._side = both, side
         self._listener = both.listener
 
-    def begin(self, cases: int, todo: Sequence[Visit]) -> None:
+    def begin(self, cases: int, todo: Iterable[Visit]) -> None:
         """Begin the listener's count, of both sides' cases, or put this side's visits to the other's."""
         if self._both.begun:
             self.more(todo)
@@ -50,7 +50,7 @@ class _OneSide:
         self._both.begun = True
         self._listener.begin(2 * cases, self._named(todo))
 
-    def more(self, todo: Sequence[Visit]) -> None:
+    def more(self, todo: Iterable[Visit]) -> None:
         """Pass it on."""
         self._listener.more(self._named(todo))
 
@@ -71,8 +71,8 @@ class _OneSide:
         """Pass it on."""
         self._listener.end()
 
-    def _named(self, todo: Sequence[Visit]) -> list[Visit]:
-        return [replace(visit, key=f"{self._side}/{visit.key}") for visit in todo]
+    def _named(self, todo: Iterable[Visit]) -> Iterator[Visit]:
+        return (replace(visit, key=f"{self._side}/{visit.key}") for visit in todo)
 
     def _name(self, key: str, case_id: str) -> dict[str, str]:
         return {"key": f"{self._side}/{key}", "id": f"{self._side} {case_id}"}

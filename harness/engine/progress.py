@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Protocol, TextIO
 
@@ -30,10 +30,10 @@ RED, PLAIN, CLEAR_LINE = "\x1b[31m", "\x1b[0m", "\r\x1b[K"
 class Progress(Protocol):
     """Is told what a run does."""
 
-    def begin(self, cases: int, todo: Sequence[Visit]) -> None:
+    def begin(self, cases: int, todo: Iterable[Visit]) -> None:
         """Hear of how many cases there are and which visits are to be made."""
 
-    def more(self, todo: Sequence[Visit]) -> None:
+    def more(self, todo: Iterable[Visit]) -> None:
         """Hear of visits that are to be made beside those that were known."""
 
     def visited(self, line: Line) -> None:
@@ -52,10 +52,10 @@ class Progress(Protocol):
 class Silent:
     """Says nothing."""
 
-    def begin(self, cases: int, todo: Sequence[Visit]) -> None:
+    def begin(self, cases: int, todo: Iterable[Visit]) -> None:
         """Ignore it."""
 
-    def more(self, todo: Sequence[Visit]) -> None:
+    def more(self, todo: Iterable[Visit]) -> None:
         """Ignore it."""
 
     def visited(self, line: Line) -> None:
@@ -74,7 +74,7 @@ class Silent:
 class Remaining:
     """The visits that are left, and how long they will take by those that were made."""
 
-    def __init__(self, todo: Sequence[Visit]) -> None:
+    def __init__(self, todo: Iterable[Visit]) -> None:
         self.made = self.total = 0
         self._of_case: dict[str, Counter[str]] = defaultdict(Counter)
         self._left: Counter[str] = Counter()
@@ -83,11 +83,11 @@ class Remaining:
         self._by_design: dict[str, float] = {}
         self.add(todo)
 
-    def add(self, todo: Sequence[Visit]) -> None:
+    def add(self, todo: Iterable[Visit]) -> None:
         """Put more visits to those that are left."""
-        self.total += len(todo)
-        self._by_design |= {visit.probe: visit.seconds for visit in todo}
         for visit in todo:
+            self.total += 1
+            self._by_design[visit.probe] = visit.seconds
             self._of_case[visit.key][visit.probe] += 1
             self._left[visit.probe] += 1
 
@@ -137,11 +137,11 @@ class Console:
         self._cases = self._finished = 0
         self._last_word = time.monotonic()
 
-    def begin(self, cases: int, todo: Sequence[Visit]) -> None:
+    def begin(self, cases: int, todo: Iterable[Visit]) -> None:
         """Start counting."""
         self._remaining, self._cases, self._finished = Remaining(todo), cases, 0
 
-    def more(self, todo: Sequence[Visit]) -> None:
+    def more(self, todo: Iterable[Visit]) -> None:
         """Count them in."""
         self._remaining.add(todo)
 

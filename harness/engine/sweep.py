@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from harness.declare.frontier import Frontier
 from harness.declare.planned import Plan
 from harness.declare.plugins import names_code, search_folders
 from harness.declare.rounds import A_A, LABEL, measured_by
-from harness.declare.visits import Visit, a_a_cells, further_rounds, seconds_allowed, visits
+from harness.declare.visits import Visit, Visits, a_a_cells, further_rounds, seconds_allowed
 from harness.devices.interface import NoSuchDevice
 from harness.devices.names import Detected
 from harness.engine.cells import fewest_rounds, noise_document
@@ -110,9 +110,9 @@ class Sweep:
         self._cases = {planned.case.key: planned for planned in plan.cases}
         self._plan, self._cache, self._hurried = plan, options.cache_bytes, budget is not None
         if shares is None:
-            self.visits, cells = visits(plan, self._cache, in_budget=self._hurried), a_a_cells(plan, self._cache)
+            self._visits, cells = [Visits(plan, self._cache, self._hurried)], a_a_cells(plan, self._cache)
         else:
-            self.visits = [visit for share in shares for visit in share.visits]
+            self._visits = [share.visits for share in shares]
             cells = frozenset[str]().union(*(share.cells for share in shares))
         self._ledger = Ledger(cells, self._read)
         self._ledger.expect(self.visits)
@@ -152,7 +152,7 @@ class Sweep:
     def begin(self) -> None:
         """Open the journal; cases that need no visit have their records now."""
         self._journal = Journal(self._folder / JOURNAL)
-        self._progress.begin(len(self._cases), self._ledger.left(self.visits))
+        self._progress.begin(len(self._cases), filter(self._ledger.is_left, self.visits))
         for key in self._cases:
             if self._ledger.has_failed(key) or self._has_all(key):
                 self._finish_case(key)
@@ -174,9 +174,14 @@ class Sweep:
         """Why it was interrupted: somebody asked for it, or its time is up."""
         return "interrupted" if self._asked() else "over_budget"
 
+    @property
+    def visits(self) -> Iterator[Visit]:
+        """The visits that are known beforehand, in order."""
+        return chain.from_iterable(self._visits)
+
     def further(self, is_wanting: Callable[[str, int], bool]) -> Iterator[list[Visit]]:
         """Yield the rounds beyond `visits`, of a suite with a precision; `is_wanting` is asked at each look."""
-        yield from further_rounds(self._plan, len(self.visits), is_wanting, self._cache, self._hurried)
+        yield from further_rounds(self._plan, sum(map(len, self._visits)), is_wanting, self._cache, self._hurried)
 
     def expect(self, round_: list[Visit]) -> None:
         """Count in a further round."""

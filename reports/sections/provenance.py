@@ -10,7 +10,7 @@ from typing import Any
 from harness.metrics import show_bytes, show_percent, show_scaled
 from reports.context import Context
 from reports.results import Run
-from reports.run_file import RunFile
+from reports.run_file import RunFile, Station
 from reports.sections.base import Section
 from reports.words import capital, count, join, sentence
 
@@ -146,6 +146,13 @@ def _threads(device: Mapping[str, Any]) -> list[str]:
     return [count(int(threads), "thread")] if isinstance(threads, int) else []
 
 
+def _station(station: Station) -> str:
+    """Return which of a run's devices it is: `cpu:0, core 0`, or `10.0.0.4/cuda:1 on node-4`."""
+    where = f" on {station.hostname}" if station.hostname else ""
+    several = "s" if station.cores and "," in station.cores else ""
+    return f"{station.name}{where}" + (f", core{several} {station.cores}" if station.cores else "")
+
+
 def _facts(run: Run) -> tuple[Fact, ...]:
     file, harness = run.file, run.file.harness
     facts = [
@@ -158,6 +165,7 @@ def _facts(run: Run) -> tuple[Fact, ...]:
             "Started, ended", _lines(when(file.started, "%H:%M:%S"), when(file.finished or "not finished", "%H:%M:%S"))
         ),
         Fact("Measured", _lines(join(f"{k} {v}" for k, v in flatten(file.suite.measure).items()))),
+        Fact("Devices", tuple(map(_station, file.devices))),
         Fact("Ceilings", _ceilings(file.ceilings)),
         Fact("Datasheet", _datasheet(file)),
     ]

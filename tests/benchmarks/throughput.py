@@ -3,7 +3,11 @@
     python -m tests.benchmarks.throughput [--visits 10000 100000] [--ray 4] [--keep docs/cluster.md]
 
 A thousand cases, so that only their rounds grow with the visits; every visit has its line on disk, every case its
-record. The worker answers at once (tests/null_worker.py). Ray's nodes are of one cluster on this machine.
+record. The worker answers at once, with one number that is always the same (tests/null_worker.py), so that next to
+nothing is left to judge. Ray's nodes are of one cluster on this machine.
+
+A visit's line is on disk before its device is asked for the next: where the run folder lies on a disk, its `fsync` is
+most of what is seen. So it lies in memory, and on a disk for the fewest visits, to tell one from the other.
 """
 
 from __future__ import annotations
@@ -32,6 +36,7 @@ from tests.reliability import markdown_table, plain_table, write_section
 
 CASES = 1000
 SHARES = 4
+IN_MEMORY, ON_DISK = Path("/dev/shm"), Path("/var/tmp")
 WORKER = Path(__file__).parent.parent / "null_worker.py"
 
 
@@ -99,24 +104,25 @@ a_a = 0
     )
 
 
-def measure(where: str, visits: int, fleet: Fleet | None) -> Seen:
-    """Return what is seen of a run of so many visits."""
+def measure(where: str, visits: int, fleet: Fleet | None, within: Path = IN_MEMORY) -> Seen:
+    """Return what is seen of a run of so many visits, whose folder is `within` another."""
     chosen, watch = suite(visits), Watch(visits)
     options = WorkerOptions(program=(sys.executable, "-S", str(WORKER)))
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=within) as folder:
         start = time.perf_counter()
         result = run(chosen, Path(folder), device_kind="cpu", worker=options, progress=watch, fleet=fleet)
         seconds = time.perf_counter() - start
     assert (result.end, result.visited) == ("ok", visits), result.end
+    where += ", on disk" if within == ON_DISK else ""
     return Seen(where, visits, seconds, (watch.early, watch.late))
 
 
 def seen(sizes: list[int], nodes: int) -> Iterator[Seen]:
     """Yield what is seen on this machine's cores, and through Ray."""
     cores = len(os.sched_getaffinity(0))
-    for visits in sizes:
-        yield measure("one worker", visits, None)
-        yield measure(f"--devices {cores}", visits, LocalFleet("cpu", cores))
+    for visits, within in _places(sizes):
+        yield measure("one worker", visits, None, within)
+        yield measure(f"--devices {cores}", visits, LocalFleet("cpu", cores), within)
     if not nodes:
         return
     from harness.engine.ray_cluster import joined
@@ -125,8 +131,13 @@ def seen(sizes: list[int], nodes: int) -> Iterator[Seen]:
 
     with ExitStack() as held:
         held.enter_context(joined(held.enter_context(cluster(nodes)).address))
-        for visits in sizes:
-            yield measure(f"Ray, {nodes} nodes", visits, RayFleet("cpu", threads=1))
+        for visits, within in _places(sizes):
+            yield measure(f"Ray, {nodes} nodes", visits, RayFleet("cpu", threads=1), within)
+
+
+def _places(sizes: list[int]) -> list[tuple[int, Path]]:
+    """Return how many visits to make where: on disk the fewest alone."""
+    return [(min(sizes), ON_DISK), *((visits, IN_MEMORY) for visits in sizes)]
 
 
 def main() -> None:
