@@ -15,7 +15,7 @@ from harness.case import Case
 from harness.declare.costs import cost
 from harness.declare.match import matched
 from reports import ReportError, render
-from reports.context import Context, setting_of
+from reports.context import Context
 from reports.data import render_data
 from reports.families import NAMES, family_of
 from reports.page import render_page
@@ -23,6 +23,7 @@ from reports.read import read_run
 from reports.review import Review, review
 from reports.sections.cases import command
 from reports.sections.ratios_blocks import against_dense
+from reports.settings import setting_of
 from reports.theme import HUE
 from reports.words import plain
 from tests import fake_run

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from harness.metrics import show
 from reports.compare import Comparison, distance, rivals
-from reports.context import Context, Setting
+from reports.context import Context
 from reports.sections.coverage import KINDS, Coverage
 from reports.sections.determinism import Determinism, batch_words, invariant
 from reports.sections.ratios import Ratios
 from reports.sections.ratios_blocks import against_dense, leading
 from reports.sections.ratios_words import WORD
 from reports.sections.scaling import Scaling
+from reports.settings import Setting
 from reports.words import Sentence, Span, capital, count, join, ratio, sentence, slope
 
 

@@ -13,7 +13,7 @@ from harness.judge.multiple import holm
 from harness.judge.stats import Interval
 from harness.metrics import show_interval, show_ratio
 from reports.compare import Comparison, compare, counted_together, distance
-from reports.context import Context, Subject
+from reports.context import Context
 from reports.glyph import Glyph, Scale, glyph, ratio_scale
 from reports.sections.bars import Bar
 from reports.sections.determinism import Determinism, invariant
@@ -21,6 +21,7 @@ from reports.sections.memory import Memory
 from reports.sections.ratios import Ratios
 from reports.sections.ratios_blocks import against_dense
 from reports.sections.ratios_pairs import asked
+from reports.subjects import Subject
 from reports.words import join
 
 CARDS = 4

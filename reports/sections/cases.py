@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from harness.metrics import show, show_bytes, show_percent, show_scaled, show_spread
 from harness.record import TRACE_NOTE
-from reports.context import Context, Subject
+from reports.context import Context
 from reports.results import Result, Run
 from reports.sections import sums
 from reports.sections.base import Section
 from reports.sections.coverage import KINDS
+from reports.subjects import Subject
 from reports.words import Sentence, Span, count, join, sentence
 
 LIMIT = 20_000

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from harness.case import DTYPES
 from harness.metrics import METRICS, show_percent
-from reports.context import Context, axes_words
+from reports.context import Context
 from reports.results import Result
 from reports.sections.base import Section
 from reports.sections.determinism_cells import COLUMNS, Cell, cell_of
 from reports.sections.determinism_ties import Tie, tie_of
+from reports.subjects import axes_words
 from reports.words import Sentence, Span, count, join, sentence
 
 

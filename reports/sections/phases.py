@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.metrics import show_number, show_percent
-from reports.context import Context, Setting, Subject
+from reports.context import Context
 from reports.glyph import Tick, linear_ticks
 from reports.results import Result
 from reports.sections.base import Section
+from reports.settings import Setting
+from reports.subjects import Subject
 from reports.words import Sentence, Span, capital, count, join, sentence
 
 PHASES = ("router", "dispatch", "experts", "combine", "exchange", "other")

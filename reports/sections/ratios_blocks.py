@@ -8,8 +8,9 @@ from itertools import islice
 
 from harness.judge.multiple import benjamini_hochberg
 from reports.compare import Comparison, compare, counted_together
-from reports.context import Context, Setting
+from reports.context import Context
 from reports.results import Result
+from reports.settings import Setting
 from reports.words import join
 
 BLOCK_ROWS = 60

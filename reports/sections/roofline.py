@@ -7,9 +7,11 @@ from typing import Literal
 
 from harness.judge.stats import Interval
 from harness.metrics import show, show_percent, show_ratio, show_scaled
-from reports.context import Context, Setting, Subject, setting_of
+from reports.context import Context
 from reports.results import Result
 from reports.sections.base import Section
+from reports.settings import Setting, setting_of
+from reports.subjects import Subject
 from reports.words import Sentence, Span, capital, count, join, sentence
 
 PHASES = ("router", "dispatch", "experts", "combine")
