@@ -143,7 +143,10 @@ def test_the_finding_looks_at_every_dense_ffn(tmp_path: Path) -> None:
         return timed(record, [ms] * 5)
 
     made = review_of(tmp_path, fake_run.quick_cases(), edit)
-    assert plain(made.ratios.finding).startswith("Top-2 with 8 experts, capacity 1.25 beats the dense FFN of equal")
+    assert plain(made.ratios.finding) == (
+        "No layer beats dense-1 of equal FLOPs; top-1 with 8 experts, capacity 1.25 comes nearest;"
+        " top-2 with 8 experts, capacity 1.25 beats dense-2."
+    )
 
 
 def test_activations_are_not_compared_with_each_other(tmp_path: Path) -> None:

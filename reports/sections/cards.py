@@ -170,7 +170,7 @@ def _determinism(determinism: Determinism) -> Card | None:
 
 def _who(determinism: Determinism, yes: list[str]) -> str:
     """Return who they are, and who is so in some of its rows; where nobody is, why not."""
-    some = in_part(determinism)
+    some = [f"{row.variant} ({row.detail})" for row in in_part(determinism)]
     if yes or some:
         others = join(some if len(some) <= PARTS else [*some[: PARTS - 1], f"{len(some) - PARTS + 1} more"])
         return f": {join(yes) if yes else 'none'}" + (f"; in part {others}" if some else "")

@@ -164,14 +164,10 @@ def invariant(section: Determinism) -> tuple[list[str], list[str]]:
     return yes, [variant for variant in kinds if variant not in yes]
 
 
-def in_part(section: Determinism) -> list[str]:
+def in_part(section: Determinism) -> list[Row]:
     """Return the rows that keep every bit when the batch size changes, of variants that as a whole do not."""
     _, no = invariant(section)
-    return [
-        f"{row.variant} ({row.detail})"
-        for row in section.rows
-        if row.variant in no and (cell := row.cell("batch_size")) and cell.kind == "eq"
-    ]
+    return [row for row in section.rows if row.variant in no and (cell := row.cell("batch_size")) and cell.kind == "eq"]
 
 
 def batch_words(section: Determinism, case: str) -> str:
