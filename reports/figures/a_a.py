@@ -6,7 +6,6 @@ import math
 
 import plotly.graph_objects as go
 
-from harness.metrics import show_ratio
 from reports.figures.base import Drawn, decade_ticks, log_span, tidy
 from reports.review import Review
 from reports.sections.a_a import Again, SameAgainstSame
@@ -44,7 +43,7 @@ def figure(found: SameAgainstSame) -> go.Figure:
         out.add_trace(_marks(one, row))
     low, high = 10 ** across[0], 10 ** across[1]
     ticks = sorted({1.0, *(mark for mark in decade_ticks(low, high) if abs(math.log(mark)) > math.log(1.1))})
-    out.update_xaxes(log_axis([(x, show_ratio(x)) for x in ticks], across, grid=False))
+    out.update_xaxes(log_axis([(x, f"{x:g}×") for x in ticks], across, grid=False))
     rows = {"tickvals": [*range(len(found.families))], "ticktext": [one.name for one in found.families]}
     out.update_yaxes({"range": [len(found.families) - 0.5, -0.5], **rows})
     out.update_layout(

@@ -8,7 +8,6 @@ from itertools import chain
 
 import plotly.graph_objects as go
 
-from harness.metrics import show_ratio
 from reports.figures.base import Drawn, decade_ticks, log_span, short
 from reports.review import Review
 from reports.sections.rounds import Rounds, Strip
@@ -51,7 +50,7 @@ def figure(found: Rounds) -> go.Figure:
     step = math.ceil(last / TICKS)
     marks = [*range(1, last + 1, step)]
     out.update_xaxes({"range": [0.5, last + 0.5], "tickvals": marks, "title": {"text": "round"}})
-    out.update_yaxes(log_axis([(y, show_ratio(y)) for y in _ticks(up)], up, grid=True))
+    out.update_yaxes(log_axis([(y, f"{y:g}×") for y in _ticks(up)], up, grid=True))
     return out
 
 
