@@ -82,10 +82,8 @@ def test_the_strip_draws_every_sample_in_its_order(made: Review) -> None:
 def test_the_pairs_are_second_over_first_family_by_family(made: Review) -> None:
     found = made.noise.same
     assert found is not None
-    assert [(one.family, list(one.ratios)) for one in found.families] == [
-        ("sparse", pytest.approx(sorted(AGAIN))),
-        ("dense", pytest.approx(sorted(AGAIN))),
-    ]
+    assert [one.family for one in found.families] == ["sparse", "dense"]
+    assert all(list(one.ratios) == pytest.approx(sorted(AGAIN)) for one in found.families)
     assert found.families[0].quarters[1] == pytest.approx(median(AGAIN))
     assert found.finding[0].text == (
         "Half of 12 pairs of the same layer lie between 0.99× and 1.02×;"
