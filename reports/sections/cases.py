@@ -12,6 +12,7 @@ from reports.results import Result, Run
 from reports.sections import sums
 from reports.sections.base import Section
 from reports.sections.coverage import KINDS
+from reports.sections.samples import tail_notes
 from reports.subjects import Subject
 from reports.words import Sentence, Span, count, join, sentence
 
@@ -213,6 +214,7 @@ def _row(context: Context, result: Result) -> Row:
         reason=result.reason,
         notes=(
             *_flop_notes(result),
+            *tail_notes(context.run, result),
             *(note for note in result.notes if not note.startswith(TRACE_NOTE)),
             *_compile_notes(compiling),
         ),

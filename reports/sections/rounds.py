@@ -12,6 +12,7 @@ from harness.metrics import show_percent, show_ratio
 from reports.context import Context
 from reports.journal import Timed
 from reports.results import Result
+from reports.sections.samples import kept, outliers_words
 from reports.subjects import Subject
 from reports.words import Sentence, Span, sentence
 
@@ -67,15 +68,17 @@ def build(context: Context) -> Rounds | None:
     if len(rounds) < 2 or context.headline is None:
         return None
     drawn = [
-        (result, kept) for result in context.some(context.at(context.headline)) if (kept := _kept(context, result))
+        (result, visits)
+        for result in context.some(context.at(context.headline))
+        if (visits := kept(context.run, result))
     ]
-    every = max(1, math.ceil(sum(len(visit.samples) for _, kept in drawn for visit in kept) / MOST))
+    every = max(1, math.ceil(sum(len(visit.samples) for _, visits in drawn for visit in visits) / MOST))
     return Rounds(
-        finding=_finding(rounds, every if drawn else 0),
+        finding=sentence(*_finding(rounds, every if drawn else 0), outliers_words(context.run, timed)),
         where=context.words(context.headline),
         rounds=tuple(rounds[:ROWS]),
         left_out=max(0, len(rounds) - ROWS),
-        strips=tuple(_strip(context, result, kept, every) for result, kept in drawn),
+        strips=tuple(_strip(context, result, visits, every) for result, visits in drawn),
         every=every,
     )
 
@@ -107,22 +110,9 @@ def _round(context: Context, timed: Sequence[Result], number: int) -> Round | No
     )
 
 
-def _kept(context: Context, result: Result) -> list[Timed]:
-    """Return the visits that the case's estimates were made of: a journal may hold others, of an older program."""
-    rounds = result.rounds()
-    return [
-        visit
-        for visit in context.run.timed.get(result.key, ())
-        if not visit.second
-        and visit.round < len(rounds)
-        and (ms := rounds[visit.round]) is not None
-        and math.isclose(ms, visit.ms, rel_tol=1e-6)
-    ]
-
-
-def _strip(context: Context, result: Result, kept: Sequence[Timed], every: int) -> Strip:
+def _strip(context: Context, result: Result, visits: Sequence[Timed], every: int) -> Strip:
     ms = result.ms or 1.0
-    own = {visit.round: tuple(sample / ms for sample in visit.samples[::every]) for visit in kept}
+    own = {visit.round: tuple(sample / ms for sample in visit.samples[::every]) for visit in visits}
     return Strip(context.subject(result), tuple(own.get(number, ()) for number in range(len(result.rounds()))))
 
 
