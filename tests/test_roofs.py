@@ -7,8 +7,10 @@ import math
 import pytest
 
 from reports.figures.base import CHARACTER, LABEL_HEIGHT
+from reports.figures.roofline import figure
 from reports.figures.roofs import NARROWEST, WIDEST, left_of, names
-from reports.sections.roofline import Roof
+from reports.sections.roofline import Point, Roof
+from reports.subjects import Subject
 
 ROOF = Roof(398e9, 28.3e9)
 INNER = 270.0
@@ -47,3 +49,13 @@ def test_the_flat_roofs_name_stands_above_what_cannot_be() -> None:
     _, products = names(ROOF, [(100.0, 5e11)], ACROSS, UP, INNER)
     gap = (float(str(products["y"])) - math.log10(5e11)) / (UP[1] - UP[0]) * INNER
     assert 0 < gap < LABEL_HEIGHT
+
+
+def test_the_ridge_is_marked_from_the_axis_to_where_the_roofs_meet() -> None:
+    subject = Subject("soft", "soft", 0, "8 experts", "soft-8")
+    drawn = figure([Point(subject, "experts", 4e9, 1e9, 0.8, "memory", "below")], ROOF)
+    (ridge,) = drawn.layout.shapes
+    assert ridge.x0 == ridge.x1 == pytest.approx(ROOF.ridge, rel=1e-4)
+    assert ridge.y1 == pytest.approx(ROOF.flops_per_s, rel=1e-4)
+    assert math.log10(ridge.y0) == pytest.approx(drawn.layout.yaxis.range[0], abs=1e-3)
+    assert [note.text for note in drawn.layout.annotations] == ["28.3 GB/s", "398 GFLOP/s"]

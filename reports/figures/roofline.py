@@ -60,8 +60,22 @@ def figure(points: list[Point], roof: Roof) -> go.Figure:
     marks = [(mark, f"{mark:g}") for mark in decade_ticks(left, right)]
     out.update_xaxes(log_axis(marks, across, grid=False, title="FLOPs a byte, log"))
     at = [(point.intensity, _rate(point, roof)) for point in points]
-    out.update_layout(annotations=names(roof, at, across, up, HEIGHT - TOP - BOTTOM))
+    out.update_layout(shapes=[_ridge(roof, up)], annotations=names(roof, at, across, up, HEIGHT - TOP - BOTTOM))
     return out
+
+
+def _ridge(roof: Roof, up: Span) -> dict[str, object]:
+    """Return the line from the axis up to where both roofs meet: left of it memory bounds, right of it products."""
+    x, line = tidy(roof.ridge), {"width": 1, "dash": "1px,3px", "color": MUTE}
+    return {
+        "type": "line",
+        "yref": "y",
+        "y0": tidy(10 ** up[0]),
+        "y1": tidy(roof.flops_per_s),
+        "x0": x,
+        "x1": x,
+        "line": line,
+    }
 
 
 def _spans(points: list[Point], roof: Roof) -> tuple[Span, Span]:
