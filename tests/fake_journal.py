@@ -25,7 +25,8 @@ def _visits(
     record: dict[str, Any], cells: Sequence[str], again: Sequence[float], state: dict[str, float]
 ) -> Iterator[dict[str, Any]]:
     for number, ms in enumerate(record["metrics"].get("latency_ms", {}).get("rounds") or []):
-        visit = {"key": record["key"], "id": record["id"], "status": "ok", "round": number, "seconds": 0.1}
+        visit = {"schema": 1, "visit": number, "key": record["key"], "id": record["id"], "status": "ok", "end": "ok"}
+        visit |= {"round": number, "started": "2026-11-22T20:16:02.272+00:00", "seconds": 0.1}
         visit |= {"state": state} if state else {}
         yield visit | {"probe": "latency", "values": {"latency_ms": [ms * each for each in WOBBLE]}}
         if record["id"] in cells:
