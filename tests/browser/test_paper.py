@@ -133,9 +133,9 @@ def test_paper_is_never_pale(browser: Browser, report: Path) -> None:
 
 def test_no_label_is_cut_off_or_lies_on_another_on_paper(browser: Browser, report: Path) -> None:
     opened = visit(browser, report, width=688)  # of A4 between the margins
-    opened.page.emulate_media(media="print")
-    opened.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    opened.page.evaluate("dispatchEvent(new Event('beforeprint'))")  # first, as in print: charts are laid out unzoomed
     opened.page.wait_for_timeout(500)
+    opened.page.emulate_media(media="print")
     widths = opened.page.evaluate(
         "[...document.querySelectorAll('.plot')].map((e) => e.clientWidth - e.querySelector('.main-svg').clientWidth)"
     )
