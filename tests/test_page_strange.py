@@ -39,7 +39,7 @@ def test_hostile_text_in_every_field_is_text(tmp_path: Path, text: str) -> None:
     made = render(write_hostile_run(tmp_path / "run", text), html=tmp_path / "page.html")
     source = made.html.read_text("utf-8")
     scripts = [given for given, _ in Page(source).scripts if given.get("type") is None]
-    assert len(scripts) == 3
+    assert len(scripts) == 4
     own = source.partition("<main>")[2].partition("<footer>")[0]
     assert "<img src=x" not in own
     assert "<script>alert" not in own
