@@ -8,6 +8,7 @@ import pytest
 
 from harness.case import Case
 from reports.figures import fronts as figure
+from reports.figures.base import CHARACTER
 from reports.labels import label
 from reports.page import render_page
 from reports.read import read_run
@@ -176,7 +177,7 @@ def test_no_label_lies_over_a_mark_of_its_level_where_there_is_room(quick: Revie
         drawn = figure.figure(front)
         across, up = drawn.layout.xaxis.range, drawn.layout.yaxis.range
         for note in drawn.layout.annotations:
-            width = figure.CHARACTER * len(note.text) * (across[1] - across[0]) / figure.INNER
+            width = CHARACTER * len(note.text) * (across[1] - across[0]) / figure.INNER
             level = [
                 math.log10(point.low or point.cost)
                 for point in front.points
