@@ -10,8 +10,10 @@ from harness.judge.multiple import Correction, counted, p_value
 from harness.judge.stats import Interval, paired_ratio
 from harness.judge.verdict import Verdict, verdict
 from harness.metrics import show_ratio
-from reports.context import Context, Setting, Subject, setting_of
+from reports.context import Context
 from reports.results import Result
+from reports.settings import Setting, setting_of
+from reports.subjects import Subject
 
 EQUAL = 0.1
 """Budgets within 10 % of each other are called equal: a router or Soft MoE's mixing is worth about that much. The

@@ -4,70 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from operator import attrgetter
 
-from harness.case import DEFAULT_TOKENS, Case
-from reports.families import NEUTRAL, Family, Identity, identities
+from harness.case import Case
+from reports.families import NEUTRAL, Identity, identities
 from reports.results import Result, Run
-from reports.words import count
-
-OWN_AXES = (
-    "experts", "top_k", "slots", "capacity_factor", "group", "routing", "shared_experts", "backend", "expert_parallel",
-)  # fmt: skip
-"""Axes that belong to the layer, not to its input; a variant may sweep them."""
+from reports.settings import Setting, importance, setting_of, setting_words
+from reports.subjects import OWN_AXES, Subject, axes_words
 
 FEW, MANY = 6, 20
 """Cases that a table of chosen ones shows: more where there are more variants, but not beyond MANY."""
-
-PASS_WORDS = {"forward": "forward", "forward_backward": "forward and backward", "train": "training step"}
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What two cases must share before their times may be compared: the input, its width, and what is done."""
-
-    d_model: int
-    batch: int
-    tokens: int
-    dtype: str
-    pass_: str
-    size: str | None
-    scope: str
-    causal: bool | None
-    depth: int | None
-    vocabulary: int | None
-    patch: int | None
-    compile: bool
-    activation: str
-    gated: bool
-
-
-_setting = attrgetter(*(field.name for field in fields(Setting)))
-
-
-def setting_of(case: Case) -> Setting:
-    """Return the setting of `case`."""
-    return Setting(*_setting(case))
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A case as a table or chart names it."""
-
-    variant: str
-    family: Family
-    step: int
-    detail: str
-    """What tells it from the variant's other cases in the same setting: `32 experts, 2 slots`."""
-    id: str
-
-    @property
-    def phrase(self) -> str:
-        """The case in a sentence: `soft with 32 experts, 2 slots`."""
-        return f"{self.variant} with {self.detail}" if self.detail else self.variant
 
 
 @dataclass(frozen=True)
@@ -157,7 +105,7 @@ class Context:
         for result in self.timed or self.results:
             groups.setdefault(setting_of(result.case), []).append(self.identity[result.case.variant].family)
         known = {setting: len({*families} - NEUTRAL) for setting, families in groups.items()}
-        return sorted(groups, key=lambda s: (-known[s], *_importance(s), -len(groups[s]), s.activation, s.gated))
+        return sorted(groups, key=lambda s: (-known[s], *importance(s), -len(groups[s]), s.activation, s.gated))
 
     @property
     def headline(self) -> Setting | None:
@@ -226,73 +174,4 @@ class Context:
 
     def words(self, setting: Setting, *, without: Iterable[str] = ()) -> str:
         """Return `size S, batch 8, forward`; what never varies is left out, but size, batch and pass."""
-        varying = self.varying | ({"activation"} if "gated" in self.varying else set())
-        shown = [name for name in _SETTING_WORDS
-                 if (name in _ALWAYS or name in varying) and name not in without]  # fmt: skip
-        parts = [_SETTING_WORDS[name](setting) for name in shown]
-        return ", ".join(part for part in parts if part)
-
-
-_ALWAYS = ("size", "batch", "pass_")
-"""Fields of a setting that are named even where they never vary."""
-_GATED = {"silu": "swiglu", "gelu": "geglu", "relu": "reglu"}
-_SETTING_WORDS: dict[str, Callable[[Setting], str]] = {
-    "size": lambda s: f"size {s.size}" if s.size else f"d_model {s.d_model}",
-    "batch": lambda s: f"batch {s.batch}",
-    "tokens": lambda s: count(s.tokens, "token"),
-    "dtype": lambda s: s.dtype,
-    "pass_": lambda s: PASS_WORDS.get(s.pass_, s.pass_),
-    "scope": lambda s: {"layer": "layer alone", "block": "one block"}.get(s.scope, f"whole {s.scope}"),
-    "causal": lambda s: "causal" if s.causal else "",
-    "depth": lambda s: count(s.depth, "block") if s.depth else "",
-    "vocabulary": lambda s: f"vocabulary {s.vocabulary}" if s.vocabulary else "",
-    "patch": lambda s: f"patches of {s.patch}" if s.patch else "",
-    "compile": lambda s: "compiled" if s.compile else "",
-    "activation": lambda s: _GATED.get(s.activation, f"gated {s.activation}") if s.gated else s.activation,
-}
-
-
-def axes_words(case: Case, axes: Iterable[str]) -> str:
-    """Return `8 experts, dropless`: the axes of `case` that apply to it."""
-    dropless = case.layer == "token_choice" and case.capacity_factor is None
-    parts = ["dropless" if axis == "capacity_factor" and dropless else axis_words(axis, getattr(case, axis))
-             for axis in axes]  # fmt: skip
-    return ", ".join(part for part in parts if part)
-
-
-_COUNTED = {"experts": "expert", "slots": "slot", "shared_experts": "shared expert", "expert_parallel": "rank"}
-"""Axes that count something, and what one of it is called."""
-
-
-def axis_words(axis: str, value: object) -> str:
-    """Return one axis and its value as a phrase: `32 experts`, `k = 2`; empty where it does not apply."""
-    if axis == "capacity_factor":
-        return "" if value is None else f"capacity {value:g}"
-    if value is None or (axis == "shared_experts" and not value):
-        return ""
-    if isinstance(value, int) and axis in _COUNTED:
-        return count(value, _COUNTED[axis])
-    return {
-        "top_k": f"k = {value}",
-        "group": f"capacity shared by the {value}",
-        "routing": f"{value} load",
-        "backend": f"{value}",
-    }.get(axis, f"{axis} {value}")
-
-
-def _importance(s: Setting) -> tuple[object, ...]:
-    order = {"forward": 0, "forward_backward": 1, "train": 2}.get(s.pass_, 3)
-    return (
-        order,
-        -s.batch,
-        -s.d_model,
-        -s.tokens,
-        abs(s.tokens - DEFAULT_TOKENS),
-        s.dtype,
-        ("model", "block").index(s.scope) if s.scope != "layer" else 2,
-        not s.causal,
-        s.depth or 0,
-        s.vocabulary or 0,
-        s.patch or 0,
-        s.compile,
-    )
+        return setting_words(setting, self.varying, without=without)

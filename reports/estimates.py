@@ -14,9 +14,10 @@ from harness.judge.claims import Region
 from harness.judge.stats import Interval
 from harness.metrics import METRICS
 from reports.compare import nearest
-from reports.context import Context, Setting, setting_of
+from reports.context import Context
 from reports.results import Result
 from reports.run_file import ClaimInfo
+from reports.settings import Setting, setting_of
 from reports.words import join
 
 

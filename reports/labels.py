@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.context import Subject
+from reports.subjects import Subject
 
 LONGEST = 16
 """Characters of a name that a label keeps."""

@@ -7,12 +7,14 @@ from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
+from reports.figures import a_a as a_a_figure
 from reports.figures import elsewhere as elsewhere_figure
 from reports.figures import fronts as fronts_figure
 from reports.figures import memory as memory_figure
 from reports.figures import prediction as prediction_figure
 from reports.figures import quantiles as quantiles_figure
 from reports.figures import roofline as roofline_figure
+from reports.figures import rounds as rounds_figure
 from reports.figures import scaling as scaling_figure
 from reports.figures.base import Drawn
 from reports.markup.assets import STYLES, plotly_js, policy, script, styles
@@ -31,6 +33,7 @@ FIGURES: dict[str, Callable[[Review], list[Drawn]]] = {
     "prediction": lambda review: [*prediction_figure.figures(review), *elsewhere_figure.figures(review)],
     "memory": memory_figure.figures,
     "regressions": quantiles_figure.figures,
+    "noise": lambda review: [*a_a_figure.figures(review), *rounds_figure.figures(review)],
 }
 """Section: what draws its figures."""
 AGAINST = ("changes.css", "against.css")

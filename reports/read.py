@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 
 from harness.case import Case
 from harness.record import SCHEMA, FailedRecord, OkRecord, parse_record
+from reports.journal import read_journal
 from reports.results import Run
 from reports.run_file import RunFile
 
@@ -38,8 +37,8 @@ def read_run(folder: Path) -> Run:
             f"{folder} has a run.json but no records.jsonl that can be read; was the run stopped before its first "
             f"case? Try `harness run --resume {folder}`."
         ) from None
-    seconds = _visit_seconds(folder / "journal.jsonl")
-    return Run(name=_name(folder.resolve()), file=file, records=records, damage=damage, seconds=seconds)
+    seconds, timed = read_journal(folder / "journal.jsonl")
+    return Run(name=_name(folder.resolve()), file=file, records=records, damage=damage, seconds=seconds, timed=timed)
 
 
 def _name(folder: Path) -> str:
@@ -114,29 +113,6 @@ def _damage(bad: list[int], lines: int, *, cut: bool) -> str | None:
         return f"records.jsonl breaks off in line {bad[0]}: this page shows what stands before it."
     share = f"{len(bad)} of {lines} lines of records.jsonl"
     return f"{share} cannot be read, the first is line {bad[0]}: their cases count as missing."
-
-
-class _Visit(BaseModel):
-    """What a report reads of a journal's line."""
-
-    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
-
-
-def _visit_seconds(journal: Path) -> float | None:
-    """Return the sum of the journal's visits; None where there is none, and a line that breaks off does not count."""
-    try:
-        with journal.open("rb") as lines:
-            found = [seconds for line in lines if (seconds := _seconds_of(line)) is not None]
-    except OSError:
-        return None
-    return math.fsum(found) if found else None
-
-
-def _seconds_of(line: bytes) -> float | None:
-    try:
-        return _Visit.model_validate_json(line).seconds
-    except ValidationError:
-        return None
 
 
 def _schema_of(line: bytes) -> object:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
 from harness.case import Case
 from harness.judge.stats import Interval
 from harness.record import CUT_SHORT, End, FailedRecord, Mark, OkRecord, RoundsEnded, Value
+from reports.journal import Timed
 from reports.run_file import Match, Planned, RunFile
 
 ResultStatus = Literal["ok", "oom", "timeout", "crashed", "unsupported", "incorrect", "skipped", "missing"]
@@ -86,6 +88,8 @@ class Run:
     """What of `records.jsonl` could not be read; None where all could."""
     seconds: float | None = None
     """What all visits took, over every sitting of a run that was resumed; None without a journal."""
+    timed: Mapping[str, tuple[Timed, ...]] = field(default_factory=dict)
+    """By content key the visits that timed a case, as the journal has them; empty without one."""
 
     @property
     def distrusted(self) -> bool:

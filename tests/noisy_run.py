@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.case import Case
 from tests import fake_run
+from tests.fake_journal import write_journal
 
 CROWDED = "{} of 6 rounds were taken while other processes had the cores"
 SETTLING = "had not settled: over 6 rounds a visit's first sample took {:.2f}× [{:.2f}, {:.2f}] of its last"
@@ -27,13 +28,15 @@ AXES = ("padding", "drops", "environment", "causal")
 
 
 def write_noisy_run(folder: Path) -> Path:
-    """Write a run of `quick` with six rounds and three notes a case, of which most are those of other cases too."""
+    """Write a run of `quick` with six rounds, their samples and three notes a case, most of them of other cases too."""
     draw = random.Random(1)
 
     def edit(case: Case, record: dict[str, Any]) -> dict[str, Any]:
         return _disturbed(_more_axes(record), draw) | {"notes": _notes(case, draw)}
 
-    return fake_run.write_run(folder, fake_run.quick_cases(), edit=edit)
+    run = fake_run.write_run(folder, fake_run.quick_cases(), edit=edit)
+    write_journal(run, [case.id for case in fake_run.quick_cases()][:2], (1.0, 0.97, 1.3))
+    return run
 
 
 def _notes(case: Case, draw: random.Random) -> list[str]:

@@ -129,3 +129,25 @@ def test_ties_stand_below_the_matrix_where_a_router_was_measured(tmp_path: Path,
     assert (tie.flips, tie.predicted, tie.at_ties, tie.left) == ("0 %", "0.002 %", "44 %", "0 %")
     (quiet,) = section_of(tmp_path / "quiet", ROUTED, more={"flip_rate": 0.0, "tie_flip_rate": 0.0}).ties
     assert (quiet.at_ties, quiet.left) == ("0 %", "–")
+
+
+def test_variants_are_counted_and_not_their_rows(tmp_path: Path) -> None:
+    """A variant in two number formats is one; it is batch-invariant only if it is in both."""
+    half = token_choice(variant="half", batch=8, dtype="bfloat16")
+    cases = [TILED, half, token_choice(variant="half", batch=8), DROPPING]
+
+    def edit(case: Case, record: dict[str, Any]) -> dict[str, Any]:
+        record = fake_run.without(record, "det_")
+        share = SEEN[case.variant] if case.variant != "half" else _half(case.dtype)
+        record["metrics"] |= share
+        return record
+
+    made = review_of(tmp_path, cases, edit)
+    (card,) = (card for card in made.cards if card.kind == "determinism")
+    assert len(made.determinism.rows) == 4
+    assert (card.big, card.interval) == ("1 of 3", "variants")
+    assert card.text.endswith("batch size changes: tiled; in part half (grouped, f32)")
+
+
+def _half(dtype: str) -> dict[str, dict[str, float | str]]:
+    return values("batch_size", 1.0, **EQUAL) if dtype == "float32" else values("batch_size", 0.5, **ROUNDING)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from harness.case import Case
 from reports.figures import fronts as figure
+from reports.figures.base import CHARACTER
 from reports.labels import label
 from reports.page import render_page
 from reports.read import read_run
@@ -167,3 +169,19 @@ def test_every_case_of_the_table_says_where_it_stands(quick: Review) -> None:
         point.standing == "front" for front in quick.fronts.fronts for point in front.points
     )
     assert "by soft E8 s1" in table
+
+
+def test_no_label_lies_over_a_mark_of_its_level_where_there_is_room(quick: Review) -> None:
+    """Two cases of one capacity: the name of the dearer ends left of the cheaper one's mark."""
+    for front in quick.fronts.fronts:
+        drawn = figure.figure(front)
+        across, up = drawn.layout.xaxis.range, drawn.layout.yaxis.range
+        for note in drawn.layout.annotations:
+            width = CHARACTER * len(note.text) * (across[1] - across[0]) / figure.INNER
+            level = [
+                math.log10(point.low or point.cost)
+                for point in front.points
+                if abs((math.log10(point.capacity) - up[0]) / (up[1] - up[0]) - note.y) * figure.ROOM_UP < 6
+            ]
+            over = [x for x in level if note.x - width < x < note.x - 1e-4]
+            assert not over or note.x - width - 0.1 < across[0], (front.title, note.text)

@@ -10,7 +10,7 @@ from reports.markup.packed import unpacked
 from reports.page import render_page
 from reports.read import read_run
 from reports.review import Review, review
-from reports.sections import cases, predictions
+from reports.sections import cases, peaks
 from reports.words import plain
 from tests.large_run import write_large_run
 
@@ -52,7 +52,7 @@ def test_a_larger_run_is_summed_up(folder: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_a_chart_draws_what_it_can_hold_and_says_which(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = review(read_run(folder)).memory
-    monkeypatch.setattr(predictions, "DRAWN", 200)
+    monkeypatch.setattr(peaks, "DRAWN", 200)
     some = review(read_run(folder)).memory
     assert len(some.pairs) <= 200 < len(whole.pairs)
     assert some.prediction == whole.prediction

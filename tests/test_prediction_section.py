@@ -142,8 +142,8 @@ def test_of_very_many_cases_the_worst_and_the_best_stay() -> None:
 
 
 def section_of_many(number: int) -> Any:
-    from reports.context import Subject
     from reports.sections.prediction import Pair
+    from reports.subjects import Subject
 
     subject = Subject("soft", "soft", 0, "", "soft-1")
     return (Pair(subject, "", 1.0, 1.0 + index, 1.0, "memory") for index in range(number))

@@ -15,7 +15,7 @@ from harness.case import Case
 from harness.declare.costs import cost
 from harness.declare.match import matched
 from reports import ReportError, render
-from reports.context import Context, setting_of
+from reports.context import Context
 from reports.data import render_data
 from reports.families import NAMES, family_of
 from reports.page import render_page
@@ -23,6 +23,7 @@ from reports.read import read_run
 from reports.review import Review, review
 from reports.sections.cases import command
 from reports.sections.ratios_blocks import against_dense
+from reports.settings import setting_of
 from reports.theme import HUE
 from reports.words import plain
 from tests import fake_run
@@ -142,7 +143,10 @@ def test_the_finding_looks_at_every_dense_ffn(tmp_path: Path) -> None:
         return timed(record, [ms] * 5)
 
     made = review_of(tmp_path, fake_run.quick_cases(), edit)
-    assert plain(made.ratios.finding).startswith("Top-2 with 8 experts, capacity 1.25 beats the dense FFN of equal")
+    assert plain(made.ratios.finding) == (
+        "No layer beats dense-1 of equal FLOPs; top-1 with 8 experts, capacity 1.25 comes nearest;"
+        " top-2 with 8 experts, capacity 1.25 beats dense-2."
+    )
 
 
 def test_activations_are_not_compared_with_each_other(tmp_path: Path) -> None:

@@ -1,54 +1,61 @@
-"""Roofs: rates between what was measured, and what is not known."""
+"""The names of the roofs: beside their roofs, within the chart, and over no mark."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from harness.declare.roofs import Roofs, at
-from harness.devices.ceilings import Ceilings
+from reports.figures.base import CHARACTER, LABEL_HEIGHT
+from reports.figures.roofline import figure
+from reports.figures.roofs import NARROWEST, WIDEST, left_of, names
+from reports.sections.roofline import Point, Roof
+from reports.subjects import Subject
 
-CURVE = [[1.0, 1e9], [16.0, 1.6e10], [256.0, 4e10]]
-BANKS = [[4e6, CURVE], [4e8, [[1.0, 1e8], [16.0, 1.6e9], [256.0, 4e10]]]]
-ROOFS = Roofs({"float32": 5e10}, 1e10, products={"float32": BANKS}, copies=[[1e6, 1e11], [1e9, 1e10]])
-
-
-def test_between_two_sizes_the_line_is_logarithmic() -> None:
-    assert at(CURVE, 4) == pytest.approx(4e9)
-    assert at(CURVE, 64) == pytest.approx(math.sqrt(1.6e10 * 4e10))
-    assert [at(CURVE, size) for size in (0.1, 1, 256, 1e6)] == [1e9, 1e9, 4e10, 4e10]
+ROOF = Roof(398e9, 28.3e9)
+INNER = 270.0
+RIDGE = math.log10(ROOF.ridge)
+ACROSS = (left_of(RIDGE, 2.4, 0.3, ROOF), 2.4)
+UP = (9.8, 11.8)
 
 
-def test_products_of_few_rows_are_slow_and_slower_where_no_cache_holds_the_weights() -> None:
-    assert ROOFS.flops_rate("float32", 16, 1e6) == pytest.approx(1.6e10)
-    assert ROOFS.flops_rate("float32", 16, 1e10) == pytest.approx(1.6e9)
-    assert ROOFS.flops_rate("float32", 16, 4e7) == pytest.approx(math.sqrt(1.6e10 * 1.6e9))
+def test_each_roof_is_named_by_its_ceiling_and_ends_on_it() -> None:
+    copying, products = names(ROOF, [(4.0, 1e11)], ACROSS, UP, INNER)
+    assert (copying["text"], products["text"]) == ("28.3 GB/s", "398 GFLOP/s")
+    assert copying["y"] == pytest.approx(math.log10(ROOF.at(10 ** float(str(copying["x"])))), abs=1e-3)
+    assert (products["x"], products["y"]) == (pytest.approx(ACROSS[1]), pytest.approx(math.log10(398e9), abs=1e-3))
 
 
-def test_what_a_cache_holds_moves_faster() -> None:
-    assert ROOFS.bytes_rate(1e3) == pytest.approx(1e11)
-    assert ROOFS.bytes_rate(1e12) == pytest.approx(1e10)
+@pytest.mark.parametrize("width", [NARROWEST, WIDEST])
+def test_the_name_of_the_sloping_roof_is_not_cut_off(width: int) -> None:
+    copying, _ = names(ROOF, [], ACROSS, UP, INNER)
+    end = (float(str(copying["x"])) - ACROSS[0]) / (ACROSS[1] - ACROSS[0]) * width
+    assert end >= CHARACTER * len("28.3 GB/s")
 
 
-def test_what_was_not_measured_is_the_best_rate() -> None:
-    bare = Roofs({"float32": 5e10}, 1e10)
-    assert (bare.flops_rate("float32", 1, 1e9), bare.bytes_rate(1)) == (5e10, 1e10)
-    with pytest.raises(KeyError):
-        bare.flops_rate("bfloat16", 1, 1)
+def test_a_long_roof_needs_no_more_room() -> None:
+    assert left_of(RIDGE, 2.4, -3.0, ROOF) == -3.0
 
 
-@given(st.floats(0.5, 1e6), st.floats(1, 1e12))
-def test_no_rate_is_above_the_best(rows: float, num_bytes: float) -> None:
-    assert 0 < ROOFS.flops_rate("float32", rows, num_bytes) <= 5e10
-    assert ROOFS.bytes_rate(num_bytes) >= 1e10
+def test_the_name_moves_away_from_a_point_above_the_roof() -> None:
+    free, _ = names(ROOF, [], ACROSS, UP, INNER)
+    x, y = float(str(free["x"])), float(str(free["y"]))
+    point = 10 ** (x - 0.05), 10 ** (y + 0.05)
+    moved, _ = names(ROOF, [point], ACROSS, UP, INNER)
+    assert moved["x"] != free["x"]
 
 
-def test_ceilings_of_an_older_version_are_roofs_too() -> None:
-    old = Ceilings("a device", {"float32": 1e11}, 1e10, 2 << 30, "2025-01-01T00:00:00Z", "2.13.0")
-    found = Roofs.read(asdict(old), "cpu")
-    assert (found.launch_s, found.overlaps, found.products, found.copies) == (0.0, False, {}, ())
-    assert Roofs.read(asdict(old), "cuda").overlaps
+def test_the_flat_roofs_name_stands_above_what_cannot_be() -> None:
+    _, products = names(ROOF, [(100.0, 5e11)], ACROSS, UP, INNER)
+    gap = (float(str(products["y"])) - math.log10(5e11)) / (UP[1] - UP[0]) * INNER
+    assert 0 < gap < LABEL_HEIGHT
+
+
+def test_the_ridge_is_marked_from_the_axis_to_where_the_roofs_meet() -> None:
+    subject = Subject("soft", "soft", 0, "8 experts", "soft-8")
+    drawn = figure([Point(subject, "experts", 4e9, 1e9, 0.8, "memory", "below")], ROOF)
+    (ridge,) = drawn.layout.shapes
+    assert ridge.x0 == ridge.x1 == pytest.approx(ROOF.ridge, rel=1e-4)
+    assert ridge.y1 == pytest.approx(ROOF.flops_per_s, rel=1e-4)
+    assert math.log10(ridge.y0) == pytest.approx(drawn.layout.yaxis.range[0], abs=1e-3)
+    assert [note.text for note in drawn.layout.annotations] == ["28.3 GB/s", "398 GFLOP/s"]

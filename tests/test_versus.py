@@ -168,6 +168,16 @@ def test_a_drift_of_the_whole_run_is_one_sentence(tmp_path: Path) -> None:
     assert "which the noise of the two runs would explain" in (words.drift_sentence(hidden) or "")
 
 
+def test_a_median_that_half_of_the_times_make_is_not_called_throughout(tmp_path: Path) -> None:
+    found = versus(tmp_path, lambda case, record: slow(1.2 if case.layer != "soft" else 0.9)(record))
+    times = [row.change.ratio.value for row in found.rows if row.metric == "latency_ms" and row.change]
+    above = sum(ratio > 1 for ratio in times)
+    told = words.drift_sentence(replace(found, headlines=())) or ""
+    assert 0 < above < len(times)
+    assert f"slower in the median, with {above} of {len(times)} times above 1×; ratios" in told
+    assert "throughout" not in told
+
+
 def test_a_small_drift_is_a_number_and_no_verdict(tmp_path: Path) -> None:
     found = versus(tmp_path, lambda case, record: slow(1.012)(record))
     assert (words.drift_sentence(found) or "").startswith("The median of all ratios is 1.01×; ratios")

@@ -10,10 +10,11 @@ from harness.judge.compare import Word
 from harness.judge.stats import Interval
 from harness.metrics import show
 from reports.against.hints import Hint, hint
-from reports.context import Context, Subject
+from reports.context import Context
 from reports.glyph import Glyph, Scale, glyph, ratio_scale
 from reports.labels import name_of
 from reports.sections.cases import again
+from reports.subjects import Subject
 from reports.versus.pairs import Pair
 from reports.versus.versus import TIMED, Row, Versus
 from reports.versus.words import by

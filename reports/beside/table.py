@@ -10,10 +10,11 @@ from harness.judge.stats import Interval
 from harness.metrics import show, show_spread
 from reports.against.entries import Number, numbers_of
 from reports.beside.judged import METRIC, Judged
-from reports.context import Context, Subject
+from reports.context import Context
 from reports.glyph import Glyph, Scale, glyph, ratio_scale
 from reports.results import Result, Run
 from reports.sections.coverage import KINDS
+from reports.subjects import Subject
 from reports.versus.pairs import Pair, pairs
 from reports.versus.versus import TIMED, Row
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from html import escape
 
 import plotly.graph_objects as go
@@ -20,9 +21,14 @@ INNER = 228
 """Width of a panel's plot in pixels on paper, where it is the narrowest and labels still find room left of marks."""
 LONGEST = 20
 """Characters of a label: more would leave the marks no room."""
+ROOM_UP = HEIGHT - TOP - BOTTOM
+MARK = 8
+"""Pixels of a mark."""
 NAMED = 8
 """Marks that have a label."""
 PALE = 0.35
+Span = tuple[float, float]
+"""Both ends of an axis, in log10."""
 LEFT_OF_MARK = {"xref": "x", "xanchor": "right", "xshift": -7}
 HOVER = "<b>%{fullData.name}</b><br>%{x:.4g} UNIT, %{y:.4s}<br>%{customdata}<extra></extra>"
 AXIS = {"latency": "ms", "memory": "bytes held", "energy": "J for a million tokens"}
@@ -68,20 +74,39 @@ def figure(front: Front) -> go.Figure:
     out.update_xaxes(log_axis([(x, show(x)) for x in ticks], across, grid=False, title=f"{AXIS[front.cost]}, log"))
     ticks = decade_ticks(10 ** up[0], 10 ** up[1])
     out.update_yaxes(log_axis([(y, _round(y)) for y in ticks], up, grid=True))
-    out.update_layout(annotations=_labels(named, up))
+    out.update_layout(annotations=_labels(named, front.points, across, up))
     return out
 
 
-def _labels(points: list[Point], up: tuple[float, float]) -> list[dict[str, object]]:
+def _labels(named: Sequence[Point], every: Sequence[Point], across: Span, up: Span) -> list[dict[str, object]]:
     """Return labels left of their marks, where few cases can be: such a one would be cheaper. Moved apart."""
-    inner = HEIGHT - TOP - BOTTOM
-    wanted = [(math.log10(point.capacity) - up[0]) / (up[1] - up[0]) * inner for point in points]
-    placed = spread(wanted, LABEL_HEIGHT, 0.0, float(inner))
+    wanted = [_height(point, up) for point in named]
+    placed = spread(wanted, LABEL_HEIGHT, 0.0, float(ROOM_UP))
     return [
-        {"x": tidy(math.log10(point.low or point.cost)), "y": tidy(at / inner), **LEFT_OF_MARK,
+        {"x": tidy(_clear(point, at, every, across, up)), "y": tidy(at / ROOM_UP), **LEFT_OF_MARK,
          "text": escape(_name(point)), "font": {"color": INK[point.subject.family]}}
-        for point, at in zip(points, placed, strict=True)
+        for point, at in zip(named, placed, strict=True)
     ]  # fmt: skip
+
+
+def _height(point: Point, up: Span) -> float:
+    """Return where a mark stands, in pixels above the chart's foot."""
+    return (math.log10(point.capacity) - up[0]) / (up[1] - up[0]) * ROOM_UP
+
+
+def _left(point: Point) -> float:
+    return math.log10(point.low or point.cost)
+
+
+def _clear(point: Point, at: float, every: Sequence[Point], across: Span, up: Span) -> float:
+    """Return, in log10, where the label of a mark ends: left of all marks that it would lie over, if there is room."""
+    width = (CHARACTER * len(_name(point)) + MARK) * (across[1] - across[0]) / INNER
+    level = [_left(other) for other in every if abs(_height(other, up) - at) < (LABEL_HEIGHT + MARK) / 2]
+    end = _left(point)
+    for other in sorted(level, reverse=True):
+        if end - width < other < end:
+            end = other
+    return end if end - width > across[0] else _left(point)
 
 
 def _name(point: Point) -> str:

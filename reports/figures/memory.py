@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from harness.metrics import show_ratio
 from reports.figures.base import Drawn, log_span, round_bytes, tidy
 from reports.review import Review
-from reports.sections.predictions import CLOSE, Pair
+from reports.sections.peaks import CLOSE, Pair
 from reports.theme import BAND, MUTE, base_layout, log_axis, marker
 
 HEIGHT = 320

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from html import escape
 
 import plotly.graph_objects as go
 
 from harness.metrics import show_percent, show_scaled
 from reports.figures.base import Drawn, decade_ticks, log_span, tidy
+from reports.figures.roofs import Span, left_of, names
 from reports.review import Review
 from reports.sections.roofline import Point, Roof
 from reports.theme import INK, MUTE, base_layout, log_axis, marker
 from reports.words import plain
 
 HEIGHT = 340
+TOP, BOTTOM = 24, 46
 HOVER = "<b>%{fullData.name}</b><br>%{x:.3g} FLOP/B, %{y:.3s}FLOP/s<br>%{customdata} of its roof<extra></extra>"
 WRONG = "x-thin"
 """The mark of a point that cannot be where it is."""
@@ -42,10 +45,9 @@ def caption(review: Review) -> str:
 
 def figure(points: list[Point], roof: Roof) -> go.Figure:
     """Return the points under the roofs, which meet at the ridge."""
-    across = log_span([roof.ridge, *(point.intensity for point in points)], pad=0.12)
+    across, up = _spans(points, roof)
     left, right = 10 ** across[0], 10 ** across[1]
-    up = log_span([roof.flops_per_s, *(_rate(point, roof) for point in points)], pad=0.12)
-    out = go.Figure(layout=base_layout(HEIGHT, HOVER, margin={"l": 66, "r": 20, "t": 12, "b": 46, "pad": 0}))
+    out = go.Figure(layout=base_layout(HEIGHT, HOVER, margin={"l": 66, "r": 20, "t": TOP, "b": BOTTOM, "pad": 0}))
     line = {"color": MUTE, "width": 1.4}
     knees = [left, roof.ridge, right]
     roofs = [tidy(roof.at(x)) for x in knees]
@@ -57,7 +59,30 @@ def figure(points: list[Point], roof: Roof) -> go.Figure:
     out.update_yaxes(log_axis(ticks, up, grid=True))
     marks = [(mark, f"{mark:g}") for mark in decade_ticks(left, right)]
     out.update_xaxes(log_axis(marks, across, grid=False, title="FLOPs a byte, log"))
+    at = [(point.intensity, _rate(point, roof)) for point in points]
+    out.update_layout(shapes=[_ridge(roof, up)], annotations=names(roof, at, across, up, HEIGHT - TOP - BOTTOM))
     return out
+
+
+def _ridge(roof: Roof, up: Span) -> dict[str, object]:
+    """Return the line from the axis up to where both roofs meet: left of it memory bounds, right of it products."""
+    x, line = tidy(roof.ridge), {"width": 1, "dash": "1px,3px", "color": MUTE}
+    return {
+        "type": "line",
+        "yref": "y",
+        "y0": tidy(10 ** up[0]),
+        "y1": tidy(roof.flops_per_s),
+        "x0": x,
+        "x1": x,
+        "line": line,
+    }
+
+
+def _spans(points: list[Point], roof: Roof) -> tuple[Span, Span]:
+    """Return the range of both axes, in log10, with room for the names of the roofs."""
+    left, right = log_span([roof.ridge, *(point.intensity for point in points)], pad=0.12)
+    up = log_span([roof.flops_per_s, *(_rate(point, roof) for point in points)], pad=0.12)
+    return (left_of(math.log10(roof.ridge), right, left, roof), right), up
 
 
 def _drawable(review: Review) -> list[Point]:

@@ -8,7 +8,7 @@ from typing import Literal
 from harness.judge.compare import WORSE, Change, Word
 from harness.judge.verdict import MARGIN
 from harness.metrics import METRICS
-from reports.context import Subject
+from reports.subjects import Subject
 
 How = Literal["step", "drift", "exact", "unsteady", "status", "plan"]
 """A new level, a line without one, a number without noise that is another, one that keeps changing back, a case that

@@ -12,8 +12,10 @@ from scipy import stats
 from harness.declare.faults import Place, SuiteError
 from harness.declare.selection import COMMAND_LINE, Rule
 from harness.judge.stats import CONFIDENCE
-from reports.context import Context, Subject, setting_of
+from reports.context import Context
 from reports.results import Result, Run
+from reports.settings import setting_of
+from reports.subjects import Subject
 from reports.versus.versus import EXACT, TIMED
 
 HALF = float(stats.norm.ppf((1 + CONFIDENCE) / 2))

@@ -31,6 +31,8 @@ VERDICT_CLASS = {
 }
 """Verdict word: the class that gives it symbol and colour."""
 _HYPHENATED = re.compile(r"((?<![\w-])[\w.]{1,12}-[\w.]{1,12}(?![\w-]))")
+_UNIT = re.compile(r"(?<=\d) (?=(?:%|(?:[KMGT]i)?B|[kMGTP]?(?:B|FLOP)(?:/s)?|[mµ]?s|eps|J|W)(?:$|[^\w]))")
+"""The space between a number and its unit."""
 
 
 def slope_words(interval: Interval) -> Sentence:
@@ -47,8 +49,8 @@ def gap(share: float | None) -> str:
 
 
 def unbroken(text: str) -> Markup:
-    """Return `text` escaped, its short hyphenated words kept in one piece: a line ends after `top-2`, not within."""
-    pieces = _HYPHENATED.split(visible(text))
+    """Return `text` escaped, with what is one kept in one piece: a line ends after `top-2` or `302 MiB`, not within."""
+    pieces = _HYPHENATED.split(_UNIT.sub("\N{NO-BREAK SPACE}", visible(text)))
     return Markup("").join(
         Markup('<span class="nb">{}</span>').format(piece) if index % 2 else piece for index, piece in enumerate(pieces)
     )

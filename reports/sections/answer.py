@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from harness.metrics import show
-from reports.compare import Comparison, distance, rivals
-from reports.context import Context, Setting
+from reports.compare import Comparison, rivals
+from reports.context import Context
 from reports.sections.coverage import KINDS, Coverage
-from reports.sections.determinism import Determinism, batch_words, invariant
+from reports.sections.determinism import Determinism, batch_words, in_part, invariant
 from reports.sections.ratios import Ratios
-from reports.sections.ratios_blocks import against_dense, leading
+from reports.sections.ratios_blocks import against_dense, leading, moe, spoken_of
 from reports.sections.ratios_words import WORD
 from reports.sections.scaling import Scaling
+from reports.settings import Setting
 from reports.words import Sentence, Span, capital, count, join, ratio, sentence, slope
 
 
@@ -27,14 +28,8 @@ def build(context: Context, coverage: Coverage, ratios: Ratios, scaling: Scaling
 def _compared(context: Context, ratios: Ratios, determinism: Determinism) -> Sentence:
     block = ratios.blocks[0]
     equal = against_dense(block)
-    moe = [row for row in block.rows if row.candidate.family == "soft" and row.reference.family == "sparse"]
-    parts: list[Sentence] = []
-    if equal:
-        parts.append(_fastest(context, equal, determinism))
-    if moe:
-        parts.append(_takes(min(moe, key=distance)))
-    if not parts:
-        parts.append(_takes(min(block.rows, key=lambda row: row.value)))
+    parts: list[Sentence] = [_fastest(context, equal, determinism)] if equal else []
+    parts += [_takes(row) for row in moe(block)[:1]] or ([] if equal else [_takes(spoken_of(block))])
     out = list(parts[0])
     for part in parts[1:]:
         out += [Span("; "), *part]
@@ -113,5 +108,9 @@ def _without_times(context: Context, coverage: Coverage, determinism: Determinis
     if yes or no:
         keep = "keeps" if len(yes) == 1 else "keep"
         of_all = f"{len(yes)} of {count(len(yes) + len(no), 'variant')}"
-        return sentence(f"No times were measured; {of_all} {keep} every bit of a row when the batch size changes.")
+        others = len({row.variant for row in in_part(determinism)})
+        some = f", {others} more in some of their rows" if others else ""
+        return sentence(
+            f"No times were measured; {of_all} {keep} every bit of a row when the batch size changes{some}."
+        )
     return sentence(f"No times were measured; {count(coverage.ok, 'case')} ran without a fault.")

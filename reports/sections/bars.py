@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reports.context import Context, Subject
+from reports.context import Context
 from reports.results import Result
+from reports.subjects import Subject
 
 ROLES = {
     "weights": "memory_weights_bytes",

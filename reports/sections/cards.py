@@ -13,17 +13,20 @@ from harness.judge.multiple import holm
 from harness.judge.stats import Interval
 from harness.metrics import show_interval, show_ratio
 from reports.compare import Comparison, compare, counted_together, distance
-from reports.context import Context, Subject
+from reports.context import Context
 from reports.glyph import Glyph, Scale, glyph, ratio_scale
 from reports.sections.bars import Bar
-from reports.sections.determinism import Determinism, invariant
+from reports.sections.determinism import Determinism, in_part, invariant
 from reports.sections.memory import Memory
 from reports.sections.ratios import Ratios
 from reports.sections.ratios_blocks import against_dense
 from reports.sections.ratios_pairs import asked
+from reports.subjects import Subject
 from reports.words import join
 
 CARDS = 4
+PARTS = 3
+"""Rows that a card names of variants that are batch-invariant only in some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +158,21 @@ def _determinism(determinism: Determinism) -> Card | None:
     yes, no = invariant(determinism)
     if not yes and not no:
         return None
-    if yes:
-        text = f"whose rows keep every bit when the batch size changes: {join(yes)}"
-    else:
-        worst = {c.word for row in determinism.rows for c in row.cells if c.axis == "batch_size" and c.kind != "no"}
-        text = f"whose rows keep every bit when the batch size changes; why the others do not: {join(sorted(worst))}"
     return Card(
         kind="determinism",
         word="batch-invariant" if not no else "not batch-invariant",
         big=f"{len(yes)} of {len(yes) + len(no)}",
         interval="variants" if len(yes) + len(no) > 1 else "variant",
         title=(Name("Batch invariance", "", 0),),
-        text=text,
+        text=f"whose rows keep every bit when the batch size changes{_who(determinism, yes)}",
     )
+
+
+def _who(determinism: Determinism, yes: list[str]) -> str:
+    """Return who they are, and who is so in some of its rows; where nobody is, why not."""
+    some = [f"{row.variant} ({row.detail})" for row in in_part(determinism)]
+    if yes or some:
+        others = join(some if len(some) <= PARTS else [*some[: PARTS - 1], f"{len(some) - PARTS + 1} more"])
+        return f": {join(yes) if yes else 'none'}" + (f"; in part {others}" if some else "")
+    worst = {c.word for row in determinism.rows for c in row.cells if c.axis == "batch_size" and c.kind != "no"}
+    return f"; why the others do not: {join(sorted(worst))}"

@@ -5,20 +5,55 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from harness.metrics import show, show_bytes, show_percent, show_scaled, show_spread
+from harness.metrics import METRICS, show, show_bytes, show_percent, show_scaled, show_spread
 from harness.record import TRACE_NOTE
-from reports.context import Context, Subject
+from reports.context import Context
 from reports.results import Result, Run
 from reports.sections import sums
 from reports.sections.base import Section
 from reports.sections.coverage import KINDS
+from reports.sections.samples import tail_notes
+from reports.subjects import Subject
 from reports.words import Sentence, Span, count, join, sentence
 
 LIMIT = 20_000
 """Rows on the page; of a run of more cases it tells what they sum up to, and `harness export` makes the table."""
-COLUMNS = ("Case", "Experts", "k, slots", "Batch", "Pass", "Median, ms", "±", "FLOP", "Routed",
-           "Tokens/s", "Peak", "Status")  # fmt: skip
 PASS_SHORT = {"forward": "forward", "forward_backward": "fwd + bwd", "train": "train"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its head, and the metric that it shows."""
+
+    title: str
+    metric: str | None = None
+    """None where it says what a case is, not what was measured."""
+
+    @property
+    def unit(self) -> str | None:
+        """The metric's unit, in the registry's words."""
+        return None if self.metric is None else METRICS[self.metric].unit
+
+    @property
+    def better(self) -> str | None:
+        """`lower` or `higher`: which is an improvement."""
+        return None if self.metric is None else METRICS[self.metric].better
+
+
+COLUMNS = (
+    Column("Case"),
+    Column("Experts"),
+    Column("k, slots"),
+    Column("Batch"),
+    Column("Pass"),
+    Column("Median, ms", "latency_ms"),
+    Column("±"),
+    Column("FLOP", "flops_model"),
+    Column("Routed", "padding_efficiency"),
+    Column("Tokens/s", "tokens_per_s"),
+    Column("Peak", "memory_peak_bytes"),
+    Column("Status"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +110,7 @@ class Cases(Section):
     name: str = "All cases"
     question: str = "What exactly was measured?"
 
-    columns: tuple[str, ...] = COLUMNS
+    columns: tuple[Column, ...] = COLUMNS
     rows: tuple[Row, ...] = ()
     sums: tuple[sums.Axis, ...] = ()
     """In place of rows, where the run has more than LIMIT cases."""
@@ -179,6 +214,7 @@ def _row(context: Context, result: Result) -> Row:
         reason=result.reason,
         notes=(
             *_flop_notes(result),
+            *tail_notes(context.run, result),
             *(note for note in result.notes if not note.startswith(TRACE_NOTE)),
             *_compile_notes(compiling),
         ),

@@ -7,8 +7,10 @@ from itertools import islice
 
 from harness.judge.multiple import benjamini_hochberg
 from reports.compare import EQUAL, Comparison, compare, counted_together
-from reports.context import Context, Setting, Subject
+from reports.context import Context
 from reports.results import Result
+from reports.settings import Setting
+from reports.subjects import Subject
 
 RIVALS = 12
 """Layers of one contest that are held against its fastest, the next fastest first."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from reports.context import Context, Subject
+from reports.context import Context
 from reports.results import ResultStatus
+from reports.subjects import Subject
 from reports.words import Sentence, Span, count, join, sentence
 
 KINDS: dict[ResultStatus, str] = {

@@ -12,11 +12,12 @@ from harness.judge.multiple import benjamini_hochberg
 from harness.judge.stats import Interval
 from harness.metrics import show_interval, show_number
 from reports.compare import Comparison, compare, counted_together
-from reports.context import Context, Subject
+from reports.context import Context
 from reports.sections.base import Section
 from reports.sections.scaling import Scaling
 from reports.sections.scaling_lines import Line, Overtaking, Panel
 from reports.sections.scaling_words import alt
+from reports.subjects import Subject
 from reports.words import Sentence, Span, capital, count, join, sentence
 
 LINES = 10

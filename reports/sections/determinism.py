@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from harness.case import DTYPES
 from harness.metrics import METRICS, show_percent
-from reports.context import Context, axes_words
+from reports.context import Context
 from reports.results import Result
 from reports.sections.base import Section
 from reports.sections.determinism_cells import COLUMNS, Cell, cell_of
 from reports.sections.determinism_ties import Tie, tie_of
+from reports.subjects import axes_words
 from reports.words import Sentence, Span, count, join, sentence
 
 
@@ -151,13 +152,22 @@ def _caption(cells: list[Cell]) -> Sentence:
 
 
 def invariant(section: Determinism) -> tuple[list[str], list[str]]:
-    """Return who keeps every bit of its rows when the batch size changes, and who does not, by the rows' names."""
-    yes: list[str] = []
-    no: list[str] = []
+    """Return the variants that keep every bit of their rows when the batch size changes, and those that do not.
+
+    One of several number formats, capacities or backends keeps them only if it does in each.
+    """
+    kinds: dict[str, set[str]] = {}
     for row in section.rows:
         if cell := row.cell("batch_size"):
-            (yes if cell.kind == "eq" else no).append(row.name)
-    return [name for name in dict.fromkeys(yes) if name not in no], list(dict.fromkeys(no))
+            kinds.setdefault(row.variant, set()).add(cell.kind)
+    yes = [variant for variant, seen in kinds.items() if seen == {"eq"}]
+    return yes, [variant for variant in kinds if variant not in yes]
+
+
+def in_part(section: Determinism) -> list[Row]:
+    """Return the rows that keep every bit when the batch size changes, of variants that as a whole do not."""
+    _, no = invariant(section)
+    return [row for row in section.rows if row.variant in no and (cell := row.cell("batch_size")) and cell.kind == "eq"]
 
 
 def batch_words(section: Determinism, case: str) -> str:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from harness.declare.cluster import Cluster
 from harness.declare.exchange import own_ranks
 from harness.declare.priced import Priced, price_on
-from reports.context import Context, Subject, setting_of
+from reports.context import Context
+from reports.settings import setting_of
+from reports.subjects import Subject
 
 COLUMNS = 6
 """Devices and numbers of ranks that the table has room for."""

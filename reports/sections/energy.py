@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.metrics import show, show_number, show_percent, show_ratio
-from reports.context import Context, Subject
+from reports.context import Context
 from reports.glyph import Tick, linear_ticks
 from reports.results import Result
 from reports.sections.base import Section
+from reports.subjects import Subject
 from reports.words import Sentence, Span, sentence
 
 NOT_MEASURED = "energy is not measured: "

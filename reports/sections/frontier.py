@@ -9,8 +9,10 @@ from typing import Any, Literal
 
 from harness.case import Case
 from harness.declare.frontier import GROWING
-from reports.context import PASS_WORDS, Context, Subject, setting_of
+from reports.context import Context
 from reports.results import Result
+from reports.settings import PASS_WORDS, setting_of
+from reports.subjects import Subject
 
 ROWS = 12
 """Rows drawn; the other cases stand in the table of all cases."""

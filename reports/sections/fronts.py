@@ -9,12 +9,14 @@ from harness.judge.front import Place, Standing, places
 from harness.judge.stats import Interval
 from harness.metrics import show, show_scaled
 from reports.compare import EQUAL
-from reports.context import Context, Setting, Subject
+from reports.context import Context
 from reports.families import NAMES, Family
 from reports.labels import label
 from reports.results import Result
 from reports.sections.base import Section
 from reports.sections.fronts_axes import ENERGY, FLOPS, LATENCY, MEMORY, PARAMS, Capacity, Cost
+from reports.settings import Setting
+from reports.subjects import Subject
 from reports.words import Sentence, Span, capital, count, join, sentence
 
 POINTS = 200

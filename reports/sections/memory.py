@@ -7,13 +7,15 @@ from collections import Counter
 from dataclasses import dataclass
 
 from harness.metrics import show_bytes, show_percent, show_ratio
-from reports.context import Context, Setting, Subject, setting_of
+from reports.context import Context
 from reports.glyph import Tick, linear_ticks
 from reports.results import Result
 from reports.sections import frontier
 from reports.sections.bars import ROLES, Bar, bar_of
 from reports.sections.base import Section
-from reports.sections.predictions import Pair, drawn, fake_words, pair_of, prediction
+from reports.sections.peaks import Pair, drawn, fake_words, pair_of, prediction
+from reports.settings import Setting, setting_of
+from reports.subjects import Subject
 from reports.words import Sentence, Span, capital, count, join, sentence
 
 ROWS = 20

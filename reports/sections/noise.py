@@ -12,7 +12,7 @@ from harness.record import MARKS, ROUNDS_ENDED
 from reports.context import Context
 from reports.families import NAMES, Family
 from reports.results import Result
-from reports.sections import noise_floor
+from reports.sections import a_a, noise_floor, rounds
 from reports.sections.base import Section
 from reports.words import Sentence, Span, count, sentence
 
@@ -81,6 +81,10 @@ class Noise(Section):
     marked: tuple[Marked, ...] = ()
     marked_rounds: int = 0
     """Rounds of all cases in all, marked or not."""
+    rounds: rounds.Rounds | None = None
+    """What each round made of all times; None where fewer than two were taken."""
+    same: a_a.SameAgainstSame | None = None
+    """The pairs of the A/A cells; None where the run has none, or no journal."""
     notes: tuple[Note, ...] = ()
     notes_left_out: int = 0
 
@@ -97,9 +101,9 @@ def build(context: Context) -> Noise:
             else context.why_without("latency", "latency")
         )
         return Noise(finding=sentence("No noise to show."), missing=why, notes=notes[:NOTES], notes_left_out=left_out)
-    rows: dict[Family, list[tuple[Result, float]]] = {}
+    families: dict[Family, list[tuple[Result, float]]] = {}
     for result, half in found:
-        rows.setdefault(context.identity[result.case.variant].family, []).append((result, half))
+        families.setdefault(context.identity[result.case.variant].family, []).append((result, half))
     middle = statistics.median(half for _, half in found)
     return Noise(
         notes=notes[:NOTES],
@@ -114,7 +118,9 @@ def build(context: Context) -> Noise:
         ended=_ended(context.timed),
         marked=_marked(context.timed),
         marked_rounds=sum(len(result.rounds()) for result in context.timed),
-        rows=tuple(_row(family, some) for family, some in rows.items()),
+        rounds=rounds.build(context),
+        same=a_a.build(context),
+        rows=tuple(_row(family, some) for family, some in families.items()),
     )
 
 
@@ -135,9 +141,9 @@ def _half_width(result: Result) -> float | None:
 
 def _row(family: Family, some: Sequence[tuple[Result, float]]) -> Row:
     worst, half = max(some, key=lambda pair: pair[1])
-    rounds = max(len(result.rounds()) for result, _ in some)
+    most = max(len(result.rounds()) for result, _ in some)
     middle = statistics.median(half for _, half in some)
-    return Row(NAMES[family], family, len(some), rounds, middle, half, worst.id)
+    return Row(NAMES[family], family, len(some), most, middle, half, worst.id)
 
 
 def _marked(results: Sequence[Result]) -> tuple[Marked, ...]:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.metrics import show_number, show_percent
-from reports.context import Context, Setting, Subject
+from reports.context import Context
 from reports.glyph import Tick, linear_ticks
 from reports.results import Result
 from reports.sections.base import Section
+from reports.settings import Setting
+from reports.subjects import Subject
 from reports.words import Sentence, Span, capital, count, join, sentence
 
 PHASES = ("router", "dispatch", "experts", "combine", "exchange", "other")
@@ -108,7 +110,9 @@ def _first(context: Context, settings: Iterable[Setting], half: Half) -> Table |
         rows = [_row(context, result, half) for result in context.some(found)]
         if rows:
             top, marks = linear_ticks(max(row.length * (1 + max(0.0, -row.shares.get("other", 0.0))) for row in rows))
-            ticks = tuple(Tick(100 * mark / top, f"{mark:g}") for mark in marks)
+            ticks = tuple(
+                Tick(100 * mark / top, f"{mark:g} ms" if mark == marks[-1] else f"{mark:g}") for mark in marks
+            )
             return Table(half, context.words(setting), tuple(rows), len(found) - len(rows), top, ticks)
     return None
 
@@ -152,8 +156,9 @@ def _caption(tables: list[Table], apart: int) -> Sentence:
             for half, rows in halves.items()]  # fmt: skip
     return sentence(
         Span(f"The experts’ own work is {join(said)}. ", "strong"),
-        "Colour is the experts’ work, grey the price of choosing and moving; other is what no phase claims. Shares are"
-        " taken in a profiled pass and applied to the time of the unprofiled one",
+        "Colour is the experts’ work, grey the price of choosing and moving; other is what no phase claims. Under each"
+        " share stand its milliseconds. Shares are taken in a profiled pass and applied to the time of the unprofiled"
+        " one",
         _overhead([row for table in tables for row in table.rows]),
         ". A kernel belongs to the phase that launched it, an operator of the backward pass to the one whose result it"
         " differentiates.",

@@ -19,10 +19,12 @@ from harness.declare.exchange import own_ranks
 from harness.declare.predict import Bound, predict
 from harness.declare.roofs import Roofs
 from harness.metrics import show, show_ratio
-from reports.context import Context, Subject, setting_of
+from reports.context import Context
 from reports.results import Result
 from reports.sections.base import Section
 from reports.sections.elsewhere import Elsewhere, elsewhere, places_of
+from reports.settings import setting_of
+from reports.subjects import Subject
 from reports.words import Sentence, Span, capital, count, sentence
 
 WAITS: dict[Bound, str] = {

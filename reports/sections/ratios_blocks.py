@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from harness.judge.multiple import benjamini_hochberg
-from reports.compare import Comparison, compare, counted_together
-from reports.context import Context, Setting
+from reports.compare import Comparison, compare, counted_together, distance
+from reports.context import Context
 from reports.results import Result
+from reports.settings import Setting
 from reports.words import join
 
 BLOCK_ROWS = 60
@@ -98,12 +99,29 @@ def against_dense(block: Block) -> list[Comparison]:
     return sorted(rows, key=lambda row: row.value)
 
 
-def equal(block: Block) -> list[Comparison]:
-    """Return the comparisons with any dense FFN of equal FLOPs."""
-    return [row for row in block.rows if row.reference.family == "dense" and row.equal == "FLOPs"]
+def dense_of(block: Block) -> str:
+    """Return what the dense FFN of `against_dense` is called: by its name where the suite has several."""
+    found = against_dense(block)
+    several = {row.reference.variant for row in block.rows if row.reference.family == "dense"}
+    return (
+        f"{found[0].reference.variant} of equal FLOPs" if len(several) > 1 and found else "the dense FFN of equal FLOPs"
+    )
 
 
 def leading(rows: Sequence[Comparison]) -> Comparison:
     """Return the comparison to speak of: the best that is certain, else the best that may be, else the nearest."""
     rank = ("faster", "undecided", "same", "slower")
     return min(rows, key=lambda row: (rank.index(row.verdict), row.value))
+
+
+def moe(block: Block) -> list[Comparison]:
+    """Return the comparisons of Soft MoE with sparse MoE, the nearest budget first."""
+    found = [row for row in block.rows if row.candidate.family == "soft" and row.reference.family == "sparse"]
+    return sorted(found, key=distance)
+
+
+def spoken_of(block: Block) -> Comparison:
+    """Return the comparison that the answer and the heading of the ratios both speak of, so that they agree."""
+    if alike := against_dense(block):
+        return leading(alike)
+    return next(iter(moe(block)), None) or min(block.rows, key=distance)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from reports.compare import nearest
-from reports.context import Context, Setting
+from reports.context import Context
 from reports.results import Result
+from reports.settings import Setting
 
 
 def pairs(context: Context, setting: Setting) -> list[tuple[str, Result, Result]]:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from harness.judge.multiple import flattery
 from harness.judge.verdict import MARGIN
 from harness.metrics import show_percent, show_spread
-from reports.compare import Comparison, distance
+from reports.compare import Comparison
 from reports.context import Context
-from reports.sections.ratios_blocks import Block, equal, leading
+from reports.sections.ratios_blocks import Block, against_dense, dense_of, leading, spoken_of
 from reports.words import Sentence, Span, capital, count, ratio, sentence
 
 SMALL_LEAD = 5
@@ -26,29 +26,38 @@ WORD = {
 
 
 def finding(block: Block) -> Sentence:
-    """Return who beats the dense FFN of equal FLOPs, or else the widest difference that there is."""
-    alike = equal(block)
+    """Return who beats the dense FFN of equal FLOPs, the one that the page's answer speaks of, or the nearest pair."""
+    alike, dense, best = against_dense(block), dense_of(block), spoken_of(block)
     if not alike:
-        row = min(block.rows, key=distance)
-        return sentence(f"{capital(row.candidate.phrase)} {WORD[row.verdict]} {row.reference.phrase}, at {row.budget}.")
-    best = leading(alike)
-    more = sum(row.verdict == best.verdict for row in alike) - 1
+        name = capital(best.candidate.phrase)
+        return sentence(f"{name} {WORD[best.verdict]} {best.reference.phrase}, at {best.budget}.")
+    more, elsewhere = sum(row.verdict == best.verdict for row in alike) - 1, _elsewhere(block, best)
     if best.verdict == "slower":
-        return sentence(f"No layer beats the dense FFN of equal FLOPs; {best.candidate.phrase} comes nearest.")
+        return sentence(f"No layer beats {dense}; {best.candidate.phrase} comes nearest{elsewhere}.")
     rest = {
         "faster": f", as {'does' if more == 1 else 'do'} {more} more of {len(alike)}" if more else "",
         "undecided": f", nor can {more} more of {len(alike)}" if more else "",
         "same": ", and none is ahead of it",
     }[best.verdict]
-    return sentence(f"{capital(best.candidate.phrase)} {WORD[best.verdict]} the dense FFN of equal FLOPs{rest}.")
+    return sentence(f"{capital(best.candidate.phrase)} {WORD[best.verdict]} {dense}{rest}{elsewhere}.")
+
+
+def _elsewhere(block: Block, best: Comparison) -> str:
+    """Return who beats a dense FFN that the heading does not speak of; empty where nobody does."""
+    rows = [
+        row
+        for row in block.rows
+        if (row.reference.family, row.equal, row.verdict) == ("dense", "FLOPs", "faster")
+        and row.reference.variant != best.reference.variant
+    ]
+    first = min(rows, key=lambda row: row.value, default=None)
+    return f"; {first.candidate.phrase} beats {first.reference.variant}" if first else ""
 
 
 def caption(block: Block) -> Sentence:
     """Return that in numbers, and how the table is read."""
-    alike = equal(block)
-    row = leading(alike) if alike else min(block.rows, key=distance)
     return sentence(
-        _estimated(row),
+        _estimated(spoken_of(block)),
         " Left of the heavy line is faster; the needle is the estimate, the bar its 95 % interval, an arrow points to"
         f" what lies off the scale. The grey band is ±{show_percent(MARGIN)}: same means that the whole interval lies"
         " in it. FLOPs are the candidate’s over the reference’s, called equal within 10 %. Ratios are judged round by"
@@ -68,7 +77,7 @@ def counting(comparisons: int, lost: int) -> str:
 
 def flattery_words(block: Block) -> str:
     """Return the warning that the fastest of several was picked by its luck too, where its lead is small."""
-    alike = equal(block)
+    alike = against_dense(block)
     best = leading(alike) if alike else None
     if best is None or best.interval is None or best.verdict != "faster" or len(alike) < 2:
         return ""

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.judge.stats import Interval
-from harness.metrics import show, show_percent, show_ratio, show_scaled
-from reports.context import Context, Setting, Subject, setting_of
+from harness.metrics import show, show_number, show_percent, show_ratio, show_scaled
+from reports.context import Context
 from reports.results import Result
 from reports.sections.base import Section
+from reports.settings import Setting, setting_of
+from reports.subjects import Subject
 from reports.words import Sentence, Span, capital, count, join, sentence
 
 PHASES = ("router", "dispatch", "experts", "combine")
@@ -198,7 +200,8 @@ def _caption(rows: list[Row], roof: Roof, setting: Setting, wrong: list[Point], 
         _worst(wrong),
         _nearest(floors),
         f"Roofs are ceilings measured on this device: {show_scaled(roof.flops_per_s, 'FLOP/s')} of products in"
-        f" {setting.dtype} and {show_scaled(roof.bytes_per_s, 'B/s')} of copying. A phase’s bytes are the least that it"
+        f" {setting.dtype} and {show_scaled(roof.bytes_per_s, 'B/s')} of copying; they meet at"
+        f" {show_number(roof.ridge)} FLOP/B, the upright line. A phase’s bytes are the least that it"
         " must move, what it takes and what it gives, each once; one without products is held against the bandwidth."
         " Its time is its share of the unprofiled forward time, and may be wrong by two points of a share.",
         f" {capital(count(cached, 'phase'))} above the bandwidth’s roof moved what a cache can hold." if cached else "",

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 
 from harness.metrics import show, show_count
 from reports.compare import Comparison, compare
-from reports.context import Context, Subject, setting_of
+from reports.context import Context
 from reports.results import Result
 from reports.sections.base import Section
 from reports.sections.routing_words import TALLEST, caption, finding, rule_of, share_words
+from reports.settings import setting_of
+from reports.subjects import Subject
 from reports.words import plain, ratio, sentence
 
 ROWS = 24

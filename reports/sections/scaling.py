@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from reports.context import Context, setting_of
+from reports.context import Context
 from reports.results import Result
 from reports.sections.base import Section
 from reports.sections.scaling_lines import (
@@ -22,6 +22,7 @@ from reports.sections.scaling_lines import (
     values,
 )
 from reports.sections.scaling_words import alt, caption, finding
+from reports.settings import setting_of
 from reports.words import sentence
 
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass, fields
 from harness.case import Case
 from harness.judge.stats import Interval, loglog_slope
 from reports.compare import budget_ratio, is_equal, nearest
-from reports.context import OWN_AXES, Context, Setting, axes_words, setting_of
+from reports.context import Context
 from reports.families import Family
 from reports.results import Result
+from reports.settings import Setting, setting_of
+from reports.subjects import OWN_AXES, axes_words
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from reports.context import PASS_WORDS, Context
+from reports.context import Context
 from reports.results import Result
+from reports.settings import PASS_WORDS
 
 VALUES = 40
 """Values of one axis that are told, those with the most cases."""

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 
 from harness.metrics import show
 from reports.compare import Comparison
-from reports.context import Context, Setting, Subject
+from reports.context import Context
 from reports.sections.base import Section
 from reports.sections.contests import Contest, contests, counted, held, own
+from reports.settings import Setting
+from reports.subjects import Subject
 from reports.words import Sentence, Span, capital, count, join, plain, ratio, sentence
 
 MAPS, ROWS, COLUMNS = 6, 24, 6

@@ -8,7 +8,7 @@ from harness.judge.verdict import MARGIN
 from harness.metrics import show, show_percent, show_ratio, show_spread
 from reports.versus.headline import ALL
 from reports.versus.versus import EXACT, Row, Versus
-from reports.words import join
+from reports.words import count, join
 
 TO_TELL = 0.005
 """Drift that is told: half a per cent."""
@@ -38,7 +38,16 @@ def drift_sentence(versus: Versus) -> str | None:
     if abs(math.log(versus.drift)) <= math.log1p(MARGIN):
         return f"{told}; ratios are shown uncorrected."
     share, word = show_percent(abs(versus.drift - 1)), "slower" if versus.drift > 1 else "faster"
-    return f"{told}: this run is {share} {word} throughout; ratios are shown uncorrected."
+    return f"{told}: this run is {share} {word} {_how_far(versus, versus.drift)}; ratios are shown uncorrected."
+
+
+def _how_far(versus: Versus, drift: float) -> str:
+    """Return `throughout` where every time moved with the median, else how many did: half of them make a median."""
+    ratios = [row.change.ratio.value for row in versus.rows if row.metric == "latency_ms" and row.change]
+    moved = sum(ratio > 1 if drift > 1 else ratio < 1 for ratio in ratios)
+    if moved == len(ratios):
+        return "throughout"
+    return f"in the median, with {moved} of {count(len(ratios), 'time')} {'above' if drift > 1 else 'below'} 1×"
 
 
 def by(row: Row) -> str:

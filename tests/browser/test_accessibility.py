@@ -126,6 +126,7 @@ def test_cases_are_sorted_filtered_and_opened_by_keyboard_alone(browser: Browser
     assert count.inner_text().startswith("8 of ")
     page.locator(".cases tbody tr:visible summary").first.focus()
     page.keyboard.press("Enter")
+    page.locator(".cases tbody tr:visible .copy").first.wait_for()
     assert "harness run quick" in page.locator(".cases tbody tr:visible").first.inner_text()
     opened.page.context.close()
 

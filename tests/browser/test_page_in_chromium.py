@@ -12,6 +12,7 @@ import pytest
 
 from reports import render
 from tests import fake_run
+from tests.fake_journal import write_journal
 from tests.test_page import hostile_run
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ PALE = """
 """Text whose contrast with the page is below 4.5."""
 
 
+CHARTS = 13
+"""Charts of the page of `report`."""
+
+
 @dataclass
 class Visit:
     """An open page, and everything that it said or asked for."""
@@ -83,7 +88,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = fake_run.write_run(tmp_path_factory.mktemp("run") / "quick", fake_run.quick_cases())
+    cases = fake_run.quick_cases()
+    folder = fake_run.write_run(tmp_path_factory.mktemp("run") / "quick", cases)
+    write_journal(folder, [cases[0].id, cases[5].id], (1.0, 0.97, 1.3, 1.02))
     return render(folder, html=folder / "report.html").html
 
 
@@ -152,7 +159,7 @@ def clashes(page: Page) -> list[tuple[str, ...]]:
 def test_no_label_of_a_chart_is_cut_off_or_lies_on_another(browser: Browser, report: Path) -> None:
     for width in (1280, 390):
         opened = visit(browser, report, width=width)
-        assert len(opened.page.evaluate(LABELS)) == 11
+        assert len(opened.page.evaluate(LABELS)) == CHARTS
         assert clashes(opened.page) == []
         opened.page.context.close()
 

@@ -1,4 +1,4 @@
-"""Predicted peaks of memory beside measured ones, over all cases."""
+"""Peaks: the memory that the closed forms give beside the peaks that were measured, over all cases."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 
 from harness.metrics import show_percent, show_ratio
-from reports.context import Context, Subject
+from reports.context import Context
 from reports.results import Result
 from reports.sections.bars import predicted_of
+from reports.subjects import Subject
 from reports.words import count
 
 CLOSE = 0.05
