@@ -10,7 +10,7 @@ from functools import cached_property
 from operator import attrgetter
 
 from harness.case import DEFAULT_TOKENS, Case
-from reports.families import NEUTRAL, Family, Identity, identities
+from reports.families import NAMES, NEUTRAL, Family, Identity, identities
 from reports.results import Result, Run
 from reports.words import count
 
@@ -20,7 +20,10 @@ OWN_AXES = (
 """Axes that belong to the layer, not to its input; a variant may sweep them."""
 
 FEW, MANY = 6, 20
-"""Cases that a table of chosen ones shows: more where there are more variants, but not beyond MANY."""
+"""Cases that a table of chosen ones shows: more where there are more variants, but not beyond MANY.
+
+A table of all variants sums up more than MANY of them by family.
+"""
 
 PASS_WORDS = {"forward": "forward", "forward_backward": "forward and backward", "train": "training step"}
 
@@ -121,6 +124,11 @@ class Context:
         """Every variant by name, in the suite's order."""
         declared = [(variant.name, variant.layer) for variant in self.run.file.suite.variants]
         return identities(declared + [(result.case.variant, result.case.layer) for result in self.results])
+
+    def told_as(self, variant: str) -> Identity:
+        """Return under whose name a table of all variants counts `variant`: its own; its family's, if beyond MANY."""
+        own = self.identity[variant]
+        return own if len(self.identity) <= MANY else Identity(NAMES[own.family], own.family, 0)
 
     @cached_property
     def varying(self) -> frozenset[str]:

@@ -11,7 +11,7 @@ from harness.metrics import show, show_bytes, show_percent, show_ratio, show_spr
 from reports.glyph import band
 from reports.markup.charts import figure_json
 from reports.markup.rows import cells, look
-from reports.markup.shapes import ROLE_CLASS, level, noise_band, place_of, split, stack, steps
+from reports.markup.shapes import ROLE_CLASS, level, noise_band, pct, place_of, split, stack, steps
 from reports.markup.texts import VERDICT_CLASS, gap, slope_words, time_at, unbroken
 from reports.sections import fronts
 from reports.sections.ratios import mean_text
@@ -48,7 +48,7 @@ def environment() -> Environment:
         "of_subject": fronts.of_subject,
         "of_roof": lambda fraction: show_percent(round(fraction, 3 if fraction < 0.1 else 2)),
         "part": lambda value: f"{value / 100:.3g}".removeprefix("0") or "0",
-        "pct": lambda value: f"{round(value, 1):g}%",
+        "pct": pct,
         "role_class": ROLE_CLASS.__getitem__,
         "spread": show_spread,
         "nb": unbroken,

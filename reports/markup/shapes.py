@@ -24,6 +24,8 @@ ROLE_CLASS = {
 """Role of bytes: the class that fills its part of a bar."""
 GAP = 0.6
 """Free marks' widths between two variants on the strip of cases."""
+FAR = 900.0
+"""Per cent of a picture beyond which nothing is drawn: a browser refuses an infinite length."""
 MARK = 0.58
 """Share of its place on that strip that a case's mark takes."""
 
@@ -88,6 +90,11 @@ def steps(values: Sequence[float], top: float) -> str:
     for height, run in itertools.groupby(level(value, top) for value in values):
         out.append(f"V{height}h{len(list(run))}")
     return "".join([*out, "V100Z"])
+
+
+def pct(value: float) -> str:
+    """Return a place as `12.5%`; what lies far beyond the ends, or nowhere, as near beyond them as nobody sees."""
+    return f"{round(max(-FAR, min(FAR, value)), 1):g}%"
 
 
 def level(value: float, top: float) -> str:
