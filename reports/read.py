@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +19,12 @@ from reports.run_file import RunFile
 
 NIGHTS_RUN = "run"
 """What the folder of a night calls its run."""
+
+
+LARGEST = 1e60
+"""What no number of a record reaches, nor its inverse: beyond, the arithmetic of a page would come to no end."""
+_FAR = re.compile(rb"\d[eE][+-]?0*(?:[6-9]\d|\d{3})|\d{60}")
+"""How a number is written that may lie beyond; of gigabytes of lines few are looked at twice."""
 
 
 class ReportError(Exception):
@@ -103,8 +111,26 @@ def _read_records(folder: Path) -> tuple[dict[str, OkRecord | FailedRecord], str
                 bad.append(number)
                 continue
             _refuse_newer(folder / "records.jsonl", record.schema_)
+            if _FAR.search(last) and any(map(_is_beyond, _numbers(record))):
+                bad.append(number)
+                continue
             records[record.key] = record
     return records, _damage(bad, number, cut=not last.endswith(b"\n"))
+
+
+def _numbers(record: OkRecord | FailedRecord) -> Iterator[float]:
+    """Yield every number that was measured."""
+    if isinstance(record, FailedRecord):
+        return
+    for value in record.metrics.values():
+        told = (value.value, value.low, value.high, *(value.rounds or ()))
+        yield from (number for number in told if isinstance(number, int | float))
+    for series in record.series.values():
+        yield from series
+
+
+def _is_beyond(number: float) -> bool:
+    return number != 0 and not 1 / LARGEST < abs(number) < LARGEST
 
 
 def _damage(bad: list[int], lines: int, *, cut: bool) -> str | None:
@@ -113,7 +139,7 @@ def _damage(bad: list[int], lines: int, *, cut: bool) -> str | None:
     if bad == [lines] and cut:
         return f"records.jsonl breaks off in line {bad[0]}: this page shows what stands before it."
     share = f"{len(bad)} of {lines} lines of records.jsonl"
-    return f"{share} cannot be read, the first is line {bad[0]}: their cases count as missing."
+    return f"{share} are no valid records, the first is line {bad[0]}: their cases count as missing."
 
 
 class _Visit(BaseModel):

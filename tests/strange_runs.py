@@ -109,6 +109,7 @@ RUNS: Mapping[str, Writer] = {
     "no rounds": _run(_few, _without_rounds),
     "zeros": _run(_few, _zero),
     "huge numbers": _run(_few, _huge(1e30)),
+    "numbers of 1e59": _run(_few, _huge(1e59)),
     "numbers of 1e150": _run(_few, _huge(1e150)),
     "numbers at the ends": _run(_few, _uneven),
     "no records": _run(_few, lambda _, record: None),

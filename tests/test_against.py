@@ -59,7 +59,7 @@ def test_what_a_page_leaves_to_the_data_beside_it_stands_there(tmp_path: Path, m
     assert len(group["entries"]) == len(CASES)
     assert group["left_out"] == len(CASES) - 2
     assert f"{len(CASES) - 2} stand in the data beside this page alone" in shown(found)
-    assert render_page(found).partition('id="regressions"')[2].partition("<section")[0].count("class=row>") == 2
+    assert render_page(found).partition("id=regressions")[2].partition("<section")[0].count("class=row>") == 2
 
 
 def test_a_page_of_one_run_says_nothing_of_a_baseline(tmp_path: Path) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
 
 from reports import ReportError, render
+from reports.data import render_data
 from reports.page import render_page
 from reports.read import read_run
 from reports.review import review
+from reports.summary import render_summary
 from reports.visible import visible
 from reports.words import plain
 from tests import fake_run
@@ -32,6 +35,23 @@ def test_a_strange_run_is_a_page_that_reads(tmp_path: Path, name: str) -> None:
     assert page.headings.count("h2") == len(made.sections)
     for nonsense in (">nan", " nan ", "inf%", "nan%", ">None<", "None ms", "Undefined"):
         assert nonsense not in source.partition("<main>")[2].partition("<footer>")[0], nonsense
+
+
+@pytest.mark.parametrize("name", ["huge numbers", "numbers of 1e59"])
+def test_no_number_is_printed_without_end(tmp_path: Path, name: str) -> None:
+    made = review(read_run(RUNS[name](tmp_path / "run")))
+    assert made.coverage.ok == made.coverage.planned
+    text = "".join(Page(render_page(made)).text) + render_summary(made)
+    assert max(map(len, re.findall(r"\d+", text.replace(",", "")))) <= 20
+    json.loads(render_data(made))
+
+
+@pytest.mark.parametrize("name", ["numbers of 1e150", "numbers at the ends"])
+def test_a_number_that_nothing_measures_makes_its_case_missing(tmp_path: Path, name: str) -> None:
+    made = review(read_run(RUNS[name](tmp_path / "run")))
+    lines = made.coverage.planned
+    assert made.coverage.counts == {"missing": lines}
+    assert f"{lines} of {lines} lines of records.jsonl are no valid records, the first is line 1" in made.banners[0]
 
 
 @pytest.mark.parametrize("text", [SCRIPT, BIDI], ids=["script", "bidi"])

@@ -629,7 +629,7 @@ def test_lines_that_are_no_records_are_counted(tmp_path: Path) -> None:
     lines[2] = lines[2].replace('"value":', '"value":NaN,"was":', 1)
     path.write_text("\n".join(lines) + "\n", "utf-8")
     made = review(read_run(folder))
-    assert "1 of 14 lines of records.jsonl cannot be read, the first is line 3" in made.banners[0]
+    assert "1 of 14 lines of records.jsonl are no valid records, the first is line 3" in made.banners[0]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from harness.judge.verdict import MARGIN
-from harness.metrics import show, show_bytes, show_percent, show_ratio, show_spread
+from harness.metrics import fixed, show, show_bytes, show_percent, show_ratio, show_spread
 from reports.glyph import band
 from reports.markup.charts import figure_json
 from reports.markup.rows import cells, look
@@ -65,6 +65,7 @@ def environment() -> Environment:
         "steps": steps,
         "told": lambda point: fronts.told(point).removesuffix(" ms"),
         "times": lambda value: "–" if value is None else show_ratio(value),
+        "whole": lambda value: fixed(value, 0),
         "watts": lambda value: show("power_w", value),
         "verdict_class": lambda word: VERDICT_CLASS.get(word, "plain"),
     }

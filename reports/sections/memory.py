@@ -123,7 +123,7 @@ def _unit(bars: list[Bar]) -> float:
     """Return the power of 1024 in which the largest bar is printed, so that ticks are round in it."""
     top = max(bar.total for bar in bars)
     unit = 1.0
-    while top / unit >= 1024:
+    while top / unit >= 1024 and unit < 1024**4:
         unit *= 1024
     return unit
 

@@ -129,9 +129,9 @@ def _why(context: Context) -> str:
 
 
 def _roof(context: Context, setting: Setting) -> Roof | None:
-    ceilings = context.run.file.ceilings or {}
-    peak, rate = ceilings.get("flops_per_s", {}).get(setting.dtype), ceilings.get("bytes_per_s")
-    return Roof(float(peak), float(rate)) if peak and rate else None
+    roofs = context.run.file.roofs
+    peak = roofs.flops_per_s.get(setting.dtype) if roofs else None
+    return Roof(peak, roofs.bytes_per_s) if roofs and peak else None
 
 
 def _row(context: Context, result: Result) -> Row:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.declare.loads import rule_of_thumb
-from harness.metrics import show, show_bytes, show_percent, show_ratio
+from harness.metrics import fixed, show, show_bytes, show_percent, show_ratio
 from reports.compare import Comparison
 from reports.context import Context
 from reports.results import Result
@@ -125,7 +125,7 @@ def _memory(context: Context, found: list[Result]) -> Sentence:
 
 def share_words(share: float) -> str:
     """Return a share with one decimal, which is what tells a drop rate from its expectation: `9.8 %`."""
-    text = f"{100 * share:.1f} %"
+    text = f"{fixed(100 * share, 1)} %"
     return show_percent(share) if text in ("0.0 %", "100.0 %") else text
 
 
