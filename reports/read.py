@@ -46,8 +46,9 @@ def read_run(folder: Path) -> Run:
             f"{folder} has a run.json but no records.jsonl that can be read; was the run stopped before its first "
             f"case? Try `harness run --resume {folder}`."
         ) from None
-    seconds = _visit_seconds(folder / "journal.jsonl")
-    return Run(name=_name(folder.resolve()), file=file, records=records, damage=damage, seconds=seconds)
+    seconds, torn = _read_journal(folder / "journal.jsonl")
+    told = " ".join(text for text in (damage, torn) if text) or None
+    return Run(name=_name(folder.resolve()), file=file, records=records, damage=told, seconds=seconds)
 
 
 def _name(folder: Path) -> str:
@@ -148,14 +149,19 @@ class _Visit(BaseModel):
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 
 
-def _visit_seconds(journal: Path) -> float | None:
-    """Return the sum of the journal's visits; None where there is none, and a line that breaks off does not count."""
+def _read_journal(journal: Path) -> tuple[float | None, str | None]:
+    """Return the seconds of all visits, None where there are none, and where the journal breaks off, if it does."""
+    found: list[float] = []
+    number, last = 0, b"\n"
     try:
         with journal.open("rb") as lines:
-            found = [seconds for line in lines if (seconds := _seconds_of(line)) is not None]
+            for last in lines:
+                number += 1
+                found += [seconds] if (seconds := _seconds_of(last)) is not None else []
     except OSError:
-        return None
-    return math.fsum(found) if found else None
+        return None, None
+    cut = f"{journal.name} breaks off in line {number}: later visits are lost, but for what records.jsonl has of them."
+    return math.fsum(found) if found else None, None if last.endswith(b"\n") else cut
 
 
 def _seconds_of(line: bytes) -> float | None:

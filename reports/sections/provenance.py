@@ -214,7 +214,7 @@ def _datasheet(file: RunFile) -> tuple[str, ...]:
     peaks = sheet.flops_per_s.items()
     out = [f"{show_scaled(peak, 'FLOP/s')} in {dtype}, dense{_share(rates.get(dtype), peak)}" for dtype, peak in peaks]
     memory = sheet.bytes_per_s
-    out.append(f"{show_scaled(memory, 'B/s')} of memory{_share(roofs and roofs.bytes_per_s, memory)}")
+    out.append(f"{show_scaled(memory, 'B/s')} of memory{_share(roofs.bytes_per_s if roofs else None, memory)}")
     return (*out, f"{sheet.source}, read {sheet.read}")
 
 
