@@ -16,6 +16,7 @@ from harness.case import Case
 from harness.record import SCHEMA, FailedRecord, OkRecord, parse_record
 from reports.results import Run
 from reports.run_file import RunFile
+from reports.shortened import LONGEST, all_shortened
 
 NIGHTS_RUN = "run"
 """What the folder of a night calls its run."""
@@ -25,6 +26,9 @@ LARGEST = 1e60
 """What no number of a record reaches, nor its inverse: beyond, the arithmetic of a page would come to no end."""
 _FAR = re.compile(rb"\d[eE][+-]?0*(?:[6-9]\d|\d{3})|\d{60}")
 """How a number is written that may lie beyond; of gigabytes of lines few are looked at twice."""
+
+_LONG = re.compile(rb'[^"\[\]]{%d}' % LONGEST)
+"""What a line has somewhere if it has a long text."""
 
 
 class ReportError(Exception):
@@ -77,7 +81,7 @@ def _read_file(folder: Path) -> RunFile:
     schema = data.get("schema") if isinstance(data, dict) else None
     _refuse_newer(path, schema)
     try:
-        file = RunFile.model_validate(data)
+        file = RunFile.model_validate(all_shortened(data))
         for planned in file.cases:
             Case.from_dict(planned.variant, planned.case)
     except ValidationError as error:
@@ -106,7 +110,7 @@ def _read_records(folder: Path) -> tuple[dict[str, OkRecord | FailedRecord], str
             if not last.strip():
                 continue
             try:
-                record = parse_record(last)
+                record = parse_record(_readable(last))
             except ValidationError:
                 _refuse_newer(folder / "records.jsonl", _schema_of(last))
                 bad.append(number)
@@ -117,6 +121,16 @@ def _read_records(folder: Path) -> tuple[dict[str, OkRecord | FailedRecord], str
                 continue
             records[record.key] = record
     return records, _damage(bad, number, cut=not last.endswith(b"\n"))
+
+
+def _readable(line: bytes) -> bytes:
+    """Return the line of a record with its long texts cut."""
+    if not _LONG.search(line):
+        return line
+    try:
+        return json.dumps(all_shortened(json.loads(line))).encode()
+    except ValueError:
+        return line  # whoever parses it says what is wrong
 
 
 def _numbers(record: OkRecord | FailedRecord) -> Iterator[float]:
