@@ -81,7 +81,7 @@ def _read_file(folder: Path) -> RunFile:
     schema = data.get("schema") if isinstance(data, dict) else None
     _refuse_newer(path, schema)
     try:
-        file = RunFile.model_validate(all_shortened(data))
+        file = RunFile.model_validate(all_shortened(data, "suite", "source"))
         for planned in file.cases:
             Case.from_dict(planned.variant, planned.case)
     except ValidationError as error:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 LONGEST = 500
-"""Letters of a text that a page prints; the run's own files have the rest. The suite's source is printed whole."""
-WHOLE = "source"
-"""The key in run.json of what is long by nature."""
+"""Letters of a text that a page prints; the run's own files have the rest."""
 
 
 def shortened(text: str) -> str:
@@ -16,11 +14,21 @@ def shortened(text: str) -> str:
     return text if left <= 0 else f"{text[:LONGEST]}… ({left:,} more letters)"
 
 
-def all_shortened(data: Any) -> Any:
-    """Return lists and dicts of texts with each of them shortened, keys too."""
+def all_shortened(data: Any, *whole: str) -> Any:
+    """Return lists and dicts of texts with each of them shortened, keys too, but for what stands at the path `whole`.
+
+    It is the keys to what is long by nature, as a suite's source is.
+    """
     if isinstance(data, str):
         return shortened(data)
-    if isinstance(data, dict):
-        return {shortened(key): item if key == WHOLE and isinstance(item, str) else all_shortened(item)
-                for key, item in data.items()}  # fmt: skip
-    return [all_shortened(item) for item in data] if isinstance(data, list) else data
+    if isinstance(data, list):
+        return [all_shortened(item) for item in data]
+    if not isinstance(data, dict):
+        return data
+    return {shortened(key): _item(item, key, whole) for key, item in data.items()}
+
+
+def _item(item: Any, key: str, whole: tuple[str, ...]) -> Any:
+    if whole == (key,) and isinstance(item, str):
+        return item
+    return all_shortened(item, *(whole[1:] if whole[:1] == (key,) else ()))
