@@ -202,6 +202,18 @@ class Context:
         """Return the timed cases of `setting`."""
         return self._by_setting.get(setting, [])
 
+    def measured(self, setting: Setting) -> list[Result]:
+        """Return the cases of `setting` that have numbers, of whatever kind; those of `at` have a time among them."""
+        return self._measured.get(setting, [])
+
+    @cached_property
+    def _measured(self) -> dict[Setting, list[Result]]:
+        groups: dict[Setting, list[Result]] = {}
+        for result in self.results:
+            if result.ok:
+                groups.setdefault(setting_of(result.case), []).append(result)
+        return groups
+
     @cached_property
     def _by_setting(self) -> dict[Setting, list[Result]]:
         groups: dict[Setting, list[Result]] = {}

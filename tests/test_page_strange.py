@@ -159,3 +159,31 @@ def test_what_is_no_run_is_refused_in_one_sentence(tmp_path: Path) -> None:
             render(folder, html=tmp_path / "page.html")
         assert str(refused.value).count("\n") == 0
         assert not (tmp_path / "page.html").exists()
+
+
+def said(name: str, folder: Path) -> dict[str, str]:
+    """Return of each section of a strange run what it says: why it has no data, or its finding."""
+    made = review(read_run(RUNS[name](folder)))
+    return {section.id: section.missing or plain(section.finding) for section in made.sections}
+
+
+def test_what_was_measured_without_times_is_shown_without_them(tmp_path: Path) -> None:
+    assert said("energy alone", tmp_path / "e")["energy"].startswith("A million tokens take ")
+    phases = said("phases alone", tmp_path / "p")
+    assert phases["phases"].startswith("Routing and moving tokens takes up to ")
+    assert phases["roofline"] == "A phase’s speed is known by its share of a time, and no case has latency."
+    assert phases["energy"] == "No case has energy: the suite does not measure it."
+    assert said("routing alone", tmp_path / "r")["routing"].endswith("chance alone would give 1.23 times.")
+
+
+def test_a_run_without_times_does_not_count_its_rounds(tmp_path: Path) -> None:
+    for name, rounds in (("one case", True), ("memory alone", False), ("all oom", False)):
+        made = review(read_run(RUNS[name](tmp_path / name)))
+        assert ("5 rounds a case" in made.facts[3].lines) == rounds, name
+
+
+def test_one_case_is_spoken_of_as_one(tmp_path: Path) -> None:
+    one = said("one case", tmp_path / "run")
+    assert re.fullmatch(r"The prediction of the one case is off by [\d.]+×\.", one["prediction"])
+    assert re.fullmatch(r"The one time is known to ±[\d.]+ %\.", one["noise"])
+    assert one["ratios"] == "Only soft has times (1 case): there is nothing to hold it against."

@@ -185,6 +185,8 @@ def _finding(pairs: Sequence[Pair]) -> Sentence:
     errors = [pair.error for pair in pairs]
     middle, worst = show_ratio(median(errors)), show_ratio(max(errors))
     cases = count(len(pairs), "case")
+    if len(pairs) == 1:
+        return sentence(f"The prediction of the one case is off by {worst}.")
     return sentence(f"Predictions are off by {middle} in the median of {cases}, by {worst} in the worst.")
 
 

@@ -70,7 +70,7 @@ def first_facts(context: Context) -> tuple[Fact, ...]:
     rounds, precision = run.file.suite.measure.get("rounds"), run.file.suite.measure.get("precision")
     measured = [
         f"{duration(run.seconds)} of visits" if run.seconds else "",
-        f"{count(int(rounds), 'round')} a case{' or more' if precision else ''}" if rounds else "",
+        f"{count(int(rounds), 'round')} a case{' or more' if precision else ''}" if rounds and context.timed else "",
         "" if run.file.finished else "not finished",
     ]
     return (
