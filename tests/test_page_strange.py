@@ -187,3 +187,12 @@ def test_one_case_is_spoken_of_as_one(tmp_path: Path) -> None:
     assert re.fullmatch(r"The prediction of the one case is off by [\d.]+×\.", one["prediction"])
     assert re.fullmatch(r"The one time is known to ±[\d.]+ %\.", one["noise"])
     assert one["ratios"] == "Only soft has times (1 case): there is nothing to hold it against."
+
+
+def test_lines_of_cases_out_of_memory_are_told_apart_and_counted(tmp_path: Path) -> None:
+    made = review(read_run(RUNS["all oom"](tmp_path / "run")))
+    rows = [(row.subject.variant, row.axis, row.where) for row in made.memory.frontier]
+    assert len(rows) == len(set(rows)) > 12
+    assert ("top-1", "experts", "k = 1, dropless, size S, batch 1, forward") in rows
+    note = f"{len(rows) - 12} more lines of cases stand in the report’s data"
+    assert note in shown_in(render_page(made), "memory")

@@ -58,6 +58,11 @@ class Memory(Section):
     """How near the closed form came, over all cases."""
 
     @property
+    def frontier_left_out(self) -> int:
+        """Lines of cases out of memory that the page does not draw."""
+        return max(0, len(self.frontier) - frontier.ROWS)
+
+    @property
     def lost_left_out(self) -> int:
         """Cases out of memory that are not named."""
         return max(0, len(self.lost) - LOST)
