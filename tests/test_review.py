@@ -590,7 +590,7 @@ def test_the_frontier_of_memory_is_drawn_along_its_axis(tmp_path: Path) -> None:
     assert [(step.value, step.state) for step in row.steps] == [
         ("1", "ran"), ("8", "ran"), ("64", "full"), ("512", "left"),
     ]  # fmt: skip
-    assert "experts 8" in row.where
+    assert "8 experts" in row.where
     assert "batch" not in row.where
     page = render_page(made)
     assert "Where memory ran out" in page
