@@ -146,6 +146,9 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 WIDE = 1000
 """The factor beyond which an interval's ends, and the per cent beyond which a spread, are noise and not printed."""
 
+BEYOND = 1e15
+"""The size from which a number is none that anybody measures, and is printed by its power of ten."""
+
 _BINARY = ["B", "KiB", "MiB", "GiB", "TiB"]
 _DECIMAL = ["", "k", "M", "G", "T", "P"]
 
@@ -163,7 +166,7 @@ def show(name: str, value: float | str | None, low: float | None = None, high: f
         return show_scaled(value, "FLOP")
     if name in ("params", "params_active"):
         return show_scaled(value, "")
-    text = f"{value:.{digits(value, low, high)}f}"
+    text = fixed(value, digits(value, low, high))
     return f"{text} {metric.unit}" if metric.unit else text
 
 
@@ -180,13 +183,13 @@ def digits(value: float, low: float | None = None, high: float | None = None) ->
 def show_bytes(value: float) -> str:
     """Return bytes in powers of 1024 with three significant digits: `1.21 GiB`."""
     step = 0 if not 1 <= value < math.inf else min(len(_BINARY) - 1, int(math.log2(value)) // 10)
-    return f"{value / 1024**step:.{0 if step == 0 else digits(value / 1024**step)}f} {_BINARY[step]}"
+    return f"{fixed(value / 1024**step, 0 if step == 0 else digits(value / 1024**step))} {_BINARY[step]}"
 
 
 def show_scaled(value: float, unit: str) -> str:
     """Return a count in powers of 1000 with three significant digits: `2.42 GFLOP`, `37.8 M`."""
     step = 0 if not 1000 <= value < math.inf else min(len(_DECIMAL) - 1, int(math.log10(value)) // 3)
-    number = f"{value / 1000**step:.{0 if step == 0 else digits(value / 1000**step)}f}"
+    number = fixed(value / 1000**step, 0 if step == 0 else digits(value / 1000**step))
     return f"{number} {_DECIMAL[step]}{unit}".rstrip()
 
 
@@ -217,7 +220,7 @@ def show_interval(value: float, low: float, high: float) -> str:
 def show_percent(share: float) -> str:
     """Return a share as per cent; never `0 %` or `100 %` unless it is."""
     for places in range(4):
-        text = f"{100 * share:.{places}f}"
+        text = fixed(100 * share, places)
         if share in (0, 1) or float(text) not in (0, 100):
             break
     return f"{text.replace('-', '−')} %"
@@ -232,7 +235,12 @@ def show_spread(share: float) -> str:
 
 def show_count(value: float) -> str:
     """Return a whole number with thousands set apart: `12,345`."""
-    return f"{value:,.0f}"
+    return f"{value:,.0f}" if abs(value) < BEYOND else fixed(value, 0)
+
+
+def fixed(value: float, places: int) -> str:
+    """Return `value` with so many decimals; one of BEYOND or more, which would have no end, as `1.2e150`."""
+    return f"{value:.{places}f}" if abs(value) < BEYOND else f"{value:.3g}".replace("e+", "e")
 
 
 def _number(value: float, low: float | None, high: float | None) -> str:
@@ -282,5 +290,5 @@ def _first(value: float) -> int:
 
 
 def _minus(value: float, places: int) -> str:
-    text = f"{value:.{places}f}"
+    text = fixed(value, places)
     return f"−{text[1:]}" if text.startswith("-") and float(text) != 0 else text.lstrip("-")

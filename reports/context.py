@@ -9,13 +9,16 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 from harness.case import Case
-from reports.families import NEUTRAL, Identity, identities
+from reports.families import NAMES, NEUTRAL, Identity, identities
 from reports.results import Result, Run
 from reports.settings import Setting, importance, setting_of, setting_words
 from reports.subjects import OWN_AXES, Subject, axes_words
 
 FEW, MANY = 6, 20
-"""Cases that a table of chosen ones shows: more where there are more variants, but not beyond MANY."""
+"""Cases that a table of chosen ones shows: more where there are more variants, but not beyond MANY.
+
+A table of all variants sums up more than MANY of them by family.
+"""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,11 @@ class Context:
         """Every variant by name, in the suite's order."""
         declared = [(variant.name, variant.layer) for variant in self.run.file.suite.variants]
         return identities(declared + [(result.case.variant, result.case.layer) for result in self.results])
+
+    def told_as(self, variant: str) -> Identity:
+        """Return under whose name a table of all variants counts `variant`: its own; its family's, if beyond MANY."""
+        own = self.identity[variant]
+        return own if len(self.identity) <= MANY else Identity(NAMES[own.family], own.family, 0)
 
     @cached_property
     def varying(self) -> frozenset[str]:
@@ -141,6 +149,18 @@ class Context:
     def at(self, setting: Setting) -> list[Result]:
         """Return the timed cases of `setting`."""
         return self._by_setting.get(setting, [])
+
+    def measured(self, setting: Setting) -> list[Result]:
+        """Return the cases of `setting` that have numbers, of whatever kind; those of `at` have a time among them."""
+        return self._measured.get(setting, [])
+
+    @cached_property
+    def _measured(self) -> dict[Setting, list[Result]]:
+        groups: dict[Setting, list[Result]] = {}
+        for result in self.results:
+            if result.ok:
+                groups.setdefault(setting_of(result.case), []).append(result)
+        return groups
 
     @cached_property
     def _by_setting(self) -> dict[Setting, list[Result]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Literal
@@ -39,6 +39,18 @@ class Timed:
         return median(self.samples)
 
 
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What a report knows of a journal."""
+
+    seconds: float | None = None
+    """Of all visits; None without any."""
+    timed: Mapping[str, tuple[Timed, ...]] = field(default_factory=dict)
+    """The rounds by content key; of one taken twice, the last."""
+    damage: str | None = None
+    """Where it breaks off, in one sentence."""
+
+
 class _Visit(BaseModel):
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 
@@ -62,23 +74,27 @@ class _Round(BaseModel):
     state: _State = _State()
 
 
-def read_journal(path: Path) -> tuple[float | None, Mapping[str, tuple[Timed, ...]]]:
-    """Return the seconds of all visits, None without any, and by content key the rounds, of one taken twice the last.
+def read_journal(path: Path) -> Journal:
+    """Read a run's journal up to where it breaks off.
 
     Args:
         path: `journal.jsonl`; it need not exist.
     """
     seconds: list[float] = []
     found: dict[str, dict[tuple[bool, int], Timed]] = {}
+    number, last = 0, b"\n"
     try:
         with path.open("rb") as lines:
-            for line in lines:
-                if (took := _seconds_of(line)) is not None:
+            for last in lines:
+                number += 1
+                if (took := _seconds_of(last)) is not None:
                     seconds.append(took)
-                    _add(found, line)
+                    _add(found, last)
     except OSError:
-        return None, {}
-    return (math.fsum(seconds) if seconds else None), {key: tuple(some.values()) for key, some in found.items()}
+        return Journal()
+    cut = f"{path.name} breaks off in line {number}: later visits are lost, but for what records.jsonl has of them."
+    timed = {key: tuple(some.values()) for key, some in found.items()}
+    return Journal(math.fsum(seconds) if seconds else None, timed, None if last.endswith(b"\n") else cut)
 
 
 def _seconds_of(line: bytes) -> float | None:

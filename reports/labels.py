@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reports.subjects import Subject
+from reports.visible import visible
 
 LONGEST = 16
 """Characters of a name that a label keeps."""
@@ -31,8 +32,14 @@ PARTS = {"max_rel": "largest error", "changed": "share beyond rounding", "cause"
 
 def label(subject: Subject) -> str:
     """Return a case in few letters: `soft E32 s2`."""
-    name = subject.variant if len(subject.variant) <= LONGEST else f"{subject.variant[: LONGEST - 1]}…"
+    name = cut(subject.variant)
     return " ".join([name, *filter(None, map(_letters, subject.detail.split(", ")))])
+
+
+def cut(name: str, most: int = LONGEST) -> str:
+    """Return as much of a name as a label has room for, what nobody would see in it spelt."""
+    told = visible(name)
+    return told if len(told) <= most else f"{told[: most - 1]}…"
 
 
 def _letters(part: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,9 +15,19 @@ from harness.record import SCHEMA, FailedRecord, OkRecord, parse_record
 from reports.journal import read_journal
 from reports.results import Run
 from reports.run_file import RunFile
+from reports.shortened import LONGEST, all_shortened
 
 NIGHTS_RUN = "run"
 """What the folder of a night calls its run."""
+
+
+LARGEST = 1e60
+"""What no number of a record reaches, nor its inverse: beyond, the arithmetic of a page would come to no end."""
+_FAR = re.compile(rb"\d[eE][+-]?0*(?:[6-9]\d|\d{3})|\d{60}")
+"""How a number is written that may lie beyond; of gigabytes of lines few are looked at twice."""
+
+_LONG = re.compile(rb'[^"\[\]]{%d}' % LONGEST)
+"""What a line has somewhere if it has a long text."""
 
 
 class ReportError(Exception):
@@ -37,8 +49,10 @@ def read_run(folder: Path) -> Run:
             f"{folder} has a run.json but no records.jsonl that can be read; was the run stopped before its first "
             f"case? Try `harness run --resume {folder}`."
         ) from None
-    seconds, timed = read_journal(folder / "journal.jsonl")
-    return Run(name=_name(folder.resolve()), file=file, records=records, damage=damage, seconds=seconds, timed=timed)
+    journal = read_journal(folder / "journal.jsonl")
+    told = " ".join(text for text in (damage, journal.damage) if text) or None
+    name = _name(folder.resolve())
+    return Run(name=name, file=file, records=records, damage=told, seconds=journal.seconds, timed=journal.timed)
 
 
 def _name(folder: Path) -> str:
@@ -67,7 +81,7 @@ def _read_file(folder: Path) -> RunFile:
     schema = data.get("schema") if isinstance(data, dict) else None
     _refuse_newer(path, schema)
     try:
-        file = RunFile.model_validate(data)
+        file = RunFile.model_validate(all_shortened(data, "suite", "source"))
         for planned in file.cases:
             Case.from_dict(planned.variant, planned.case)
     except ValidationError as error:
@@ -96,14 +110,42 @@ def _read_records(folder: Path) -> tuple[dict[str, OkRecord | FailedRecord], str
             if not last.strip():
                 continue
             try:
-                record = parse_record(last)
+                record = parse_record(_readable(last))
             except ValidationError:
                 _refuse_newer(folder / "records.jsonl", _schema_of(last))
                 bad.append(number)
                 continue
             _refuse_newer(folder / "records.jsonl", record.schema_)
+            if _FAR.search(last) and any(map(_is_beyond, _numbers(record))):
+                bad.append(number)
+                continue
             records[record.key] = record
     return records, _damage(bad, number, cut=not last.endswith(b"\n"))
+
+
+def _readable(line: bytes) -> bytes:
+    """Return the line of a record with its long texts cut."""
+    if not _LONG.search(line):
+        return line
+    try:
+        return json.dumps(all_shortened(json.loads(line))).encode()
+    except ValueError:
+        return line  # whoever parses it says what is wrong
+
+
+def _numbers(record: OkRecord | FailedRecord) -> Iterator[float]:
+    """Yield every number that was measured."""
+    if isinstance(record, FailedRecord):
+        return
+    for value in record.metrics.values():
+        told = (value.value, value.low, value.high, *(value.rounds or ()))
+        yield from (number for number in told if isinstance(number, int | float))
+    for series in record.series.values():
+        yield from series
+
+
+def _is_beyond(number: float) -> bool:
+    return number != 0 and not 1 / LARGEST < abs(number) < LARGEST
 
 
 def _damage(bad: list[int], lines: int, *, cut: bool) -> str | None:
@@ -112,7 +154,7 @@ def _damage(bad: list[int], lines: int, *, cut: bool) -> str | None:
     if bad == [lines] and cut:
         return f"records.jsonl breaks off in line {bad[0]}: this page shows what stands before it."
     share = f"{len(bad)} of {lines} lines of records.jsonl"
-    return f"{share} cannot be read, the first is line {bad[0]}: their cases count as missing."
+    return f"{share} are no valid records, the first is line {bad[0]}: their cases count as missing."
 
 
 def _schema_of(line: bytes) -> object:

@@ -15,7 +15,7 @@ from harness.record import End
 
 
 class _Lenient(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, allow_inf_nan=False)
 
 
 class Match(_Lenient):
@@ -142,7 +142,7 @@ class SheetInfo(_Lenient):
     read: str
 
 
-Finite = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(gt=0, lt=1e60, allow_inf_nan=False)]
 Curve = list[tuple[Finite, Finite]]
 
 

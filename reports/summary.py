@@ -55,7 +55,7 @@ def _regressions(section: Regressions) -> str:
     head = ["| case | what | baseline | candidate | ratio | |", "| --- | --- | --- | --- | --- | --- |"]
     open_ = [group for group in section.groups if not group.folded]
     lines = [_entry(entry) for group in open_ for entry in group.entries[:FIRST]]
-    left = sum(len(group.entries[FIRST:]) + group.left_out for group in open_)
+    left = sum(len(group.entries[FIRST:]) for group in open_)
     more = [f"\n{left} more rows stand in the report."] if left else []
     quiet = [f"\n{text(group.title)}." for group in section.groups if group.folded]
     return "\n".join(

@@ -60,6 +60,12 @@ def join(words: Iterable[str], last: str = "and") -> str:
     return f"{', '.join(head)} {last} {tail}" if head else tail
 
 
+def some(names: Sequence[str], most: int = 8, between: str = ", ") -> str:
+    """Return the names, or the first `most` of them and how many more there are: `a, b and 7 more`."""
+    left = len(names) - most
+    return between.join(names) if left <= 1 else f"{between.join(names[:most])} and {left} more"
+
+
 def join_sentences(parts: Sequence[Sentence], between: str = "; ") -> Sentence:
     """Return the sentences as one, with `between` between each two."""
     spans: list[Span] = []

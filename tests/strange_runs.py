@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,23 @@ def _zero(_: Case, record: dict[str, Any]) -> dict[str, Any]:
     return record | {"metrics": metrics}
 
 
-def _huge(_: Case, record: dict[str, Any]) -> dict[str, Any]:
-    metrics = {name: value if isinstance(value["value"], str) else {"value": 1e30, "low": 1e-30, "high": 1e30}
+def _huge(size: float) -> fake_run.Edit:
+    """Everything is as large as `size`, the lower ends of intervals as small as one over it."""
+    huge = {"value": size, "low": 1 / size, "high": size, "rounds": [size, 1 / size, 1.0] * 2}
+
+    def edit(_: Case, record: dict[str, Any]) -> dict[str, Any]:
+        metrics = {name: value if isinstance(value["value"], str) else huge if value.get("rounds") else
+                   {key: huge[key] for key in ("value", "low", "high")}
+                   for name, value in record["metrics"].items()}  # fmt: skip
+        return record | {"metrics": metrics, "series": {name: [size] * 3 for name in record["series"]}}
+
+    return edit
+
+
+def _uneven(_: Case, record: dict[str, Any]) -> dict[str, Any]:
+    """One number in two is as large as a number can be, the others as small."""
+    ends = itertools.cycle((1.7e308, 5e-324))
+    metrics = {name: value if isinstance(value["value"], str) else value | {"value": next(ends)}
                for name, value in record["metrics"].items()}  # fmt: skip
     return record | {"metrics": metrics}
 
@@ -92,7 +108,10 @@ RUNS: Mapping[str, Writer] = {
     "empty names": _run(lambda: [make_case("", "soft", experts=8), make_case("", "dense")], title=""),
     "no rounds": _run(_few, _without_rounds),
     "zeros": _run(_few, _zero),
-    "huge numbers": _run(_few, _huge),
+    "huge numbers": _run(_few, _huge(1e30)),
+    "numbers of 1e59": _run(_few, _huge(1e59)),
+    "numbers of 1e150": _run(_few, _huge(1e150)),
+    "numbers at the ends": _run(_few, _uneven),
     "no records": _run(_few, lambda _, record: None),
 } | {f"all {status}": _run(_few, _failing(status)) for status in FAILED} | {
     f"without {probe}": _run(_few, _lacking(probe)) for probe in PROBES

@@ -11,6 +11,7 @@ import pytest
 
 from harness.record import MARKS
 from reports import ReportError, render
+from reports.against import entries
 from reports.data import render_data
 from reports.page import render_page
 from reports.read import read_run
@@ -49,6 +50,16 @@ def heavier(record: dict[str, Any]) -> dict[str, Any]:
 def of(found: Review, group: str) -> list[Any]:
     assert found.against is not None
     return [entry for each in found.against.regressions.groups if each.id == group for entry in each.entries]
+
+
+def test_what_a_page_leaves_to_the_data_beside_it_stands_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entries, "LISTED", 2)
+    found = against(tmp_path)
+    (group,) = json.loads(render_data(found))["against"]["regressions"]["groups"]
+    assert len(group["entries"]) == len(CASES)
+    assert group["left_out"] == len(CASES) - 2
+    assert f"{len(CASES) - 2} stand in the data beside this page alone" in shown(found)
+    assert render_page(found).partition("id=regressions")[2].partition("<section")[0].count("class=row>") == 2
 
 
 def test_a_page_of_one_run_says_nothing_of_a_baseline(tmp_path: Path) -> None:

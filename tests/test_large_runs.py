@@ -13,6 +13,8 @@ from reports.review import Review, review
 from reports.sections import cases, peaks
 from reports.words import plain
 from tests.large_run import write_large_run
+from tests.strange_runs import RUNS
+from tests.test_page import Page
 
 CASES = 1000
 
@@ -31,6 +33,32 @@ def test_every_case_is_a_row_of_the_page(made: Review) -> None:
     page = render_page(made)
     assert len(unpacked(page)["table"]["rest"]) == CASES - 400
     assert len(made.cases.rows) == CASES
+
+
+def test_many_variants_are_summed_up_by_family_or_by_what_they_say(tmp_path: Path) -> None:
+    made = review(read_run(RUNS["a thousand variants"](tmp_path / "run")))
+    page = render_page(made)
+    families = [("sparse MoE", 500), ("Soft MoE", 250), ("dense FFN", 250)]
+    assert [(group.variant, group.total) for group in made.coverage.groups] == families
+    assert [(group.name, len(group.pairs)) for group in made.prediction.variants] == families
+    assert len(made.determinism.rows) == CASES, "each in the data"
+    assert [others for _, others in made.determinism.shown] == [249] * 4
+    assert made.determinism.left_out == 0
+    assert "and 249 like it" in "".join(Page(page).text)
+    tie = made.winners.maps[0].rows[0].cells[0]
+    assert tie is not None
+    assert tie.tied.startswith("tie of 13 or more: ")
+    assert tie.tied.endswith(" and 5 more")
+    assert made.winners.maps[0].rows[0].met.endswith(" and 75 more")
+    assert page.partition('<table class="cases')[0].count("<tr") < 300
+
+
+def test_a_row_speaks_for_those_like_it_and_is_the_worst(tmp_path: Path) -> None:
+    made = review(read_run(RUNS["a thousand variants"](tmp_path / "run"))).determinism
+    for row, others in made.shown:
+        alike = [one for one in made.rows if one.reads == row.reads]
+        assert len(alike) == others + 1
+        assert row.harm == max(one.harm for one in alike)
 
 
 def test_a_larger_run_is_summed_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

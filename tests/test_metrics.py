@@ -9,6 +9,7 @@ from harness.metrics import (
     digits,
     show,
     show_bytes,
+    show_count,
     show_interval,
     show_number,
     show_percent,
@@ -112,3 +113,13 @@ def test_what_is_beyond_all_numbers_is_printed_and_raises_nothing() -> None:
     assert show_ratio(math.inf, 1.0, math.inf) == "inf×"
     assert show_bytes(math.inf) == "inf B"
     assert show_scaled(math.inf, "FLOP") == "inf FLOP"
+
+
+def test_what_nobody_measures_is_printed_by_its_power_of_ten() -> None:
+    assert show("latency_ms", 1.234e150) == "1.23e150 ms"
+    assert show("latency_ms", 9.99e14) == "999000000000000 ms"
+    assert show_bytes(1e60) == "9.09e47 TiB"
+    assert show_scaled(1e60, "FLOP") == "1e45 PFLOP"
+    assert show_ratio(-2e20) == "−2e20×"
+    assert show_percent(1e40) == "1e42 %"
+    assert show_count(1e40) == "1e40"

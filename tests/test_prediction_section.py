@@ -187,7 +187,7 @@ def test_a_cluster_that_cannot_price_the_run_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.toml"
     path.write_text(source)
     ends(2, harness("report", folder, "--cluster", path, "-o", tmp_path / "p.html"), "x.toml:4", "no peak for float32")
-    ends(2, harness("report", folder, folder, "--cluster", path), "these are several")
+    ends(2, harness("report", folder, folder, "--cluster", path), "these are several: name one run")
 
 
 def test_finding_and_caption_are_sentences(tmp_path: Path) -> None:

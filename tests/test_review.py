@@ -594,7 +594,7 @@ def test_the_frontier_of_memory_is_drawn_along_its_axis(tmp_path: Path) -> None:
     assert [(step.value, step.state) for step in row.steps] == [
         ("1", "ran"), ("8", "ran"), ("64", "full"), ("512", "left"),
     ]  # fmt: skip
-    assert "experts 8" in row.where
+    assert "8 experts" in row.where
     assert "batch" not in row.where
     page = render_page(made)
     assert "Where memory ran out" in page
@@ -633,7 +633,7 @@ def test_lines_that_are_no_records_are_counted(tmp_path: Path) -> None:
     lines[2] = lines[2].replace('"value":', '"value":NaN,"was":', 1)
     path.write_text("\n".join(lines) + "\n", "utf-8")
     made = review(read_run(folder))
-    assert "1 of 14 lines of records.jsonl cannot be read, the first is line 3" in made.banners[0]
+    assert "1 of 14 lines of records.jsonl are no valid records, the first is line 3" in made.banners[0]
 
 
 @pytest.mark.parametrize(

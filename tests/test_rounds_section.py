@@ -145,9 +145,9 @@ def test_very_many_samples_are_thinned_and_it_says_so(tmp_path: Path) -> None:
 def test_a_line_that_is_no_round_counts_for_its_seconds_alone(tmp_path: Path, line: str) -> None:
     path = tmp_path / "journal.jsonl"
     path.write_text(f"{line}\n" + '{"seconds": 2}\n', "utf-8")
-    seconds, timed = read_journal(path)
-    assert seconds == (3 if line.endswith("}") else 2)
-    assert timed == {}
+    journal = read_journal(path)
+    assert journal.seconds == (3 if line.endswith("}") else 2)
+    assert journal.timed == {}
 
 
 def test_of_a_round_that_was_taken_twice_the_last_counts(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_of_a_round_that_was_taken_twice_the_last_counts(tmp_path: Path) -> None
     visit = {"seconds": 1, "key": "k", "probe": "latency", "round": 0, "status": "ok"}
     lines = [visit | {"values": {"latency_ms": [ms]}} for ms in (5.0, 7.0)]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
-    (one,) = read_journal(path)[1]["k"]
+    (one,) = read_journal(path).timed["k"]
     assert one.ms == 7.0
 
 

@@ -82,7 +82,7 @@ def report(
         else:
             check_report(folders[0], html=page, baseline=baseline, only=only or ())
         for folder in [*folders, *([baseline] if baseline else [])]:
-            settle(folder)
+            settle(folder, cut=True)
         if len(folders) == 1:
             rendered = render(folders[0], html=page, title=title, baseline=baseline, only=only or (), cluster=elsewhere)
         else:

@@ -124,7 +124,7 @@ def read_run(folder: Path) -> Run:
     """
     document = read_document(folder)
     lines = read_journal(folder / JOURNAL)
-    if document["status"] == "running" or not (folder / RECORDS).exists():
+    if _is_unsettled(folder, document):
         return Run(folder, document, lines, _fold_document(folder, document, lines))
     return Run(folder, document, lines, _read_records(folder / RECORDS))
 
@@ -138,17 +138,27 @@ def abandon(folder: Path) -> None:
             log.unlink(missing_ok=True)
 
 
-def settle(folder: Path) -> None:
+def settle(folder: Path, *, cut: bool = False) -> None:
     """Write the records and the noise of a run that was killed before it could, so that a report can read them.
+
+    With `cut`, records that are there are left to whoever reads them: a report shows what stands before a cut, where
+    a comparison would take the rest for missing.
 
     Raises:
         RunFolderError: As `read_run`.
     """
+    if cut and not _is_unsettled(folder, read_document(folder)):
+        read_journal(folder / JOURNAL)  # that it is one
+        return
     run = read_run(folder)
-    if run.document["status"] == "running" or not (folder / RECORDS).exists():
+    if _is_unsettled(folder, run.document):
         write_records(folder, run.records)
         with suppress(Busy), folder_lock(folder):  # one that still runs states its noise at its end
             _state_noise(folder, run)
+
+
+def _is_unsettled(folder: Path, document: dict[str, Any]) -> bool:
+    return document["status"] == "running" or not (folder / RECORDS).exists()
 
 
 def _state_noise(folder: Path, run: Run) -> None:

@@ -20,7 +20,7 @@ from reports.versus.versus import TIMED, Row, Versus
 from reports.versus.words import by
 
 LISTED = 40
-"""Entries of one group on the page; report.json has them all."""
+"""Entries of one group on the page; the data beside it have them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,12 @@ class Group:
     aside: str
     """What of them all a reader should know: `all of soft`."""
     entries: tuple[Entry, ...]
-    left_out: int
     folded: bool = False
+
+    @property
+    def left_out(self) -> int:
+        """Entries that the page leaves to the data beside it."""
+        return max(0, len(self.entries) - LISTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +127,7 @@ def _group(kind: Kind, entries: Sequence[Entry], scale: Scale) -> Group:
         id=kind.id,
         title=f"{number} {kind.one if number == 1 else kind.many}",
         aside=f"all of {variants[0]}" if len(variants) == 1 and number > 1 else "",
-        entries=tuple(_drawn(entry, scale) for entry in entries[:LISTED]),
-        left_out=max(0, number - LISTED),
+        entries=tuple(_drawn(entry, scale) for entry in entries),
         folded=kind.id == FOLDED,
     )
 

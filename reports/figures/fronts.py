@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from harness.metrics import show_scaled
 from reports.figures.base import CHARACTER, LABEL_HEIGHT, Drawn, decade_ticks, log_span, round_bytes, spread, tidy
+from reports.labels import cut
 from reports.review import Review
 from reports.sections.fronts import Front, Point, line_of
 from reports.theme import HUE, INK, MUTE, base_layout, log_axis, marker
@@ -110,7 +111,7 @@ def _clear(point: Point, at: float, every: Sequence[Point], across: Span, up: Sp
 
 
 def _name(point: Point) -> str:
-    return point.label if len(point.label) <= LONGEST else f"{point.label[: LONGEST - 1]}…"
+    return cut(point.label, LONGEST)
 
 
 def _trace(points: list[Point]) -> go.Scatter:

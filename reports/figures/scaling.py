@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from harness.metrics import show, show_interval, show_number
 from reports.figures.base import CHARACTER, LABEL_HEIGHT, Drawn, decade_ticks, log_span, spread, tidy
 from reports.figures.scaling_marks import DIGIT, band, dots, headroom, named, reached
+from reports.labels import cut
 from reports.review import Review
 from reports.sections.scaling_lines import Line, Panel
 from reports.theme import HUE, INK, MUTE, base_layout, log_axis, marker, stroke
@@ -42,7 +43,7 @@ def columns(review: Review) -> int:
 
 def label(line: Line) -> str:
     """Return what stands at a line's end: its name and slope."""
-    name = line.variant if len(line.variant) <= LONGEST else f"{line.variant[: LONGEST - 1]}…"
+    name = cut(line.variant, LONGEST)
     if line.slope is None:
         return name
     return f"{name} {show_number(line.slope.value, line.slope.low, line.slope.high)}"

@@ -7,11 +7,11 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from harness.judge.verdict import MARGIN
-from harness.metrics import show, show_bytes, show_percent, show_ratio, show_spread
+from harness.metrics import fixed, show, show_bytes, show_percent, show_ratio, show_spread
 from reports.glyph import band
 from reports.markup.charts import figure_json
 from reports.markup.rows import cells, look
-from reports.markup.shapes import ROLE_CLASS, level, noise_band, place_of, split, stack, steps
+from reports.markup.shapes import ROLE_CLASS, level, noise_band, pct, place_of, split, stack, steps
 from reports.markup.texts import VERDICT_CLASS, gap, slope_words, time_at, unbroken
 from reports.sections import fronts
 from reports.sections.ratios import mean_text
@@ -48,7 +48,7 @@ def environment() -> Environment:
         "of_subject": fronts.of_subject,
         "of_roof": lambda fraction: show_percent(round(fraction, 3 if fraction < 0.1 else 2)),
         "part": lambda value: f"{value / 100:.3g}".removeprefix("0") or "0",
-        "pct": lambda value: f"{round(value, 1):g}%",
+        "pct": pct,
         "role_class": ROLE_CLASS.__getitem__,
         "spread": show_spread,
         "nb": unbroken,
@@ -58,13 +58,14 @@ def environment() -> Environment:
         "ratio": lambda value: show_ratio(value),
         "ratio_of": lambda interval: ratio(interval.value, interval),
         "reach": lambda parts: max((x + width for x, width, _ in parts), default=0.0),
-        "share": lambda value: "–" if value is None else show_percent(round(value, 2)),
+        "share": lambda value: "–" if value is None else show_percent(round(value, 2) + 0.0),  # no `−0 %`
         "slope": slope_words,
         "split": split,
         "stack": stack,
         "steps": steps,
         "told": lambda point: fronts.told(point).removesuffix(" ms"),
         "times": lambda value: "–" if value is None else show_ratio(value),
+        "whole": lambda value: fixed(value, 0),
         "watts": lambda value: show("power_w", value),
         "verdict_class": lambda word: VERDICT_CLASS.get(word, "plain"),
     }

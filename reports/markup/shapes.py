@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from reports.compare import Comparison
 from reports.glyph import Glyph, Scale, glyph
@@ -24,6 +24,8 @@ ROLE_CLASS = {
 """Role of bytes: the class that fills its part of a bar."""
 GAP = 0.6
 """Free marks' widths between two variants on the strip of cases."""
+FAR = 900.0
+"""Per cent of a picture beyond which nothing is drawn: a browser refuses an infinite length."""
 MARK = 0.58
 """Share of its place on that strip that a case's mark takes."""
 
@@ -64,22 +66,23 @@ def split(row: PhaseRow, top: float) -> Iterator[tuple[float, float, str]]:
         "exchange": "ph-x",
         "other": "ph-o",
     }
-    x = 0.0
-    for phase, cls in classes.items():
-        width = 100 * max(0.0, row.shares.get(phase, 0.0)) * row.length / top
-        if width > 0:
-            yield x, width, cls
-        x += width
+    shares = ((max(0.0, row.shares.get(phase, 0.0)), cls) for phase, cls in classes.items())
+    yield from _laid((100 * share * (row.length / top), cls) for share, cls in shares)
 
 
 def stack(bar: Bar, top: float) -> Iterator[tuple[float, float, str]]:
     """Yield start and width in per cent and the class of each part of a memory bar."""
+    yield from _laid((100 * (part / top), ROLE_CLASS[role]) for role, part in bar.roles.items())
+
+
+def _laid(parts: Iterable[tuple[float, str]]) -> Iterator[tuple[float, float, str]]:
+    """Yield where each part begins, its width and its class, one after the other, as far as the cell reaches."""
     x = 0.0
-    for role, part in bar.roles.items():
-        width = 100 * part / top
-        if width > 0:
-            yield x, width, ROLE_CLASS[role]
-        x += width
+    for width, cls in parts:
+        drawn = min(width, 100 - x)
+        if drawn > 0:
+            yield x, drawn, cls
+            x += drawn
 
 
 def steps(values: Sequence[float], top: float) -> str:
@@ -88,6 +91,11 @@ def steps(values: Sequence[float], top: float) -> str:
     for height, run in itertools.groupby(level(value, top) for value in values):
         out.append(f"V{height}h{len(list(run))}")
     return "".join([*out, "V100Z"])
+
+
+def pct(value: float) -> str:
+    """Return a place as `12.5%`; what lies far beyond the ends, or nowhere, as near beyond them as nobody sees."""
+    return f"{round(max(-FAR, min(FAR, value)), 1):g}%"
 
 
 def level(value: float, top: float) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.context import Context
-from reports.results import ResultStatus
+from reports.families import Identity
+from reports.results import Result, ResultStatus
 from reports.subjects import Subject
 from reports.words import Sentence, Span, count, join, sentence
 
@@ -35,9 +37,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The cases of one variant, in the plan's order."""
+    """The cases of one variant, in the plan's order; of a run of many variants those of a family."""
 
     variant: str
+    """Its name, or its family's."""
     family: str
     step: int
     marks: tuple[Mark, ...]
@@ -97,10 +100,15 @@ def _text(planned: int, ok: int, counts: dict[ResultStatus, int]) -> Sentence:
 
 def _groups(context: Context) -> tuple[Group, ...]:
     shown = len(context.results) <= STRIP_CASES
-    groups = []
-    for name, identity in context.identity.items():
-        results = [result for result in context.results if result.case.variant == name]
-        marks = tuple(Mark(result.id, result.status) for result in results) if shown else ()
-        if results:
-            groups.append(Group(name, identity.family, identity.step, marks, len(results)))
-    return tuple(groups)
+    found: dict[Identity, list[Result]] = {context.told_as(name): [] for name in context.identity}
+    for result in context.results:
+        found[context.told_as(result.case.variant)].append(result)
+    return tuple(
+        Group(one.name, one.family, one.step, _marks(results) if shown else (), len(results))
+        for one, results in found.items()
+        if results
+    )
+
+
+def _marks(results: Sequence[Result]) -> tuple[Mark, ...]:
+    return tuple(Mark(result.id, result.status) for result in results)

@@ -10,34 +10,11 @@ from harness.metrics import METRICS, show_percent
 from reports.context import Context
 from reports.results import Result
 from reports.sections.base import Section
+from reports.sections.determinism_alike import Row, alike
 from reports.sections.determinism_cells import COLUMNS, Cell, cell_of
 from reports.sections.determinism_ties import Tie, tie_of
 from reports.subjects import axes_words
 from reports.words import Sentence, Span, count, join, sentence
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One variant in one number format."""
-
-    variant: str
-    family: str
-    step: int
-    own: str
-    """What sets the row apart from the variant's others, its number format left out: `capacity 1.25`."""
-    detail: str
-    cases: tuple[str, ...]
-    """Ids of the cases that the row was made of."""
-    cells: tuple[Cell, ...]
-
-    @property
-    def name(self) -> str:
-        """The row in a sentence: `top-1 (capacity 1.25)`."""
-        return f"{self.variant} ({self.own})" if self.own else self.variant
-
-    def cell(self, axis: str) -> Cell | None:
-        """Return the row's cell on `axis`, or None where it was not measured."""
-        return next((cell for cell in self.cells if cell.axis == axis and cell.kind != "no"), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +29,16 @@ class Determinism(Section):
     columns: tuple[tuple[str, str, str], ...] = ()
     """(axis, heading, what varies)."""
     rows: tuple[Row, ...] = ()
+
+    @property
+    def shown(self) -> tuple[tuple[Row, int], ...]:
+        """The rows of the page, each with how many others read like it: of a matrix that is read all, none do."""
+        return alike(self.rows)
+
+    @property
+    def left_out(self) -> int:
+        """Rows that are neither on the page nor like one that is."""
+        return len(self.rows) - sum(1 + others for _, others in self.shown)
 
     def row(self, case: str) -> Row | None:
         """Return the row that speaks of the case with the id `case`: its capacity, group, backend and format."""
@@ -71,7 +58,7 @@ def build(context: Context) -> Determinism:
         caption=_caption(cells),
         columns=tuple((axis, *COLUMNS[axis]) for axis in axes),
         rows=tuple(rows),
-        ties=_ties(rows, context),
+        ties=_ties([row for row, _ in alike(rows)], context),
     )
 
 

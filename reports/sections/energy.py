@@ -51,7 +51,7 @@ class Energy(Section):
 def build(context: Context) -> Energy:
     """Return the energy of the first screen's setting, or why there is none."""
     for setting in context.settings:
-        found = [result for result in context.at(setting) if _row(context, result)]
+        found = [result for result in context.measured(setting) if _row(context, result)]
         rows = [row for result in context.some(found) if (row := _row(context, result))]
         if rows:
             top, marks = linear_ticks(max(row.gross for row in rows))

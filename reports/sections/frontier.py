@@ -12,7 +12,7 @@ from harness.declare.frontier import GROWING
 from reports.context import Context
 from reports.results import Result
 from reports.settings import PASS_WORDS, setting_of
-from reports.subjects import Subject
+from reports.subjects import Subject, axes_words
 
 ROWS = 12
 """Rows drawn; the other cases stand in the table of all cases."""
@@ -64,7 +64,7 @@ def build(context: Context) -> tuple[Row, ...]:
             if len(lines[axis]) > 1:
                 rows[_line(result.case, axis)] = _row(context, axis, lines[axis])
                 drawn |= {one.id for one in lines[axis]}
-    return tuple(rows.values())[:ROWS]
+    return tuple(rows.values())
 
 
 def _row(context: Context, axis: str, line: list[Result]) -> Row:
@@ -73,9 +73,10 @@ def _row(context: Context, axis: str, line: list[Result]) -> Row:
     detail = replace(context.subject(first), detail="")
     fields_ = {"d_model": ("size",)}.get(axis, (axis,))
     where = context.words(setting_of(first.case), without=fields_)
-    own = [f"{name} {value}" for name in ("experts", "top_k", "slots") if name != axis
-           and (value := getattr(first.case, name)) is not None]  # fmt: skip
-    return Row(detail, axis.rstrip("_"), ", ".join([*own, where]), tuple(_step(axis, result) for result in line))
+    axes = dict.fromkeys(("experts", "top_k", "slots", *context.own_axes[first.case.variant]))
+    own = axes_words(first.case, [name for name in axes if name not in (axis, *fields_)])
+    shared = ", ".join(part for part in (own, where) if part)
+    return Row(detail, axis.rstrip("_"), shared, tuple(_step(axis, result) for result in line))
 
 
 def _step(axis: str, result: Result) -> Step:

@@ -60,6 +60,11 @@ class Memory(Section):
     """How near the closed form came, over all cases."""
 
     @property
+    def frontier_left_out(self) -> int:
+        """Lines of cases out of memory that the page does not draw."""
+        return max(0, len(self.frontier) - frontier.ROWS)
+
+    @property
     def lost_left_out(self) -> int:
         """Cases out of memory that are not named."""
         return max(0, len(self.lost) - LOST)
@@ -125,7 +130,7 @@ def _unit(bars: list[Bar]) -> float:
     """Return the power of 1024 in which the largest bar is printed, so that ticks are round in it."""
     top = max(bar.total for bar in bars)
     unit = 1.0
-    while top / unit >= 1024:
+    while top / unit >= 1024 and unit < 1024**4:
         unit *= 1024
     return unit
 

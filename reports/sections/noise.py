@@ -109,7 +109,8 @@ def build(context: Context) -> Noise:
         notes=notes[:NOTES],
         notes_left_out=left_out,
         finding=sentence(
-            f"Half of the times are known to ±{show_spread(middle)} or better{noise_floor.short(context)}."
+            "The one time is known to " if len(found) == 1 else "Half of the times are known to ",
+            f"±{show_spread(middle)}{'' if len(found) == 1 else ' or better'}{noise_floor.short(context)}.",
         ),
         caption=_caption(found),
         attention="!" if context.distrusted else None,

@@ -106,7 +106,7 @@ def _doubts(note: str) -> bool:
 def _first(context: Context, settings: Iterable[Setting], half: Half) -> Table | None:
     """Return the table of the first of `settings` that has one."""
     for setting in settings:
-        found = [result for result in context.at(setting) if _shares(result, half)]
+        found = [result for result in context.measured(setting) if _shares(result, half)]
         rows = [_row(context, result, half) for result in context.some(found)]
         if rows:
             top, marks = linear_ticks(max(row.length * (1 + max(0.0, -row.shares.get("other", 0.0))) for row in rows))

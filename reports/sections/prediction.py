@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from harness.case import Case
@@ -20,6 +20,7 @@ from harness.declare.predict import Bound, predict
 from harness.declare.roofs import Roofs
 from harness.metrics import show, show_ratio
 from reports.context import Context
+from reports.families import Identity
 from reports.results import Result
 from reports.sections.base import Section
 from reports.sections.elsewhere import Elsewhere, elsewhere, places_of
@@ -63,7 +64,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The cases of one variant, or those that one thing bounds."""
+    """The cases of one variant, of many variants those of a family, or those that one thing bounds."""
 
     name: str
     subject: Subject | None
@@ -122,7 +123,7 @@ def build(context: Context, cluster: Cluster | None = None) -> Predictions:
         finding=_finding(pairs),
         caption=_caption(pairs, left_out, cluster),
         pairs=tuple(pairs),
-        variants=tuple(_variants(pairs)),
+        variants=tuple(_variants(context, pairs)),
         bounds=tuple(_bounds(pairs)),
         left_out=left_out,
         cluster=None if cluster is None else cluster.title,
@@ -166,11 +167,13 @@ def _pair(context: Context, result: Result, roofs: Roofs, kind: str) -> Pair:
     )
 
 
-def _variants(pairs: Sequence[Pair]) -> list[Group]:
-    groups: dict[str, list[Pair]] = {}
+def _variants(context: Context, pairs: Sequence[Pair]) -> list[Group]:
+    groups: dict[Identity, list[Pair]] = {}
     for pair in pairs:
-        groups.setdefault(pair.subject.variant, []).append(pair)
-    return [Group(name, members[0].subject, tuple(members)) for name, members in groups.items()]
+        groups.setdefault(context.told_as(pair.subject.variant), []).append(pair)
+    return [
+        Group(one.name, replace(members[0].subject, step=one.step), tuple(members)) for one, members in groups.items()
+    ]
 
 
 def _bounds(pairs: Sequence[Pair]) -> list[Group]:
@@ -184,6 +187,8 @@ def _finding(pairs: Sequence[Pair]) -> Sentence:
     errors = [pair.error for pair in pairs]
     middle, worst = show_ratio(median(errors)), show_ratio(max(errors))
     cases = count(len(pairs), "case")
+    if len(pairs) == 1:
+        return sentence(f"The prediction of the one case is off by {worst}.")
     return sentence(f"Predictions are off by {middle} in the median of {cases}, by {worst} in the worst.")
 
 

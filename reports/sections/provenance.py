@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from harness.declare.roofs import Roofs
 from harness.metrics import show_bytes, show_percent, show_scaled
 from reports.context import Context
 from reports.results import Run
@@ -69,7 +70,7 @@ def first_facts(context: Context) -> tuple[Fact, ...]:
     rounds, precision = run.file.suite.measure.get("rounds"), run.file.suite.measure.get("precision")
     measured = [
         f"{duration(run.seconds)} of visits" if run.seconds else "",
-        f"{count(int(rounds), 'round')} a case{' or more' if precision else ''}" if rounds else "",
+        f"{count(int(rounds), 'round')} a case{' or more' if precision else ''}" if rounds and context.timed else "",
         "" if run.file.finished else "not finished",
     ]
     return (
@@ -166,7 +167,7 @@ def _facts(run: Run) -> tuple[Fact, ...]:
         ),
         Fact("Measured", _lines(join(f"{k} {v}" for k, v in flatten(file.suite.measure).items()))),
         Fact("Devices", tuple(map(_station, file.devices))),
-        Fact("Ceilings", _ceilings(file.ceilings)),
+        Fact("Ceilings", _ceilings(file.roofs)),
         Fact("Datasheet", _datasheet(file)),
     ]
     facts += _group("Device", flatten(with_short_build(file.device)))
@@ -204,26 +205,24 @@ def fact_title(name: str) -> str:
     return capital(" ".join(known))
 
 
-def _ceilings(ceilings: Mapping[str, Any] | None) -> tuple[str, ...]:
-    if not ceilings:
+def _ceilings(roofs: Roofs | None) -> tuple[str, ...]:
+    if roofs is None:
         return ()
-    rates: Iterable[tuple[str, Any]] = (ceilings.get("flops_per_s") or {}).items()
-    out = [f"{show_scaled(float(rate), 'FLOP/s')} in {dtype}" for dtype, rate in rates if rate]
-    copy = ceilings.get("bytes_per_s")
-    return tuple([*out, f"{show_scaled(float(copy), 'B/s')} copied"] if copy else out)
+    out = [f"{show_scaled(rate, 'FLOP/s')} in {dtype}" for dtype, rate in roofs.flops_per_s.items()]
+    return (*out, f"{show_scaled(roofs.bytes_per_s, 'B/s')} copied")
 
 
 def _datasheet(file: RunFile) -> tuple[str, ...]:
     """Return the dense peaks that the device's datasheet promises, beside what was measured; or that none is kept."""
-    sheet, ceilings = file.datasheet, file.ceilings or {}
+    sheet, roofs = file.datasheet, file.roofs
     if sheet is None:
         device = file.device.get("name") or "this device"
-        return (f"none is kept for {device}: only measured ceilings stand here",) if ceilings else ()
-    rates: dict[str, Any] = ceilings.get("flops_per_s") or {}
+        return (f"none is kept for {device}: only measured ceilings stand here",) if roofs else ()
+    rates = roofs.flops_per_s if roofs else {}
     peaks = sheet.flops_per_s.items()
     out = [f"{show_scaled(peak, 'FLOP/s')} in {dtype}, dense{_share(rates.get(dtype), peak)}" for dtype, peak in peaks]
     memory = sheet.bytes_per_s
-    out.append(f"{show_scaled(memory, 'B/s')} of memory{_share(ceilings.get('bytes_per_s'), memory)}")
+    out.append(f"{show_scaled(memory, 'B/s')} of memory{_share(roofs.bytes_per_s if roofs else None, memory)}")
     return (*out, f"{sheet.source}, read {sheet.read}")
 
 

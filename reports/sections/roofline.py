@@ -125,15 +125,17 @@ def build(context: Context) -> Roofline:
 
 
 def _why(context: Context) -> str:
-    if not any(result.number("phase_experts_share") is not None for result in context.timed):
+    if not any(result.number("phase_experts_share") is not None for result in context.results):
         return context.why_without("phases", "phases to hold against a roof")
+    if not context.timed:
+        return "A phase’s speed is known by its share of a time, and no case has latency."
     return "The ceilings of this device were not measured in these cases’ format: harness doctor does."
 
 
 def _roof(context: Context, setting: Setting) -> Roof | None:
-    ceilings = context.run.file.ceilings or {}
-    peak, rate = ceilings.get("flops_per_s", {}).get(setting.dtype), ceilings.get("bytes_per_s")
-    return Roof(float(peak), float(rate)) if peak and rate else None
+    roofs = context.run.file.roofs
+    peak = roofs.flops_per_s.get(setting.dtype) if roofs else None
+    return Roof(peak, roofs.bytes_per_s) if roofs and peak else None
 
 
 def _row(context: Context, result: Result) -> Row:
@@ -214,7 +216,11 @@ def _bounds(experts: list[Point]) -> str:
     if not experts:
         return ""
     if bound in (0, len(experts)):
-        return f"{'Memory' if bound else 'Products'}, not {'products' if bound else 'memory'}, bound the experts here. "
+        return (
+            "Memory, not products, bounds the experts here. "
+            if bound
+            else "Products, not memory, bound the experts here. "
+        )
     return f"Memory bounds the experts of {bound} of {count(len(experts), 'case')}, products those of the others. "
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from harness.metrics import show, show_count
+from harness.metrics import fixed, show, show_count
 from reports.compare import Comparison, compare
 from reports.context import Context
 from reports.results import Result
@@ -106,7 +106,7 @@ def _cells(result: Result) -> tuple[Cell, ...]:
         Cell(_percent(result, "fully_dropped")),
         Cell(
             "–" if used is None else f"{show_count(used)} of {result.case.experts}",
-            "" if random is None else f"random {random:.1f}",
+            "" if random is None else f"random {fixed(random, 1)}",
         ),
         Cell(_plain(result, "router_entropy").removesuffix(" nat")),
         Cell(_plain(result, "router_margin")),
@@ -125,7 +125,7 @@ def _percent(result: Result, metric: str) -> str:
 def _range(result: Result, metric: str) -> str:
     """Return how far the draws of a random router went."""
     draws = result.series.get(metric)
-    return f"random {min(draws):.2f} to {max(draws):.2f}" if draws else ""
+    return f"random {fixed(min(draws), 2)} to {fixed(max(draws), 2)}" if draws else ""
 
 
 def _drop_below(result: Result) -> str:

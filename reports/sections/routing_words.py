@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 
 from harness.declare.loads import rule_of_thumb
-from harness.metrics import show, show_bytes, show_percent, show_ratio
+from harness.metrics import fixed, show, show_bytes, show_percent, show_ratio
 from reports.compare import Comparison
 from reports.context import Context
 from reports.results import Result
@@ -25,7 +26,7 @@ def finding(context: Context, found: list[Result]) -> Sentence:
     phrase, busiest = context.subject(worst).phrase, show("load_max_over_mean", _busiest(worst))
     if not beside:
         return sentence(f"The busiest expert gets {busiest} times its share, in {phrase}.")
-    random = show("load_max_over_mean", worst.number("load_max_over_mean_null"))
+    random = show("load_max_over_mean", _by_chance(worst))
     if not learned:
         return sentence(
             f"The most uneven load gives one expert {busiest} times its share, in {phrase}; "
@@ -44,6 +45,12 @@ def finding(context: Context, found: list[Result]) -> Sentence:
 
 def _busiest(result: Result) -> float:
     return result.number("load_max_over_mean") or 0.0
+
+
+def _by_chance(result: Result) -> float:
+    """Return the load of a random router's busiest expert; of draws alone, which have no metric, their mean."""
+    told = result.number("load_max_over_mean_null")
+    return statistics.fmean(result.series["load_max_over_mean_null"]) if told is None else told
 
 
 def _over_chance(result: Result) -> float:
@@ -125,7 +132,7 @@ def _memory(context: Context, found: list[Result]) -> Sentence:
 
 def share_words(share: float) -> str:
     """Return a share with one decimal, which is what tells a drop rate from its expectation: `9.8 %`."""
-    text = f"{100 * share:.1f} %"
+    text = f"{fixed(100 * share, 1)} %"
     return show_percent(share) if text in ("0.0 %", "100.0 %") else text
 
 

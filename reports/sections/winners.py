@@ -10,10 +10,10 @@ from harness.metrics import show
 from reports.compare import Comparison
 from reports.context import Context
 from reports.sections.base import Section
-from reports.sections.contests import Contest, contests, counted, held, own
+from reports.sections.contests import RIVALS, Contest, contests, counted, held, own
 from reports.settings import Setting
 from reports.subjects import Subject
-from reports.words import Sentence, Span, capital, count, join, plain, ratio, sentence
+from reports.words import Sentence, Span, capital, count, join, plain, ratio, sentence, some
 
 MAPS, ROWS, COLUMNS = 6, 24, 6
 """Maps, and rows and columns of one; what is beyond them is counted."""
@@ -37,7 +37,7 @@ class Cell:
     name: str = ""
     """The winner, where the number of experts is said already."""
     tied: str = ""
-    """Who cannot be told from the fastest, in words; empty where the winner stands alone."""
+    """Who cannot be told from the fastest, the nearest by name; empty where the winner stands alone."""
     lead: str = ""
     """The winner's time, its backend where there are several, and its lead, in words."""
 
@@ -48,6 +48,8 @@ class Row:
 
     experts: int
     contestants: tuple[str, ...]
+    met: str
+    """The contestants in words, of many the first."""
     cells: tuple[Cell | None, ...]
     """One a column; None where that contest was not held."""
 
@@ -128,7 +130,8 @@ def _map(context: Context, grid: _Grid, found: Mapping[tuple[Setting, tuple[int,
         where=context.words(grid.shown[0].setting, without=("batch", "tokens")),
         columns=tuple(_column(at, places) for at in places[:COLUMNS]),
         rows=tuple(
-            Row(*row, tuple(_cell(context, found.get((setting, row))) for setting in shown)) for row in grid.rows[:ROWS]
+            Row(*row, some(row[1]), tuple(_cell(context, found.get((setting, row))) for setting in shown))
+            for row in grid.rows[:ROWS]
         ),
         left_out=max(0, len(grid.rows) - ROWS) + max(0, len(grid.columns) - COLUMNS),
     )
@@ -214,7 +217,8 @@ def short(subject: Subject) -> str:
 def tie(cell: Cell) -> str:
     """Return `tie of 3: top-1, dropless; expert-choice; soft, 2 slots`, the fastest estimate first."""
     names = [short(subject) for subject in (cell.winner, *cell.ties)]
-    return f"tie of {len(names)}: {'; '.join(names)}"
+    beyond = " or more" if len(cell.ties) == RIVALS < cell.contestants - 1 else ""  # no more of them were held
+    return f"tie of {len(names)}{beyond}: {some(names, between='; ')}"
 
 
 def ahead(cell: Cell) -> str:
