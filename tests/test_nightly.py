@@ -179,7 +179,9 @@ def test_a_command_is_told_and_kept(tmp_path: Path) -> None:
     assert told[0] in log
 
 
-def test_ctrl_c_is_handed_on_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("before", [signal.default_int_handler, signal.SIG_IGN])
+def test_ctrl_c_is_handed_on_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: Any) -> None:
+    """Also by a night in the background, where a shell has Ctrl-C ignored."""
     program = tmp_path / "program.py"
     program.write_text(
         "import sys, time\n"
@@ -192,8 +194,11 @@ def test_ctrl_c_is_handed_on_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         if words == "at work":
             threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
 
-    start = time.monotonic()
-    ended = steps.run_step("run", [], tmp_path, interrupt)
+    start, usual = time.monotonic(), signal.signal(signal.SIGINT, before)
+    try:
+        ended = steps.run_step("run", [], tmp_path, interrupt)
+    finally:
+        signal.signal(signal.SIGINT, usual)
     assert time.monotonic() - start < 20
     assert (ended.code, ended.words) == (130, "ended in order")
 

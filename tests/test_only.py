@@ -16,13 +16,15 @@ from reports.page import FIGURES, render_page
 from reports.read import read_run
 from reports.review import SECTIONS, VERSUS, Review, narrowed, review
 from reports.summary import render_summary
-from tests import fake_history, fake_run
+from tests import fake_history, fake_journal, fake_run
 from tests.test_page import Page
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fake_run.write_run(tmp_path_factory.mktemp("run") / "quick", fake_run.quick_cases())
+    written = fake_run.write_run(tmp_path_factory.mktemp("run") / "quick", fake_run.quick_cases())
+    fake_journal.write_journal(written)
+    return written
 
 
 @pytest.fixture(scope="module")

@@ -26,14 +26,15 @@ def run_step(name: str, words: Sequence[str], folder: Path, tell: Tell, output: 
     start, last = time.monotonic(), ""
     with (folder / LOG).open("a", encoding="utf-8", buffering=1) as log:
         log.write(f"$ {shlex.join(('harness', *words))}\n")
-        with _started(words, output or folder / LOG) as process, _handed_on(process) as seen:
+        with _stops() as stops, _started(words, output or folder / LOG) as process:
+            stops.reach(process)
             assert process.stderr is not None
             for line in process.stderr:
                 last = line.strip() or last
                 log.write(line)
                 tell(line.rstrip("\n"))
             process.wait()
-    return Ended(name, INTERRUPTED if seen else process.returncode, round(time.monotonic() - start, 1), last)
+    return Ended(name, INTERRUPTED if stops.seen else process.returncode, round(time.monotonic() - start, 1), last)
 
 
 def _started(words: Sequence[str], output: Path) -> subprocess.Popen[str]:
@@ -50,18 +51,32 @@ def _started(words: Sequence[str], output: Path) -> subprocess.Popen[str]:
         )
 
 
+class _Stops:
+    """Hands signals that ask us to stop on to a process that has a session of its own."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+        self._process: subprocess.Popen[str] | None = None
+
+    def hand_on(self, number: int, frame: FrameType | None) -> None:
+        self.seen.append(number)
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+
+    def reach(self, process: subprocess.Popen[str]) -> None:
+        """Hand on to `process` from now on, and what came before it was there."""
+        self._process = process
+        if self.seen:
+            process.send_signal(signal.SIGINT)
+
+
 @contextmanager
-def _handed_on(process: subprocess.Popen[str]) -> Iterator[list[int]]:
-    """Hand signals that ask us to stop on to `process`, which has a session of its own; yield those that came."""
-    seen: list[int] = []
-
-    def hand_on(number: int, frame: FrameType | None) -> None:
-        seen.append(number)
-        process.send_signal(signal.SIGINT)
-
-    before = {number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM)}
+def _stops() -> Iterator[_Stops]:
+    """Handle the signals before a process starts: one that begins while they are ignored would ignore them too."""
+    stops = _Stops()
+    before = {number: signal.signal(number, stops.hand_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield seen
+        yield stops
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

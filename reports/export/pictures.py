@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 """Programs that can draw, as systems name them; else Playwright's own is taken."""
+FILES_A_PAGE = 8
+"""Chromium lets a page that nobody touches save ten files, and holds the eleventh back."""
 READY_MS = 120_000
 NEEDED = (
     'pip install "moe-harness[svg]", and a Chromium on the PATH (Debian: apt-get install chromium) or that of '
@@ -62,11 +64,16 @@ def _drawn(browser: Browser, page: str) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "page.html"
         file.write_text(page, "utf-8")
-        opened = browser.new_page(offline=True, viewport={"width": 1280, "height": 900})
-        opened.goto(file.as_uri())
-        opened.wait_for_selector("html[data-ready]", timeout=READY_MS)
-        for button in opened.locator(".save").all():
-            with opened.expect_download() as download:
-                button.press("Enter")  # a hand on a key: Chromium stops a script at its tenth file
-            found[download.value.suggested_filename] = download.value.path().read_bytes()
+        while True:
+            opened = browser.new_page(offline=True, viewport={"width": 1280, "height": 900})
+            opened.goto(file.as_uri())
+            opened.wait_for_selector("html[data-ready]", timeout=READY_MS)
+            left = opened.locator(".save").all()[len(found) :]
+            for button in left[:FILES_A_PAGE]:
+                with opened.expect_download() as download:
+                    button.evaluate("button => button.click()")
+                found[download.value.suggested_filename] = download.value.path().read_bytes()
+            opened.close()
+            if len(left) <= FILES_A_PAGE:
+                break
     return found

@@ -111,7 +111,7 @@ def _first(context: Context, settings: Iterable[Setting], half: Half) -> Table |
         if rows:
             top, marks = linear_ticks(max(row.length * (1 + max(0.0, -row.shares.get("other", 0.0))) for row in rows))
             ticks = tuple(
-                Tick(100 * mark / top, f"{mark:g} ms" if mark == marks[-1] else f"{mark:g}") for mark in marks
+                Tick(100 * mark / top, f"{_short(mark)} ms" if mark == marks[-1] else _short(mark)) for mark in marks
             )
             return Table(half, context.words(setting), tuple(rows), len(found) - len(rows), top, ticks)
     return None
@@ -178,3 +178,7 @@ def _overhead(rows: list[Row]) -> str:
 def _range(shares: list[float]) -> str:
     low, high = show_percent(round(min(shares), 2)), show_percent(round(max(shares), 2))
     return low if low == high else f"{low} to {high}"
+
+
+def _short(mark: float) -> str:
+    return f"{mark:g}".replace("e+", "e")  # the last one stands half beyond its scale, on a phone at the page's edge
