@@ -10,7 +10,7 @@ from typing import Any
 from reports.markup.notes import Notes, notes
 from reports.sections.cases import Cases, Row
 
-SHOWN = 400
+SHOWN = 250
 """Rows that stand in the page as markup, and that its script shows at once: a browser lays these out in a blink."""
 COLUMN = {"experts": 1, "batch": 3, "pass": 4, "status": 11}
 """Filter: the column that holds its value."""
