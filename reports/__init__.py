@@ -212,6 +212,8 @@ def _check_writable(wanted: Rendered) -> None:
             raise ReportError(f"{path} is a folder; the report needs a file's name there.")
         if path.exists() and not path.is_file():
             raise ReportError(f"{path} is no regular file; the report would replace it.")
+        if folder.is_file():
+            raise ReportError(f"{path} cannot be written: {folder} is no folder, but a file.")
         if not folder.is_dir():
             raise ReportError(f"{path} cannot be written: the folder {folder} does not exist.")
         if not os.access(path if path.exists() else folder, os.W_OK):

@@ -146,6 +146,24 @@ def test_a_case_that_fails_on_both_sides_is_told_as_such(tmp_path: Path) -> None
     assert "1 case failed on both sides" in shown(found)
 
 
+def test_runs_of_different_cases_of_one_plan_have_nothing_to_compare(tmp_path: Path) -> None:
+    """One run came to the first half of the plan, the other to the second, and to the last case neither did."""
+    ids = [case.id for case in CASES]
+    half = len(ids) // 2
+
+    def reached(some: list[str]) -> Edit:
+        return lambda case, record: record if record.get("id") in some else None
+
+    base = fake_run.write_run(tmp_path / "base", CASES, edit=reached(ids[:half]))
+    candidate = fake_run.write_run(tmp_path / "candidate", CASES, edit=reached(ids[half:-1]), **LATER)
+    found = review(read_run(candidate), read_run(base))
+    said = f"no case has numbers in both runs, and nothing could be compared; {half} missing cases"
+    assert said in plain(found.answer)
+    (entry,) = [one for one in of(found, "not-comparable") if one.subject.id == ids[-1]]
+    assert (entry.verdict, entry.why) == ("not comparable", "neither run has measured it")
+    assert not any(one.verdict == "same" for group in ("failed-before", "not-comparable") for one in of(found, group))
+
+
 def test_another_device_has_no_ratio_and_the_page_says_so(tmp_path: Path) -> None:
     found = against(tmp_path, only(slow(1.3)), device=ELSEWHERE)
     assert found.against is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,30 @@ def test_the_fastest_run_wins_every_case_it_is_faster_at(tmp_path: Path) -> None
     assert (first.fastest, second.fastest, third.fastest) == (0, len(CASES), 0)
     assert (second.tally, third.tally) == ({"faster": len(CASES)}, {"slower": len(CASES)})
     assert all(row.cells[1] and row.cells[1].fastest for row in found.table.rows)
+
+
+def test_a_commit_stands_as_it_is_at_the_beginning_of_a_sentence(tmp_path: Path) -> None:
+    harness = {"version": "0.1.0", "commit": "f46901d41d07", "dirty": False, "source": "a81c77b19d0e"}
+    found = side_by_side(write(tmp_path, 1), write(tmp_path, 2, all_slower(0.8), harness=harness))
+    for said in (found.answer, found.standings.finding, found.standings.caption):
+        assert plain(said).startswith("f46901d is fastest at ")
+    assert "F46901d" not in render_page(found)
+
+
+def test_scaling_names_the_case_that_noise_does_not_explain_with_its_interval(tmp_path: Path) -> None:
+    alike = side_by_side(write(tmp_path, 1), write(tmp_path, 2))
+    assert plain(alike.multiples.finding) == "No time along these axes differs from that of 1f3c1ab beyond noise."
+    found = side_by_side(write(tmp_path / "a", 1), write(tmp_path / "a", 2, all_slower(1.5)))
+    said = re.fullmatch(r"2f3c1ab is farthest from 1f3c1ab at (\S+): 1\.5\d*× \[\S+, \S+\] its time\.",
+                        plain(found.multiples.finding))  # fmt: skip
+    assert said is not None
+    assert said[1] in {point.id for panel in found.multiples.panels for point in panel.lines[0].points}
+
+
+def test_what_stands_under_a_name_or_a_ratio_is_a_line_of_its_own(tmp_path: Path) -> None:
+    page = render_page(side_by_side(write(tmp_path, 1), write(tmp_path, 2)))
+    assert "class=s2" in page
+    assert ".stand .s2,.sides .s2{display:block}" in page
 
 
 def test_a_race_between_two_further_runs_is_judged_as_well(tmp_path: Path) -> None:

@@ -167,6 +167,7 @@ def test_the_command_writes_what_the_room_gives(run: Run, folder: Path, tmp_path
         (["nowhere"], "nowhere is not a run folder"),
         (["RUN", "--format", "json", "-o", "RUN/run.json"], "is a file of the run itself"),
         (["RUN", "-o", "nowhere/table.csv"], "nowhere/table.csv cannot be written: the folder nowhere does not exist"),
+        (["RUN", "-o", "RUN/run.json/table.csv"], "run.json is no folder, but a file"),
         (["RUN", "-o", "RUN"], "is a folder: name a file in it, or write the charts there with --format svg"),
         (["RUN", "--format", "csv", "-o", "RUN"], "is a folder: name a file in it"),
         (["RUN", "-o", "table.txt"], "table.txt: its name says no format; end it in .csv, .parquet, .json"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,13 @@ def peak(run: int, case: Case, record: dict[str, Any]) -> float:
     return 1.0
 
 
+def keep(folder: Path, wanted: Callable[[str], bool]) -> None:
+    """Leave a run only the records of the variants that are wanted."""
+    records = folder / "records.jsonl"
+    lines = records.read_text("utf-8").splitlines(keepends=True)
+    records.write_text("".join(line for line in lines if wanted(json.loads(line)["variant"])), "utf-8")
+
+
 def torch_changes(run: int) -> dict[str, Any]:
     return {"environment": {"packages": {"torch": "2.13.0" if run >= 9 else "2.11.0"}, "hostname": f"host-{run}"}}
 
@@ -71,6 +79,48 @@ def test_nothing_planted_is_nothing_told(tmp_path: Path) -> None:
     )
     assert found.changes.missing == "There is no change to list."
     assert {line.subject.variant for line in found.trends.lines[: found.trends.drawn]} == {"top-2", "soft", "dense"}
+
+
+def test_few_runs_tell_no_time_and_say_so(tmp_path: Path) -> None:
+    """A change needs two levels and the noise between runs: of two runs that differ threefold none can be told."""
+    found = made(tmp_path, lambda run, case, record: 3.0 if run else 1.0, number=2)
+    assert plain(found.answer) == (
+        "Too few runs to tell a change over 2 runs since 2026-09-01: no number without noise changed; to tell it of a"
+        " time takes 5 runs in one environment, and --beside compares fewer."
+    )
+    assert found.judged == 0
+    assert plain(found.trends.finding) == "Too few runs to tell whether a series keeps its level."
+    assert plain(found.runs.finding) == "All runs can be compared."
+    assert "fewer than the 5 runs" in plain(found.changes.caption)
+
+
+def test_a_change_of_what_has_no_noise_hides_no_times_that_cannot_be_told(tmp_path: Path) -> None:
+    answer = plain(made(tmp_path, lambda run, case, record: peak(7 * run, case, record), number=2).answer)
+    assert answer.startswith("2 of 5 cases changed over 2 runs")
+    assert answer.endswith(
+        " noisy series have fewer than the 5 runs in one environment that it takes to tell a change."
+    )
+
+
+def test_a_case_that_came_late_is_told_to_have_too_few_runs(tmp_path: Path) -> None:
+    folders = fake_history.write(tmp_path, RUNS)
+    for folder in folders[:12]:
+        keep(folder, lambda variant: variant != "dense")
+    found = of(folders)
+    assert "no number changed by more than its noise; " in plain(found.answer)
+    assert plain(found.trends.finding).startswith("Every series of which it can be told keeps its level; ")
+
+
+def test_runs_that_share_no_number_tell_nothing(tmp_path: Path) -> None:
+    folders = fake_history.write(tmp_path, 2)
+    keep(folders[0], lambda variant: variant == "soft")
+    keep(folders[1], lambda variant: variant != "soft")
+    found = of(folders)
+    assert plain(found.answer) == (
+        "No change can be told over 2 runs since 2026-09-01: no case has numbers in two runs."
+    )
+    assert plain(found.changes.finding) == plain(found.runs.finding) == "No case has numbers in two runs."
+    assert found.trends.missing == "No number was taken in two runs."
 
 
 def test_what_has_no_noise_changes_with_a_single_byte(tmp_path: Path) -> None:

@@ -91,12 +91,24 @@ def test_a_newer_schema(run: Path, name: str) -> None:
 
 def test_a_place_that_cannot_be_written_is_found_before_any_work(run: Path) -> None:
     (run / "records.jsonl").write_text("not even read", "utf-8")
-    for place, words in ((run.parent / "none" / "page.html", "does not exist"), (run.parent, "is a folder")):
+    for place, words in (
+        (run.parent / "none" / "page.html", "does not exist"),
+        (run / "run.json" / "page.html", "run.json is no folder, but a file"),
+        (run.parent, "is a folder"),
+    ):
         done = report(run, "-o", place)
         assert (done.exit_code, done.stdout) == (2, "")
         assert words in done.stderr
         assert done.stderr.count("\n") == 1
     assert sorted(path.name for path in run.iterdir()) == ["records.jsonl", "run.json"]
+
+
+@pytest.mark.parametrize("title", ["", " "])
+def test_a_page_without_a_title_is_refused(run: Path, title: str) -> None:
+    page = run / "report.html"
+    refused(report(run, "--title", title), page, "--title is empty", "leave it out")
+    assert report(run, "--title", "One").exit_code == 0
+    assert "<title>One</title>" in page.read_text("utf-8")
 
 
 def test_a_process_of_its_own_ends_so_too(tmp_path: Path) -> None:

@@ -157,6 +157,7 @@ def test_a_file_that_cannot_be_written_is_found_first(
     """Before the runs are read: one of them is none, and that is not what is told."""
     nothing = tmp_path / "nothing"
     refused(gated(base, nothing, option, tmp_path / "none" / "file"), "file: the folder", "does not exist")
+    refused(gated(base, nothing, option, base / "run.json" / "file"), "run.json is no folder, but a file")
     refused(gated(base, nothing, option, tmp_path), "it is a folder")
     refused(gated(base, run(), option, base / "run.json"), "part of the run")
 

@@ -110,6 +110,8 @@ def _check(path: Path, run: Path) -> None:
         fail(Exit.USAGE, f"{path} is a folder: name a file in it")
     if path.exists() and not path.is_file():
         fail(Exit.USAGE, f"{path} is no regular file; choose another")
+    if path.parent.is_file():
+        fail(Exit.USAGE, f"{path} cannot be written: {path.parent} is no folder, but a file")
     if not path.parent.is_dir():
         fail(Exit.USAGE, f"{path} cannot be written: the folder {path.parent} does not exist")
 

@@ -70,6 +70,8 @@ def report(
 
     folders = _expanded(runs)
     _check_kind(folders, baseline, beside=beside)
+    if title is not None and not title.strip():
+        fail(Exit.USAGE, "--title is empty: give the page's title, or leave it out for that of the suite")
     if only and len(folders) > 1:
         fail(Exit.USAGE, "--only picks sections of one run's report, and these are several runs: name one run")
     if cluster is not None and len(folders) > 1:

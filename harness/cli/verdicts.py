@@ -35,6 +35,8 @@ def check_outputs(output: Path | None, junit: Path | None, *runs: Path) -> None:
 def _unwritable(path: Path) -> str | None:
     if path.is_dir():
         return "it is a folder; give a file's name in it"
+    if path.parent.is_file():
+        return f"{path.parent} is no folder, but a file; name another place"
     if not path.parent.is_dir():
         return f"the folder {path.parent} does not exist; make it first"
     if not os.access(path if path.exists() else path.parent, os.W_OK):

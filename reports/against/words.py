@@ -20,6 +20,8 @@ def summary(versus: Versus) -> Sentence:
     parts: list[Sentence] = [_forbidden(versus)] if versus.forbidden else []
     parts += [_times(versus, judged)] if judged else []
     parts += [_exact(versus)] if _exact(versus) else []
+    if not any(row.metric for row in versus.rows):
+        parts.append(sentence(Span("no case has numbers in both runs", "strong"), ", and nothing could be compared"))
     lost = [count(number, f"{word} case") for word in ("failed", "missing") if (number := _lost(versus, word))]
     parts += [sentence(join(lost))] if lost else []
     if not parts:

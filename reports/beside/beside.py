@@ -18,7 +18,7 @@ from reports.results import Run
 from reports.sections import comparability
 from reports.sections.base import Section
 from reports.sections.comparability import Comparability
-from reports.words import Sentence, Span, capital, count, join, join_sentences, sentence
+from reports.words import Sentence, Span, count, join, join_sentences, sentence
 
 SCHEMA = 1
 """Version of the JSON document."""
@@ -64,7 +64,7 @@ def beside(runs: Sequence[Run], title: str | None = None) -> Beside:
         standings=standing,
         comparability=comparability.build(runs, names),
         table=sections.table(shown, rows, scale),
-        multiples=sections.multiples(multiples(runs, names), shown),
+        multiples=sections.multiples(multiples(runs, names), shown, rows),
         harness=runs[0].file.harness.version,
     )
 
@@ -92,7 +92,7 @@ def refuse(runs: Sequence[tuple[Path, Run]]) -> None:
 
 def _answer(standing: Standings, first: str, races: str) -> Sentence:
     """Return who is fastest, how each run stands over all cases, and which cannot be compared."""
-    parts = [sentence(Span(capital(races), "strong"))]
+    parts = [sentence(Span(races, "strong"))]
     parts += [whole_words(row, first) for row in standing.rows if row.whole is not None]
     apart: dict[str, list[str]] = {}
     for row in standing.rows:

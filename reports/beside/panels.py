@@ -19,6 +19,8 @@ MOST = 12
 class Point:
     """One case of one run."""
 
+    id: str
+    """The case's name in the first run."""
     x: float
     ms: float
     low: float | None
@@ -63,8 +65,9 @@ def multiples(runs: Sequence[Run], names: Sequence[str]) -> tuple[Multiple, ...]
 def _multiple(
     first: Context, panel: Panel, line: Line, by_key: Sequence[dict[str, Result]], names: Sequence[str]
 ) -> Multiple:
-    keys = [(point.x, first.by_id[point.id].key) for point in line.points]
-    lines = [RunLine(number, names[number], tuple(_point(x, results[key]) for x, key in keys if _has(results, key)))
+    places = [(point.id, point.x, first.by_id[point.id].key) for point in line.points]
+    lines = [RunLine(number, names[number],
+                     tuple(_point(id_, x, results[key]) for id_, x, key in places if _has(results, key)))
              for number, results in enumerate(by_key)]  # fmt: skip
     return Multiple(
         axis=panel.axis,
@@ -83,6 +86,6 @@ def _has(results: dict[str, Result], key: str) -> bool:
     return key in results and results[key].ms is not None
 
 
-def _point(x: float, result: Result) -> Point:
+def _point(id_: str, x: float, result: Result) -> Point:
     interval = result.interval("latency_ms")
-    return Point(x, result.ms or 0.0, interval.low if interval else None, interval.high if interval else None)
+    return Point(id_, x, result.ms or 0.0, interval.low if interval else None, interval.high if interval else None)

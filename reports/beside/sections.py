@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.judge.compare import WORSE, Word
-from harness.metrics import show, show_interval, show_ratio
 from reports.beside.columns import Column
 from reports.beside.judged import METRIC, Judged
 from reports.beside.panels import Multiple
@@ -16,7 +16,7 @@ from reports.glyph import Glyph, Scale, glyph, ratio_scale
 from reports.sections.base import Section
 from reports.versus.headline import Headline
 from reports.versus.versus import TIMED
-from reports.words import Sentence, Span, capital, count, join, sentence
+from reports.words import Sentence, Span, capital, count, join, ratio, sentence
 
 QUIET: tuple[Word, ...] = ("same", "cannot tell")
 READ = (
@@ -91,8 +91,8 @@ def standings(columns: Sequence[Column], found: Judged) -> Standings:
     scale = ratio_scale(ratios, held=ratios)
     rows = tuple(_standing(number, column, found, scale) for number, column in enumerate(columns))
     return Standings(
-        finding=sentence(capital(races_words(rows, found)), "."),
-        caption=sentence(Span(f"{capital(races_words(rows, found))}. ", "strong"), _counted(found.comparisons), READ),
+        finding=sentence(races_words(rows, found), "."),
+        caption=sentence(Span(f"{races_words(rows, found)}. ", "strong"), _counted(found.comparisons), READ),
         rows=rows,
         scale=scale,
         comparisons=found.comparisons,
@@ -123,7 +123,7 @@ def table(columns: Sequence[Column], rows: tuple[CaseRow, ...], scale: Scale) ->
     )
 
 
-def multiples(panels: tuple[Multiple, ...], columns: Sequence[Column]) -> Multiples:
+def multiples(panels: tuple[Multiple, ...], columns: Sequence[Column], rows: Sequence[CaseRow]) -> Multiples:
     """Return the small multiples."""
     if not panels:
         why = "No layer was swept along an axis in two runs."
@@ -131,39 +131,41 @@ def multiples(panels: tuple[Multiple, ...], columns: Sequence[Column]) -> Multip
     apart = [column.name for column in columns if column.forbids]
     verb = "is" if len(apart) == 1 else "are"
     drawn = f" {join(apart)} {verb} drawn beside the others, and no ratio is meant." if apart else ""
-    words = farthest(panels)
+    words = farthest(panels, columns, rows)
     return Multiples(
-        finding=sentence(words),
-        caption=sentence(Span(words, "strong"), " One line a run, one panel a layer and axis, both axes logarithmic;"
+        finding=words,
+        caption=sentence(*words, " One line a run, one panel a layer and axis, both axes logarithmic;"
                          f" bars are 95 % intervals of a time.{drawn}"),
         panels=panels,
     )  # fmt: skip
 
 
-def farthest(panels: Sequence[Multiple]) -> str:
-    """Return where the runs lie farthest apart, and between which times."""
-    places = [(panel, x) for panel in panels for x, _ in panel.ticks if len(_at(panel, x)) > 1]
-    if not places:
-        return "No two runs have a case of a panel in common."
-    panel, x = max(places, key=lambda place: max(_at(*place))[0] / min(_at(*place))[0])
-    (least, first), (most, last) = min(_at(panel, x)), max(_at(panel, x))
-    ends = f"{show(METRIC, least)} in {first} to {show(METRIC, most)} in {last}"
-    return f"The runs lie farthest apart in {panel.variant} at {x:g} {panel.x_title}: {ends}."
-
-
-def _at(panel: Multiple, x: float) -> list[tuple[float, str]]:
-    """Return each run's time at a place of the axis, with the run's name."""
-    return [(point.ms, line.name) for line in panel.lines for point in line.points if point.x == x]
+def farthest(panels: Sequence[Multiple], columns: Sequence[Column], rows: Sequence[CaseRow]) -> Sentence:
+    """Return which case of the panels is farthest from the first run's beyond noise, and in which run."""
+    drawn = {point.id for panel in panels for line in panel.lines for point in line.points}
+    cells = [(row.subject.id, column.name, cell.ratio, cell.verdict) for row in rows if row.subject.id in drawn
+             for column, cell in zip(columns, row.cells, strict=True) if cell is not None and cell.ratio]  # fmt: skip
+    first = columns[0].name
+    if not cells:
+        return sentence(f"No time along these axes may be compared with that of {first}.")
+    told = [(id_, name, over) for id_, name, over, verdict in cells if verdict not in QUIET]
+    if not told:
+        return sentence(f"No time along these axes differs from that of {first} beyond noise.")
+    id_, name, over = max(told, key=lambda each: abs(math.log(each[2].value)))
+    return sentence(f"{name} is farthest from {first} at {id_}: ", ratio(over.value, over), " its time.")
 
 
 def races_words(rows: Sequence[Standing], found: Judged) -> str:
-    """Return who is fastest at how many cases, as a clause: `b is fastest at 12 of 144 cases, a at 3; 129 are ties`."""
+    """Return who is fastest at how many cases, as it begins a sentence: `b is fastest at 12 of 144 cases, a at 3`.
+
+    A run's name stands as it is: a commit's digits in upper case are none that anybody could look for.
+    """
     raced, won = len(found.races), sum(found.alone)
     if not raced:
-        return "no two runs have times that may be compared"
+        return "No two runs have times that may be compared"
     leaders = sorted((row for row in rows if row.fastest), key=lambda row: -row.fastest)
     if not leaders:
-        return f"no run is fastest beyond noise at any of {count(raced, 'case')}"
+        return f"No run is fastest beyond noise at any of {count(raced, 'case')}"
     first = f"{leaders[0].column.name} is fastest at {leaders[0].fastest} of {count(raced, 'case')}"
     rest = [f"{row.column.name} at {row.fastest}" for row in leaders[1:]]
     ties = raced - won
@@ -174,11 +176,9 @@ def races_words(rows: Sequence[Standing], found: Judged) -> str:
 def whole_words(row: Standing, first: str) -> Sentence:
     """Return a run's time over all cases: `b takes 0.95× [0.93, 0.97] the time of a over 144 cases`."""
     assert row.whole is not None
-    ratio = row.whole.change.ratio
-    ends = (ratio.value, ratio.low, ratio.high)
+    over = row.whole.change.ratio
     hidden = ", which noise would explain" if row.whole.verdict == "cannot tell" else ""
-    return sentence(f"{row.column.name} takes ", Span(show_ratio(*ends), "strong"), " ",
-                    Span(show_interval(*ends), "interval"),
+    return sentence(f"{row.column.name} takes ", ratio(over.value, over),
                     f" the time of {first} over {count(row.whole.cases, 'case')}{hidden}")  # fmt: skip
 
 

@@ -122,9 +122,19 @@ def _cell(pair: Pair, rows: Sequence[Row]) -> Cell:
         _alone(pair.candidate),
         ratio=time.change.ratio if time and time.change else None,
         verdict=time.verdict if time else None,
-        why=next((row.why for row in rows if row.metric is None and row.verdict != "same"), None),
+        why=None if _is_untried(pair) else _why(rows),
         numbers=tuple(numbers_of(other)),
     )
+
+
+def _is_untried(pair: Pair) -> bool:
+    """Return whether neither run came to the case, which is no difference between them."""
+    return all(side is not None and side.untried for side in (pair.base, pair.candidate))
+
+
+def _why(rows: Sequence[Row]) -> str | None:
+    """Return why the case cannot be compared as a whole."""
+    return next((row.why for row in rows if row.metric is None and row.verdict != "same"), None)
 
 
 def _won(key: str, number: int, cells: dict[str, Cell], winners: dict[str, int]) -> Cell | None:

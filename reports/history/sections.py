@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from reports.history.enough import Enough
 from reports.history.groups import Group, Together, together
 from reports.history.nights import Night, nights
 from reports.history.shifts import Line
 from reports.history.stops import Era, Stop
-from reports.history.words import NOTHING, alike, alone, changed
+from reports.history.words import alike, alone, changed
 from reports.sections.base import Section
 from reports.words import capital, count, join, sentence
 
@@ -68,7 +69,7 @@ class Runs(Section):
     """Cases that changed with each run."""
 
 
-def changes(groups: tuple[Group, ...], lines: Sequence[Line], stops: Sequence[Stop]) -> Changes:
+def changes(groups: tuple[Group, ...], lines: Sequence[Line], stops: Sequence[Stop], known: Enough) -> Changes:
     """Return what changed."""
     found = together(lines)
     number = sum(len(group.shifts) for group in groups)
@@ -76,15 +77,20 @@ def changes(groups: tuple[Group, ...], lines: Sequence[Line], stops: Sequence[St
     what = f"{capital(count(number, 'change'))} in {count(len(groups), 'row')}"
     when = "" if latest is None else f"; the latest came with {stops[latest].phrase}"
     return Changes(
-        finding=sentence(f"{what}{when}." if groups else f"{capital(NOTHING)}."),
+        finding=sentence(f"{what}{when}." if groups else f"{capital(known.nothing)}."),
         missing=None if groups else "There is no change to list.",
-        caption=sentence(f"{what}{when}. ", *(f"{alike(each, stops)} " for each in found), JUDGED),
+        caption=sentence(
+            f"{what}{when}. " if groups else "",
+            f"{capital(known.lacking)}. " if known.short else "",
+            *(f"{alike(each, stops)} " for each in found),
+            JUDGED,
+        ),
         groups=groups,
         together=found,
     )
 
 
-def trends(groups: Sequence[Group], lines: Sequence[Line], stops: Sequence[Stop]) -> Trends:
+def trends(groups: Sequence[Group], lines: Sequence[Line], known: Enough) -> Trends:
     """Return the lines, those to be drawn first: what changed, by weight, then one latency of every variant."""
     moved = _moved(groups, lines)
     still = [line for line in lines if not line.shifts and len(line.points) > 1 and line.metric == "latency_ms"]
@@ -93,7 +99,7 @@ def trends(groups: Sequence[Group], lines: Sequence[Line], stops: Sequence[Stop]
     taken = set(map(id, shown))
     rest = [line for line in lines if id(line) not in taken]
     cut = max(0, len(moved) - DRAWN)
-    finding = f"{len(moved)} of {len(lines)} series changed their level" if moved else "Every series keeps its level"
+    finding = f"{len(moved)} of {len(lines)} series changed their level" if moved else _kept(known)
     left = f" Drawn are {len(shown)} of {len(lines)}: those that changed most, then one latency a variant."
     more = f" {cut} more that changed, and all others, stand in the data." if cut else ""
     return Trends(
@@ -105,7 +111,9 @@ def trends(groups: Sequence[Group], lines: Sequence[Line], stops: Sequence[Stop]
     )
 
 
-def runs(groups: Sequence[Group], lines: Sequence[Line], stops: Sequence[Stop], eras: Sequence[Era]) -> Runs:
+def runs(
+    groups: Sequence[Group], lines: Sequence[Line], stops: Sequence[Stop], eras: Sequence[Era], known: Enough
+) -> Runs:
     """Return of which runs the history is made."""
     found = nights(lines, len(stops))
     said = [f"{changed(era)}, since {stops[era.first].phrase}" for era in eras[1:]]
@@ -113,7 +121,7 @@ def runs(groups: Sequence[Group], lines: Sequence[Line], stops: Sequence[Stop], 
     per_run = [{s.subject.id for g in groups if g.run == run and g.how != "drift" for s in g.shifts}
                for run in range(len(stops))]  # fmt: skip
     return Runs(
-        finding=sentence(f"{capital(_of_runs(eras, found))}."),
+        finding=sentence(f"{capital(_of_runs(eras, found, known))}."),
         caption=sentence(*(f"{capital(each)}. " for each in said), ALONE),
         stops=tuple(stops),
         eras=tuple(eras),
@@ -122,12 +130,24 @@ def runs(groups: Sequence[Group], lines: Sequence[Line], stops: Sequence[Stop], 
     )
 
 
-def _of_runs(eras: Sequence[Era], found: Sequence[Night]) -> str:
+def _kept(known: Enough) -> str:
+    if not known.judged:
+        return "Too few runs to tell whether a series keeps its level"
+    if known.short:
+        return f"Every series of which it can be told keeps its level; {known.lacking}"
+    return "Every series keeps its level"
+
+
+def _of_runs(eras: Sequence[Era], found: Sequence[Night], known: Enough) -> str:
     whole, some = sum(night.whole for night in found), sum(not night.whole for night in found)
     parts = [f"{count(len(eras) - 1, 'change')} of environment"] if len(eras) > 1 else []
     parts += [f"{count(whole, 'run')} that {'stands' if whole == 1 else 'stand'} alone"] if whole else []
     parts += [f"{count(some, 'run')} in which single cases stand alone"] if some else []
-    return join(parts) if parts else "all runs can be compared, and none stands alone"
+    if parts:
+        return join(parts)
+    if not known.shared:
+        return "no case has numbers in two runs"
+    return f"all runs can be compared{', and none stands alone' if known.judged else ''}"
 
 
 def _moved(groups: Sequence[Group], lines: Sequence[Line]) -> list[Line]:

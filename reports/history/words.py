@@ -16,7 +16,6 @@ from reports.words import Sentence, Span, capital, count, join, sentence
 AS_RATIO = 2.0
 """Ratios from which a change is told as a ratio, not in per cent."""
 VERBS = {"step": ("rose", "fell"), "drift": ("drifted up", "drifted down"), "exact": ("rose", "fell")}
-NOTHING = "no number changed by more than its noise"
 
 
 def percent(ratio: Interval) -> str:

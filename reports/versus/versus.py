@@ -159,6 +159,8 @@ def _rows(pair: Pair, forbids: str | None) -> Iterable[Row]:
 
 
 def _without_numbers(before: Result, after: Result) -> Row:
+    if before.untried and after.untried:
+        return Row(after.id, None, "not comparable", "neither run has measured it")
     if not after.ok and before.ok:
         word: Word = "missing" if after.untried else "failed"
         return Row(after.id, None, word, f"{after.status}: {after.reason}")
