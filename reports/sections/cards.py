@@ -16,7 +16,7 @@ from reports.compare import Comparison, compare, counted_together, distance
 from reports.context import Context
 from reports.glyph import Glyph, Scale, glyph, ratio_scale
 from reports.sections.bars import Bar
-from reports.sections.determinism import Determinism, in_part, invariant
+from reports.sections.determinism import Determinism, in_part, invariant, kept_with
 from reports.sections.memory import Memory
 from reports.sections.ratios import Ratios
 from reports.sections.ratios_blocks import against_dense
@@ -155,24 +155,29 @@ def _memory(memory: Memory) -> Card | None:
 
 
 def _determinism(determinism: Determinism) -> Card | None:
+    """Return how many variants are what the card's word says: all batch-invariant, or so many not."""
     yes, no = invariant(determinism)
     if not yes and not no:
         return None
+    told = f"whose rows, all or some, change when the batch size does{_who(determinism, yes)}"
     return Card(
         kind="determinism",
-        word="batch-invariant" if not no else "not batch-invariant",
-        big=f"{len(yes)} of {len(yes) + len(no)}",
+        word="not batch-invariant" if no else "batch-invariant",
+        big=f"{len(no or yes)} of {len(yes) + len(no)}",
         interval="variants" if len(yes) + len(no) > 1 else "variant",
         title=(Name("Batch invariance", "", 0),),
-        text=f"whose rows keep every bit when the batch size changes{_who(determinism, yes)}",
+        text=told if no else f"whose rows keep every bit when the batch size changes: {join(yes)}",
     )
 
 
 def _who(determinism: Determinism, yes: list[str]) -> str:
-    """Return who they are, and who is so in some of its rows; where nobody is, why not."""
-    some = [f"{row.variant} ({row.detail})" for row in in_part(determinism)]
-    if yes or some:
+    """Return who keeps every bit all the same, with what, and in which of its rows; where nobody does, why not."""
+    common = kept_with(determinism)
+    of_common = [row for rows in common.values() for row in rows]
+    some = [f"{row.variant} ({row.detail})" for row in in_part(determinism) if row not in of_common]
+    whole = [*yes, *(f"all {len({row.variant for row in rows})} with {part}" for part, rows in common.items())]
+    if whole or some:
         others = join(some if len(some) <= PARTS else [*some[: PARTS - 1], f"{len(some) - PARTS + 1} more"])
-        return f": {join(yes) if yes else 'none'}" + (f"; in part {others}" if some else "")
+        return f"; bit for bit the same: {join(whole) or 'none'}" + (f"; in part {others}" if some else "")
     worst = {c.word for row in determinism.rows for c in row.cells if c.axis == "batch_size" and c.kind != "no"}
-    return f"; why the others do not: {join(sorted(worst))}"
+    return f"; why: {join(sorted(worst))}"
