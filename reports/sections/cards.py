@@ -12,7 +12,16 @@ from dataclasses import dataclass, replace
 from harness.judge.multiple import holm
 from harness.judge.stats import Interval
 from harness.metrics import show_interval, show_ratio
-from reports.compare import Comparison, compare, counted_together, distance
+from reports.compare import (
+    Comparison,
+    budget_ratio,
+    budget_words,
+    compare,
+    counted_together,
+    distance,
+    is_equal,
+    nearest,
+)
 from reports.context import Context
 from reports.glyph import Glyph, Scale, glyph, ratio_scale
 from reports.sections.bars import Bar
@@ -58,7 +67,7 @@ class Card:
 
 def build(context: Context, ratios: Ratios, memory: Memory, determinism: Determinism) -> tuple[Card, ...]:
     """Return at most four cards; their ratios are headlines, and different only if Holm's procedure leaves them so."""
-    chosen = list(_chosen(context, memory, determinism)) or _default(ratios, memory, determinism)
+    chosen = list(_chosen(context, memory, determinism)) or _default(context, ratios, memory, determinism)
     shown = chosen[:CARDS]
     rows = iter(counted_together([row for row in shown if isinstance(row, Comparison)], holm))
     return _with_glyphs([_ratio(next(rows)) if isinstance(each, Comparison) else each for each in shown])
@@ -70,7 +79,7 @@ def scale_of(cards: Iterable[Card]) -> Scale:
 
 
 def _chosen(context: Context, memory: Memory, determinism: Determinism) -> Iterable[Comparison | Card]:
-    single = {"memory": _memory(memory), "determinism": _determinism(determinism)}
+    single = {"memory": _memory(context, memory), "determinism": _determinism(determinism)}
     for text in context.run.file.suite.headline:
         candidate, _, reference = (part.strip() for part in text.partition("/"))
         if found := _pair(context, candidate, reference) or single.get(candidate):
@@ -87,7 +96,7 @@ def _pair(context: Context, candidate: str, reference: str) -> Comparison | None
     return None
 
 
-def _default(ratios: Ratios, memory: Memory, determinism: Determinism) -> list[Comparison | Card]:
+def _default(context: Context, ratios: Ratios, memory: Memory, determinism: Determinism) -> list[Comparison | Card]:
     """Return sparse and Soft MoE against dense, Soft MoE against sparse, then batch invariance or memory."""
     rows = ratios.blocks[0].rows if ratios.blocks else []
     picked: list[Comparison] = []
@@ -100,7 +109,7 @@ def _default(ratios: Ratios, memory: Memory, determinism: Determinism) -> list[C
         elif fits:
             picked.append(min(fits, key=distance))
     picked += [row for row in rows if row not in picked][: max(0, 2 - len(picked))]
-    extra = [card for card in (_determinism(determinism), _memory(memory)) if card]
+    extra = [card for card in (_determinism(determinism), _memory(context, memory)) if card]
     return [*picked[:3], *extra]
 
 
@@ -132,26 +141,37 @@ def _with_glyphs(cards: list[Card]) -> tuple[Card, ...]:
     )
 
 
-def _memory(memory: Memory) -> Card | None:
-    """Return the heaviest MoE layer's bytes against the dense FFN's, or against the lightest layer's."""
+def _memory(context: Context, memory: Memory) -> Card | None:
+    """Return the heaviest MoE layer's bytes against those of the dense FFN nearest in FLOPs, or of the lightest."""
     moe = [bar for bar in memory.bars if bar.subject.family != "dense"]
     dense = [bar for bar in memory.bars if bar.subject.family == "dense"]
     if not moe or len(memory.bars) < 2:
         return None
     heavy = max(moe, key=lambda bar: bar.total)
-    light: Bar = dense[0] if dense else min(memory.bars, key=lambda bar: bar.total)
+    light = _nearest(context, heavy, dense) or min(memory.bars, key=lambda bar: bar.total)
     if light is heavy or not light.total:
         return None
     value = heavy.total / light.total
+    details = [_budget(context, heavy, light), *filter(None, (heavy.subject.detail, memory.where))]
     return Card(
         kind="memory",
         word="more memory" if value > 1 else "less memory",
         big=show_ratio(value),
         interval="",
         title=(_name(heavy.subject), _name(light.subject)),
-        text=f"all bytes at the peak of one pass: {', '.join(p for p in (heavy.subject.detail, memory.where) if p)}",
+        text=f"all bytes at the peak of one pass at {', '.join(details)}",
         value=value,
     )
+
+
+def _nearest(context: Context, bar: Bar, others: list[Bar]) -> Bar | None:
+    found = nearest(context.by_id[bar.subject.id], [context.by_id[other.subject.id] for other in others])
+    return next((other for other in others if found and other.subject.id == found.id), None)
+
+
+def _budget(context: Context, bar: Bar, other: Bar) -> str:
+    flops = budget_ratio(context.by_id[bar.subject.id], context.by_id[other.subject.id], "flops")
+    return budget_words(flops, "FLOPs" if is_equal(flops) else None)
 
 
 def _determinism(determinism: Determinism) -> Card | None:

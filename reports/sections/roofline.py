@@ -229,7 +229,7 @@ def _bounds(experts: list[Point], where: str) -> str:
             else f"Products, not memory, bound the experts at {where}. "
         )
     cases = count(len(experts), "case")
-    return f"At {where} memory bounds the experts of {bound} of {cases}, products those of the others. "
+    return f"At {where}, memory bounds the experts of {bound} of {cases}, products those of the others. "
 
 
 def _worst(wrong: list[Point]) -> str:
