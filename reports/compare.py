@@ -48,10 +48,15 @@ class Comparison:
     @property
     def budget(self) -> str:
         """`equal FLOPs`, or by how much they differ."""
-        if self.equal == "FLOPs":
-            return "equal FLOPs"
-        times = "FLOPs unknown" if self.flops is None else f"{show_ratio(self.flops)} the FLOPs"
-        return f"equal parameters and {times}" if self.equal == "parameters" else times
+        return budget_words(self.flops, self.equal)
+
+
+def budget_words(flops: float | None, equal: str | None) -> str:
+    """Return `equal FLOPs`, or by how much they differ, given their ratio and the budget that is equal, if any."""
+    if equal == "FLOPs":
+        return "equal FLOPs"
+    times = "FLOPs unknown" if flops is None else f"{show_ratio(flops)} the FLOPs"
+    return f"equal parameters and {times}" if equal == "parameters" else times
 
 
 def compare(context: Context, candidate: Result, reference: Result) -> Comparison | None:

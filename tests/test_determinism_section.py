@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -145,8 +146,57 @@ def test_variants_are_counted_and_not_their_rows(tmp_path: Path) -> None:
     made = review_of(tmp_path, cases, edit)
     (card,) = (card for card in made.cards if card.kind == "determinism")
     assert len(made.determinism.rows) == 4
-    assert (card.big, card.interval) == ("1 of 3", "variants")
-    assert card.text.endswith("batch size changes: tiled; in part half (grouped, f32)")
+    assert (card.word, card.big, card.interval) == ("not batch-invariant", "2 of 3", "variants")
+    assert card.text == (
+        "whose rows, all or some, change when the batch size does; "
+        "bit for bit the same: tiled; in part half (grouped, f32)"
+    )
+
+
+def test_the_card_counts_what_its_word_says(tmp_path: Path) -> None:
+    def card(*cases: Case) -> tuple[str, str, str]:
+        made = review_of(tmp_path / "-".join(case.variant for case in cases), list(cases), _seen)
+        (found,) = (card for card in made.cards if card.kind == "determinism")
+        return found.word, found.big, found.text
+
+    assert card(TILED) == ("batch-invariant", "1 of 1", "whose rows keep every bit when the batch size changes: tiled")
+    assert card(PLAIN, DROPPING) == (
+        "not batch-invariant",
+        "2 of 2",
+        "whose rows, all or some, change when the batch size does; why: drops and rounding",
+    )
+
+
+def test_the_heading_counts_rows_and_not_their_names(tmp_path: Path) -> None:
+    """Four droppers in two formats are eight rows of four names."""
+    cases = [replace(DROPPING, variant=name, dtype=dtype) for name in "abcd" for dtype in ("float32", "bfloat16")]
+    made = review_of(tmp_path, cases, lambda case, record: _seen(DROPPING, record))
+    assert plain(made.determinism.finding) == "Beyond rounding, neighbours matter in 8 of 8 rows."
+
+
+def test_what_keeps_every_bit_of_all_variants_is_named(tmp_path: Path) -> None:
+    """Two variants, each in two backends: neither keeps every bit, one of the backends does for both."""
+    cases = [
+        token_choice(variant=name, batch=8, backend=backend) for name in ("a", "b") for backend in ("grouped", "loop")
+    ]
+
+    def edit(case: Case, record: dict[str, Any]) -> dict[str, Any]:
+        return fake_run.without(_seen(TILED if case.backend == "loop" else PLAIN, record), "latency_ms")
+
+    made = review_of(tmp_path, cases, edit)
+    (card,) = (card for card in made.cards if card.kind == "determinism")
+    assert card.big == "2 of 2"
+    assert card.text.endswith("bit for bit the same: all 2 with loop")
+    assert plain(made.answer).endswith(
+        "0 of 2 variants keep every bit of a row when the batch size changes, "
+        "2 more only in some of their configurations; with loop all 2 do."
+    )
+
+
+def _seen(case: Case, record: dict[str, Any]) -> dict[str, Any]:
+    record = fake_run.without(record, "det_")
+    record["metrics"] |= SEEN[case.variant]
+    return record
 
 
 def _half(dtype: str) -> dict[str, dict[str, float | str]]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from harness.case import Case
+from harness.metrics import show_bytes
 from reports.markup.shapes import ROLE_CLASS, stack
 from reports.page import render_page
 from reports.read import read_run
@@ -113,5 +114,25 @@ def test_the_page_has_a_key_for_each_role_and_a_column_for_most(tmp_path: Path) 
     page = render_page(review(read_run(write_run(tmp_path, quick_cases()))))
     start = page.index("id=memory>")
     part = page[start : start + 20_000]
-    for words in ("saved for backward", ">workspace<", ">Gradients<", ">In flight<", ">Workspace<"):
+    for words in ("saved for backward", ">workspace<", ">Gradients<", ">In flight<", ">Workspace<", ">Total<"):
         assert words in part, words
+
+
+def test_the_total_that_the_heading_speaks_of_has_a_column(tmp_path: Path) -> None:
+    made = review(read_run(write_run(tmp_path, quick_cases())))
+    heading, page = "".join(span.text for span in made.memory.finding), render_page(made)
+    part = page[page.index("id=memory>") :]
+    total = show_bytes(max(bar.total for bar in made.memory.bars))
+    assert f"needs {total}, " in heading
+    assert f"<td><b>{total}</b>" in part[: part.index("</table>")].replace("\u00a0", " ")
+
+
+def test_the_card_holds_the_heaviest_against_the_dense_ffn_of_its_flops(tmp_path: Path) -> None:
+    """Two dense FFNs, the smaller one first: top-2 does as much as the wider."""
+    made = review(read_run(write_run(tmp_path, quick_cases())))
+    (card,) = (card for card in made.cards if card.kind == "memory")
+    heaviest = max(bar.total for bar in made.memory.bars)
+    (wide,) = (bar.total for bar in made.memory.bars if bar.subject.variant == "dense-2")
+    assert [name.text for name in card.title] == ["top-2", "dense-2"]
+    assert card.value == heaviest / wide
+    assert " at equal FLOPs, " in card.text

@@ -69,6 +69,27 @@ def test_the_median_and_the_worst_error_are_the_finding(tmp_path: Path) -> None:
     assert sum(len(group.pairs) for group in made.bounds) == 3
 
 
+@pytest.mark.parametrize(
+    ("hfu", "beaten"),
+    [
+        ({"value": 2.3, "low": 2.2, "high": 2.5}, True),
+        ({"value": 1.1, "low": 0.9, "high": 1.2}, False),
+        ({"value": 1.1}, True),
+    ],
+)
+def test_ceilings_that_cases_beat_are_the_heading(tmp_path: Path, hfu: dict[str, float], beaten: bool) -> None:
+    def edit(case: Case, record: dict[str, Any]) -> dict[str, Any]:
+        own = hfu if case.layer == "soft" else {"value": 0.5, "low": 0.4, "high": 0.6}
+        taken = takes(0.5)(case, record) or record
+        return taken | {"metrics": taken["metrics"] | {"hfu": own}}
+
+    made = section(tmp_path, [soft(), dense()], edit)
+    told = "The ceilings are too low to predict by: 1 of 2 cases beat them."
+    assert (plain(made.finding) == told) == beaten
+    assert (made.attention == "! 1") == beaten
+    assert ("off by 2.00× in the median for that reason too" in plain(made.caption)) == beaten
+
+
 def test_the_roofline_of_the_whole_pass_alone_is_told_beside(tmp_path: Path) -> None:
     made = section(tmp_path, [soft()], takes(1.0))
     (pair,) = made.pairs

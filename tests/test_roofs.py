@@ -53,7 +53,7 @@ def test_the_flat_roofs_name_stands_above_what_cannot_be() -> None:
 
 def test_the_ridge_is_marked_from_the_axis_to_where_the_roofs_meet() -> None:
     subject = Subject("soft", "soft", 0, "8 experts", "soft-8")
-    drawn = figure([Point(subject, "experts", 4e9, 1e9, 0.8, "memory", "below")], ROOF)
+    drawn = figure([Point(subject, "experts", 4e9, 1e9, 0.8, None, "memory", "below")], ROOF)
     (ridge,) = drawn.layout.shapes
     assert ridge.x0 == ridge.x1 == pytest.approx(ROOF.ridge, rel=1e-4)
     assert ridge.y1 == pytest.approx(ROOF.flops_per_s, rel=1e-4)

@@ -73,6 +73,21 @@ def test_a_router_within_what_chance_gives_is_no_finding_against_it(tmp_path: Pa
     assert plain(made.finding).startswith("No router is more uneven than chance: the busiest expert gets 1.80 times")
 
 
+def test_within_chance_the_busiest_expert_is_the_tables(tmp_path: Path) -> None:
+    """Of 1.5 where draws reach 1.9 and 1.2 where they reach 1.3, the first is the busiest."""
+    cases = [ONE, replace(ONE, variant="top-2", top_k=2)]
+    seen = {"top-1": Seen(1.5), "top-2": Seen(1.2, random=(1.1, 1.3))}
+    run = write_run(tmp_path / "run", cases, edit=lambda one, record: seen[one.variant].of(record))
+    made = review(read_run(run)).routing
+    assert plain(made.finding) == (
+        "No router is more uneven than chance: the busiest expert gets 1.50 times its share, in top-1 with 16 experts,"
+        " where a random router’s gets 1.40 to 1.90."
+    )
+    cells = [row.cells[0] for row in made.rows]
+    assert ("1.50", "random 1.40 to 1.90") in [(cell.text, cell.below) for cell in cells]
+    assert max(float(cell.text) for cell in cells) == 1.5
+
+
 def test_chance_is_that_of_each_router(tmp_path: Path) -> None:
     """Two experts a token load less unevenly by chance: 1.8 is beyond it there, and 1.9 is not with one."""
     cases = [ONE, replace(ONE, variant="top-2", top_k=2)]

@@ -75,6 +75,11 @@ def test_the_absolute_time_is_the_share_of_the_unprofiled_half(tmp_path: Path) -
     assert backward.where.endswith("training step")
 
 
+def test_the_heading_names_the_setting_that_it_speaks_of(tmp_path: Path) -> None:
+    made = review_of(tmp_path, [soft(), soft(batch=1)]).phases
+    assert plain(made.finding).startswith(f"At {made.tables[0].where}: routing and moving tokens takes up to ")
+
+
 def test_a_run_that_only_trains_shows_both_halves(tmp_path: Path) -> None:
     edit = sets(latency_ms=10.0, pass_forward_share=0.3, pass_backward_share=0.6)
     tables = review_of(tmp_path, [soft(pass_="train")], edit).phases.tables
@@ -178,6 +183,28 @@ def test_what_a_cache_or_the_interval_explains_is_no_error(
     assert made.attention is None
     told = "1 phase above the bandwidth’s roof moved what a cache can hold" in plain(made.caption)
     assert told == (standing == "in cache")
+
+
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        ((1.29, 0.22, 1.47), ("129 % [22 %, 147 %]", "; above 100 % is within noise")),
+        ((1.5, 1.3, 1.8), ("150 % [130 %, 180 %]", "; above 100 % a cache may have helped")),
+        ((0.7, 0.6, 0.8), ("70 %", "")),
+    ],
+)
+def test_no_heading_has_experts_beyond_the_device_without_a_why(
+    tmp_path: Path, ends: tuple[float, float, float], words: tuple[str, str]
+) -> None:
+    value = dict(zip(("value", "low", "high"), ends, strict=True))
+    share, why = words
+    made = review_of(tmp_path, [soft()], both(sets(phase_experts_roofline=value), beyond(0.5))).roofline
+    assert plain(made.finding) == f"The experts of soft with 8 experts reach {share} of what the device can do{why}."
+
+
+def test_what_bounds_the_experts_is_said_of_one_setting(tmp_path: Path) -> None:
+    made = review_of(tmp_path, [soft(), soft(batch=1)]).roofline
+    assert f"the experts at {made.where}." in plain(made.caption)
 
 
 def test_decode_steps_stand_beside_the_floor_of_their_weights(tmp_path: Path) -> None:

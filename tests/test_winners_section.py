@@ -62,7 +62,7 @@ def test_the_fastest_beyond_noise_wins_alone(tmp_path: Path) -> None:
     cell = only_cell(section)
     assert (cell.winner.variant, cell.ties, cell.contestants) == ("b", (), 3)
     assert cell.next.value == pytest.approx(0.8)
-    assert plain(section.finding) == "B is fastest in 1 of 1 contest."
+    assert plain(section.finding) == "Of layers with experts (size S, forward), b is fastest in 1 of 1 contest."
     assert plain(section.caption).startswith("B with 8 experts has the widest lead: 0.80")
     assert section.comparisons == 2
 
@@ -74,12 +74,31 @@ def test_two_whose_rounds_overlap_tie_and_the_third_is_left_out(tmp_path: Path) 
     assert {cell.winner.variant, *(subject.variant for subject in cell.ties)} == {"a", "b"}
     assert tie(cell).startswith("tie of 2: ")
     assert "next" not in ahead(cell)
-    assert plain(section.finding) == "No layer is fastest beyond noise in any of 1 contest."
+    assert plain(section.finding) == (
+        "Of layers with experts (size S, forward), none is fastest beyond noise in any of 1 contest."
+    )
 
 
 def test_the_same_within_two_per_cent_is_a_tie(tmp_path: Path) -> None:
     section = made(tmp_path / "run", peers(), timed({"a": times(10), "b": times(10.05), "c": times(20)})).winners
     assert [subject.variant for subject in only_cell(section).ties] == ["b"]
+
+
+def test_a_layer_wins_nothing_over_itself(tmp_path: Path) -> None:
+    """Of equal FLOPs top-2 has only its other capacity to meet, and is faster than that."""
+    own = [
+        fake_run.make_case("twice", "token_choice", experts=8, top_k=2, capacity_factor=factor)
+        for factor in (None, 1.25)
+    ]
+    edit = timed({"a": times(10), "b": times(8), "c": times(12), "twice": times(20)})
+    section = made(tmp_path / "run", [*peers(), *own], edit).winners
+    assert sorted(row.variants for row in section.maps[0].rows) == [1, 3]
+    assert plain(section.finding) == "Of layers with experts (size S, forward), b is fastest in 1 of 1 contest."
+    assert "A layer that meets but itself is counted neither" in plain(section.caption)
+    assert plain(section.caption).startswith("B with 8 experts has the widest lead: ")
+    alone = made(tmp_path / "alone", own, edit).winners
+    assert "in any of 1 contest." in plain(alone.finding)
+    assert "meets but itself" not in plain(alone.caption)
 
 
 @pytest.fixture(scope="module")

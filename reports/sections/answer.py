@@ -6,7 +6,7 @@ from harness.metrics import show
 from reports.compare import Comparison, rivals
 from reports.context import Context
 from reports.sections.coverage import KINDS, Coverage
-from reports.sections.determinism import Determinism, batch_words, in_part, invariant
+from reports.sections.determinism import Determinism, batch_words, in_part, invariant, kept_with
 from reports.sections.ratios import Ratios
 from reports.sections.ratios_blocks import against_dense, leading, moe, spoken_of
 from reports.sections.ratios_words import WORD
@@ -109,7 +109,11 @@ def _without_times(context: Context, coverage: Coverage, determinism: Determinis
         keep = "keeps" if len(yes) == 1 else "keep"
         of_all = f"{len(yes)} of {count(len(yes) + len(no), 'variant')}"
         others = len({row.variant for row in in_part(determinism)})
-        some = f", {others} more in some of their rows" if others else ""
+        some = f", {others} more only in some of their configurations" if others else ""
+        some += "".join(
+            f"; with {part} all {len({row.variant for row in rows})} do"
+            for part, rows in kept_with(determinism).items()
+        )
         return sentence(
             f"No times were measured; {of_all} {keep} every bit of a row when the batch size changes{some}."
         )

@@ -12,11 +12,20 @@ from dataclasses import dataclass, replace
 from harness.judge.multiple import holm
 from harness.judge.stats import Interval
 from harness.metrics import show_interval, show_ratio
-from reports.compare import Comparison, compare, counted_together, distance
+from reports.compare import (
+    Comparison,
+    budget_ratio,
+    budget_words,
+    compare,
+    counted_together,
+    distance,
+    is_equal,
+    nearest,
+)
 from reports.context import Context
 from reports.glyph import Glyph, Scale, glyph, ratio_scale
 from reports.sections.bars import Bar
-from reports.sections.determinism import Determinism, in_part, invariant
+from reports.sections.determinism import Determinism, in_part, invariant, kept_with
 from reports.sections.memory import Memory
 from reports.sections.ratios import Ratios
 from reports.sections.ratios_blocks import against_dense
@@ -58,7 +67,7 @@ class Card:
 
 def build(context: Context, ratios: Ratios, memory: Memory, determinism: Determinism) -> tuple[Card, ...]:
     """Return at most four cards; their ratios are headlines, and different only if Holm's procedure leaves them so."""
-    chosen = list(_chosen(context, memory, determinism)) or _default(ratios, memory, determinism)
+    chosen = list(_chosen(context, memory, determinism)) or _default(context, ratios, memory, determinism)
     shown = chosen[:CARDS]
     rows = iter(counted_together([row for row in shown if isinstance(row, Comparison)], holm))
     return _with_glyphs([_ratio(next(rows)) if isinstance(each, Comparison) else each for each in shown])
@@ -70,7 +79,7 @@ def scale_of(cards: Iterable[Card]) -> Scale:
 
 
 def _chosen(context: Context, memory: Memory, determinism: Determinism) -> Iterable[Comparison | Card]:
-    single = {"memory": _memory(memory), "determinism": _determinism(determinism)}
+    single = {"memory": _memory(context, memory), "determinism": _determinism(determinism)}
     for text in context.run.file.suite.headline:
         candidate, _, reference = (part.strip() for part in text.partition("/"))
         if found := _pair(context, candidate, reference) or single.get(candidate):
@@ -87,7 +96,7 @@ def _pair(context: Context, candidate: str, reference: str) -> Comparison | None
     return None
 
 
-def _default(ratios: Ratios, memory: Memory, determinism: Determinism) -> list[Comparison | Card]:
+def _default(context: Context, ratios: Ratios, memory: Memory, determinism: Determinism) -> list[Comparison | Card]:
     """Return sparse and Soft MoE against dense, Soft MoE against sparse, then batch invariance or memory."""
     rows = ratios.blocks[0].rows if ratios.blocks else []
     picked: list[Comparison] = []
@@ -100,7 +109,7 @@ def _default(ratios: Ratios, memory: Memory, determinism: Determinism) -> list[C
         elif fits:
             picked.append(min(fits, key=distance))
     picked += [row for row in rows if row not in picked][: max(0, 2 - len(picked))]
-    extra = [card for card in (_determinism(determinism), _memory(memory)) if card]
+    extra = [card for card in (_determinism(determinism), _memory(context, memory)) if card]
     return [*picked[:3], *extra]
 
 
@@ -132,47 +141,63 @@ def _with_glyphs(cards: list[Card]) -> tuple[Card, ...]:
     )
 
 
-def _memory(memory: Memory) -> Card | None:
-    """Return the heaviest MoE layer's bytes against the dense FFN's, or against the lightest layer's."""
+def _memory(context: Context, memory: Memory) -> Card | None:
+    """Return the heaviest MoE layer's bytes against those of the dense FFN nearest in FLOPs, or of the lightest."""
     moe = [bar for bar in memory.bars if bar.subject.family != "dense"]
     dense = [bar for bar in memory.bars if bar.subject.family == "dense"]
     if not moe or len(memory.bars) < 2:
         return None
     heavy = max(moe, key=lambda bar: bar.total)
-    light: Bar = dense[0] if dense else min(memory.bars, key=lambda bar: bar.total)
+    light = _nearest(context, heavy, dense) or min(memory.bars, key=lambda bar: bar.total)
     if light is heavy or not light.total:
         return None
     value = heavy.total / light.total
+    details = [_budget(context, heavy, light), *filter(None, (heavy.subject.detail, memory.where))]
     return Card(
         kind="memory",
         word="more memory" if value > 1 else "less memory",
         big=show_ratio(value),
         interval="",
         title=(_name(heavy.subject), _name(light.subject)),
-        text=f"all bytes at the peak of one pass: {', '.join(p for p in (heavy.subject.detail, memory.where) if p)}",
+        text=f"all bytes at the peak of one pass at {', '.join(details)}",
         value=value,
     )
 
 
+def _nearest(context: Context, bar: Bar, others: list[Bar]) -> Bar | None:
+    found = nearest(context.by_id[bar.subject.id], [context.by_id[other.subject.id] for other in others])
+    return next((other for other in others if found and other.subject.id == found.id), None)
+
+
+def _budget(context: Context, bar: Bar, other: Bar) -> str:
+    flops = budget_ratio(context.by_id[bar.subject.id], context.by_id[other.subject.id], "flops")
+    return budget_words(flops, "FLOPs" if is_equal(flops) else None)
+
+
 def _determinism(determinism: Determinism) -> Card | None:
+    """Return how many variants are what the card's word says: all batch-invariant, or so many not."""
     yes, no = invariant(determinism)
     if not yes and not no:
         return None
+    told = f"whose rows, all or some, change when the batch size does{_who(determinism, yes)}"
     return Card(
         kind="determinism",
-        word="batch-invariant" if not no else "not batch-invariant",
-        big=f"{len(yes)} of {len(yes) + len(no)}",
+        word="not batch-invariant" if no else "batch-invariant",
+        big=f"{len(no or yes)} of {len(yes) + len(no)}",
         interval="variants" if len(yes) + len(no) > 1 else "variant",
         title=(Name("Batch invariance", "", 0),),
-        text=f"whose rows keep every bit when the batch size changes{_who(determinism, yes)}",
+        text=told if no else f"whose rows keep every bit when the batch size changes: {join(yes)}",
     )
 
 
 def _who(determinism: Determinism, yes: list[str]) -> str:
-    """Return who they are, and who is so in some of its rows; where nobody is, why not."""
-    some = [f"{row.variant} ({row.detail})" for row in in_part(determinism)]
-    if yes or some:
+    """Return who keeps every bit all the same, with what, and in which of its rows; where nobody does, why not."""
+    common = kept_with(determinism)
+    of_common = [row for rows in common.values() for row in rows]
+    some = [f"{row.variant} ({row.detail})" for row in in_part(determinism) if row not in of_common]
+    whole = [*yes, *(f"all {len({row.variant for row in rows})} with {part}" for part, rows in common.items())]
+    if whole or some:
         others = join(some if len(some) <= PARTS else [*some[: PARTS - 1], f"{len(some) - PARTS + 1} more"])
-        return f": {join(yes) if yes else 'none'}" + (f"; in part {others}" if some else "")
+        return f"; bit for bit the same: {join(whole) or 'none'}" + (f"; in part {others}" if some else "")
     worst = {c.word for row in determinism.rows for c in row.cells if c.axis == "batch_size" and c.kind != "no"}
-    return f"; why the others do not: {join(sorted(worst))}"
+    return f"; why: {join(sorted(worst))}"

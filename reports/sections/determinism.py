@@ -96,9 +96,9 @@ def _ties(rows: list[Row], context: Context) -> tuple[Tie, ...]:
 def _finding(rows: list[Row]) -> Sentence:
     """Say who depends on its neighbours beyond rounding, or that nobody does."""
     beside = ("batch_size", "composition", "position", "padding")
-    bound = [row.name for row in rows
-             if any(cell.axis in beside and cell.kind in ("cp", "dr", "fl", "un") for cell in row.cells)]  # fmt: skip
-    bound = list(dict.fromkeys(bound))
+    touched = [row.name for row in rows
+               if any(cell.axis in beside and cell.kind in ("cp", "dr", "fl", "un") for cell in row.cells)]  # fmt: skip
+    bound = list(dict.fromkeys(touched))
     cells = [cell for row in rows for cell in row.cells if cell.kind != "no"]
     kept = _invariant_rows(rows)
     if not bound:
@@ -106,7 +106,7 @@ def _finding(rows: list[Row]) -> Sentence:
         return sentence("Every row stayed bit-equal." if free else
                         f"Beyond rounding, no row depends on its neighbours{kept}.")  # fmt: skip
     if len(bound) > 3:
-        return sentence(f"Beyond rounding, neighbours matter in {len(bound)} of {len(rows)} rows{kept}.")
+        return sentence(f"Beyond rounding, neighbours matter in {len(touched)} of {len(rows)} rows{kept}.")
     return sentence(f"Beyond rounding, a row’s neighbours matter only to {join(bound)}{kept}.")
 
 
@@ -155,6 +155,25 @@ def in_part(section: Determinism) -> list[Row]:
     """Return the rows that keep every bit when the batch size changes, of variants that as a whole do not."""
     _, no = invariant(section)
     return [row for row in section.rows if row.variant in no and (cell := row.cell("batch_size")) and cell.kind == "eq"]
+
+
+def kept_with(section: Determinism) -> dict[str, list[Row]]:
+    """Return what two or more variants have in common (a backend, a format) where it keeps every bit, and those rows.
+
+    Of a run whose rows all keep every bit when the batch size changes it is nothing: there is nothing to tell apart.
+    """
+    kinds: dict[str, list[Row]] = {}
+    known = [row for row in section.rows if row.cell("batch_size")]
+    for row in known:
+        for part in row.detail.split(", "):
+            kinds.setdefault(part, []).append(row)
+    return {
+        part: rows
+        for part, rows in kinds.items()
+        if len(rows) < len(known)
+        and len({row.variant for row in rows}) > 1
+        and all((cell := row.cell("batch_size")) and cell.kind == "eq" for row in rows)
+    }
 
 
 def batch_words(section: Determinism, case: str) -> str:

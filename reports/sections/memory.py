@@ -146,7 +146,7 @@ def _finding(bars: list[Bar], lost: tuple[Lost, ...]) -> Sentence:
     times = show_ratio(biggest.total / smallest.total)
     return sentence(
         f"{capital(biggest.subject.phrase)} needs {show_bytes(biggest.total)}, "
-        f"{times} as much as {smallest.subject.phrase}."
+        f"{times} as much as the least, {smallest.subject.phrase}."
     )
 
 
@@ -162,8 +162,8 @@ def _caption(bars: list[Bar], of_all: tuple[str, ...], where: str) -> Sentence:
         first,
         "".join(f"{words} " for words in of_all if words),
         "A bar is what stands before the pass (weights, inputs, in training the optimizer’s state), then the"
-        " allocator’s peak above that. MiB are powers of 1024; the last column is the measured peak over its closed"
-        " form, which compiled cases do not have.",
+        " allocator’s peak above that; total is both. MiB are powers of 1024; the last column is the measured peak over"
+        " its closed form, which compiled cases do not have.",
     )
 
 

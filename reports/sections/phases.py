@@ -13,7 +13,7 @@ from reports.results import Result
 from reports.sections.base import Section
 from reports.settings import Setting
 from reports.subjects import Subject
-from reports.words import Sentence, Span, capital, count, join, sentence
+from reports.words import Sentence, Span, count, join, sentence
 
 PHASES = ("router", "dispatch", "experts", "combine", "exchange", "other")
 Half = Literal["forward", "backward"]
@@ -143,9 +143,9 @@ def _finding(tables: list[Table]) -> Sentence:
     rows = tables[0].rows
     leaders = _leaders(rows)
     if not leaders:
-        return sentence(f"{capital(rows[0].subject.variant)} spends its time in the experts.")
+        return sentence(f"At {tables[0].where}: {rows[0].subject.variant} spends its time in the experts.")
     parts = [f"up to {show_percent(round(row.moving, 2))} of {row.subject.variant}’s time" for row in leaders]
-    return sentence(f"Routing and moving tokens takes {join(parts)}.")
+    return sentence(f"At {tables[0].where}: routing and moving tokens takes {join(parts)}.")
 
 
 def _caption(tables: list[Table], apart: int) -> Sentence:

@@ -50,6 +50,8 @@ class Pair:
     plain: float
     """ms that the roofline of the whole pass alone allows: no launches, no products of few rows."""
     bound: Bound
+    too_fast: bool = False
+    """Whether it did more FLOP/s, whole interval, than the ceiling that it is predicted by."""
 
     @property
     def ratio(self) -> float:
@@ -119,7 +121,9 @@ def build(context: Context, cluster: Cluster | None = None) -> Predictions:
     if not pairs and not others:
         return Predictions(finding=sentence("No prediction to show."), missing=_why(context))
     left_out = len(context.timed) - len(pairs)
+    wrong = sum(pair.too_fast for pair in pairs)
     return Predictions(
+        attention=f"! {wrong}" if wrong else None,
         finding=_finding(pairs),
         caption=_caption(pairs, left_out, cluster),
         pairs=tuple(pairs),
@@ -164,7 +168,14 @@ def _pair(context: Context, result: Result, roofs: Roofs, kind: str) -> Pair:
         measured=result.ms or 0.0,
         plain=1e3 * roofs.plain_seconds(price.flops_executed, price.bytes, result.case.dtype),
         bound=found.bound,
+        too_fast=_too_fast(result),
     )
+
+
+def _too_fast(result: Result) -> bool:
+    """Return whether its FLOP/s are beyond the measured ceiling; the interval tells, where there is one."""
+    interval = result.interval("hfu")
+    return ((result.number("hfu") or 0.0) if interval is None else interval.low) > 1
 
 
 def _variants(context: Context, pairs: Sequence[Pair]) -> list[Group]:
@@ -184,6 +195,9 @@ def _bounds(pairs: Sequence[Pair]) -> list[Group]:
 def _finding(pairs: Sequence[Pair]) -> Sentence:
     if not pairs:
         return sentence("No prediction for this device; those for others stand below.")
+    wrong = sum(pair.too_fast for pair in pairs)
+    if wrong:
+        return sentence(f"The ceilings are too low to predict by: {wrong} of {count(len(pairs), 'case')} beat them.")
     errors = [pair.error for pair in pairs]
     middle, worst = show_ratio(median(errors)), show_ratio(max(errors))
     cases = count(len(pairs), "case")
@@ -195,12 +209,24 @@ def _finding(pairs: Sequence[Pair]) -> Sentence:
 def _caption(pairs: Sequence[Pair], left_out: int, cluster: Cluster | None) -> Sentence:
     others = f"{capital(count(left_out, 'timed case'))} of other programs or without a ceiling left out. "
     return sentence(
+        _low_ceilings(pairs),
         _worst(pairs),
         _before(pairs),
         others if left_out else "",
         "" if cluster is None else _stated(pairs, cluster),
         "Predicted is the longer of products and bytes of each phase at the ceilings measured on this device,"
         " activations, and the host’s time for each operation; nothing is fitted to the run.",
+    )
+
+
+def _low_ceilings(pairs: Sequence[Pair]) -> str:
+    """Return what the errors are worth where cases were faster than the measured ceilings; nothing where none was."""
+    if not any(pair.too_fast for pair in pairs):
+        return ""
+    middle = show_ratio(median(pair.error for pair in pairs))
+    return (
+        "What did more FLOP/s than the ceiling shows that the ceiling was measured too low: predictions are too long,"
+        f" and off by {middle} in the median for that reason too. Measure the ceilings again (harness doctor). "
     )
 
 

@@ -47,6 +47,8 @@ class Point:
     """Compulsory bytes."""
     fraction: float
     """Roofline time over measured time."""
+    interval: Interval | None
+    """Of the fraction, over rounds; None where it has none."""
     bound: Literal["memory", "compute"]
     standing: Standing
 
@@ -114,7 +116,7 @@ def build(context: Context) -> Roofline:
             return Roofline(
                 attention=f"! {len(wrong)}" if wrong else None,
                 finding=_finding(rows, wrong),
-                caption=_caption(rows, roof, setting, wrong, floors),
+                caption=_caption(context, rows, roof, setting, wrong, floors),
                 floors=floors,
                 where=context.words(setting),
                 roof=roof,
@@ -150,11 +152,12 @@ def _points(context: Context, result: Result) -> dict[str, Point]:
         fraction = result.number(f"phase_{phase}_roofline")
         if not fraction or not moved:  # no time is no speed, and a log axis has no place for it
             continue
-        standing = _standing(fraction, result.interval(f"phase_{phase}_roofline"), beyond)
+        interval = result.interval(f"phase_{phase}_roofline")
+        standing = _standing(fraction, interval, beyond)
         roof = _roof(context, setting_of(result.case))
         compute = roof is not None and flops / moved >= roof.ridge
         bound: Literal["memory", "compute"] = "compute" if compute else "memory"
-        found[phase] = Point(context.subject(result), phase, flops, moved, fraction, bound, standing)
+        found[phase] = Point(context.subject(result), phase, flops, moved, fraction, interval, bound, standing)
     return found
 
 
@@ -176,7 +179,8 @@ def _finding(rows: list[Row], wrong: list[Point]) -> Sentence:
         return sentence("No phase has FLOPs of experts to hold against a roof.")
     best, worst = max(experts, key=lambda p: p.fraction), min(experts, key=lambda p: p.fraction)
     told = f"The experts of {best.subject.phrase} reach {_of_roof(best)} of what the device can do"
-    return sentence(told if best is worst else f"{told}, those of {worst.subject.phrase} {_of_roof(worst)}", ".")
+    told += "" if best is worst else f", those of {worst.subject.phrase} {_of_roof(worst)}"
+    return sentence(told, _beyond(best), ".")
 
 
 def _floors(context: Context) -> tuple[Floor, ...]:
@@ -195,10 +199,13 @@ def _floors(context: Context) -> tuple[Floor, ...]:
     )
 
 
-def _caption(rows: list[Row], roof: Roof, setting: Setting, wrong: list[Point], floors: tuple[Floor, ...]) -> Sentence:
+def _caption(
+    context: Context, rows: list[Row], roof: Roof, setting: Setting, wrong: list[Point], floors: tuple[Floor, ...]
+) -> Sentence:
+    where = context.words(setting)
     cached = sum(point.standing == "in cache" for row in rows for point in row.points.values())
     return sentence(
-        Span(_bounds([row.points["experts"] for row in rows if "experts" in row.points]), "strong"),
+        Span(_bounds([row.points["experts"] for row in rows if "experts" in row.points], where), "strong"),
         _worst(wrong),
         _nearest(floors),
         f"Roofs are ceilings measured on this device: {show_scaled(roof.flops_per_s, 'FLOP/s')} of products in"
@@ -210,18 +217,19 @@ def _caption(rows: list[Row], roof: Roof, setting: Setting, wrong: list[Point], 
     )  # fmt: skip
 
 
-def _bounds(experts: list[Point]) -> str:
+def _bounds(experts: list[Point], where: str) -> str:
     """Return what bounds the experts: memory, products, or each some."""
     bound = sum(point.bound == "memory" for point in experts)
     if not experts:
         return ""
     if bound in (0, len(experts)):
         return (
-            "Memory, not products, bounds the experts here. "
+            f"Memory, not products, bounds the experts at {where}. "
             if bound
-            else "Products, not memory, bound the experts here. "
+            else f"Products, not memory, bound the experts at {where}. "
         )
-    return f"Memory bounds the experts of {bound} of {count(len(experts), 'case')}, products those of the others. "
+    cases = count(len(experts), "case")
+    return f"At {where}, memory bounds the experts of {bound} of {cases}, products those of the others. "
 
 
 def _worst(wrong: list[Point]) -> str:
@@ -244,4 +252,15 @@ def _nearest(floors: tuple[Floor, ...]) -> str:
 
 
 def _of_roof(point: Point) -> str:
-    return show_percent(round(point.fraction, 2))
+    """Return `71 %`; above the roof with its interval, `129 % [22 %, 147 %]`."""
+    share, ends = show_percent(round(point.fraction, 2)), point.interval
+    if point.fraction <= 1 or ends is None:
+        return share
+    return f"{share} [{show_percent(round(ends.low, 2))}, {show_percent(round(ends.high, 2))}]"
+
+
+def _beyond(best: Point) -> str:
+    """Return what may put the nearest above its roof; nothing where it lies below."""
+    if best.fraction <= 1:
+        return ""
+    return "; above 100 % a cache may have helped" if best.standing == "in cache" else "; above 100 % is within noise"

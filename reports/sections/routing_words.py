@@ -33,13 +33,20 @@ def finding(context: Context, found: list[Result]) -> Sentence:
             f"the busiest of a random router gets {random} times."
         )
     if _over_chance(worst) <= 1:
-        return sentence(
-            f"No router is more uneven than chance: the busiest expert gets {busiest} times its share, in {phrase}, "
-            f"and that of a random router {random} times."
-        )
+        return _within(context, max(learned, key=_busiest))
     return sentence(
         f"Before it learns, the router of {phrase} gives one expert {busiest} times its share; "
         f"chance alone would give {random} times."
+    )
+
+
+def _within(context: Context, result: Result) -> Sentence:
+    """Return the busiest expert of all, beside what the draws of a random router there give: the table's numbers."""
+    draws = result.series["load_max_over_mean_null"]
+    return sentence(
+        "No router is more uneven than chance: the busiest expert gets"
+        f" {show('load_max_over_mean', _busiest(result))} times its share, in {context.subject(result).phrase},"
+        f" where a random router’s gets {fixed(min(draws), 2)} to {fixed(max(draws), 2)}."
     )
 
 

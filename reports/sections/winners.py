@@ -52,6 +52,8 @@ class Row:
     """The contestants in words, of many the first."""
     cells: tuple[Cell | None, ...]
     """One a column; None where that contest was not held."""
+    variants: int
+    """Variants among them; where there is one, it meets but itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,12 @@ def _map(context: Context, grid: _Grid, found: Mapping[tuple[Setting, tuple[int,
         where=context.words(grid.shown[0].setting, without=("batch", "tokens")),
         columns=tuple(_column(at, places) for at in places[:COLUMNS]),
         rows=tuple(
-            Row(*row, some(row[1]), tuple(_cell(context, found.get((setting, row))) for setting in shown))
+            Row(
+                *row,
+                some(row[1]),
+                tuple(_cell(context, found.get((setting, row))) for setting in shown),
+                len({result.case.variant for one in grid.shown if one.row == row for result in one.results}),
+            )
             for row in grid.rows[:ROWS]
         ),
         left_out=max(0, len(grid.rows) - ROWS) + max(0, len(grid.columns) - COLUMNS),
@@ -165,23 +172,27 @@ def _cell(context: Context, contest: Contest | None) -> Cell | None:
 
 
 def _finding(first: Map) -> Sentence:
-    """Return who wins most contests of the first map, and in how many nobody can be told to win."""
-    cells = [cell for row in first.rows for cell in row.cells if cell]
+    """Return who wins most contests of the first map, and in how many nobody can be told to win.
+
+    Contests of a variant with itself count only where there are no others.
+    """
+    cells = [cell for row in _between(first) for cell in row.cells if cell]
+    where = f"Of layers with experts ({first.where})"
     alone = Counter(cell.winner.variant for cell in cells if not cell.ties)
     ties = len(cells) - alone.total()
     if not alone:
-        return sentence(f"No layer is fastest beyond noise in any of {count(len(cells), 'contest')}.")
+        return sentence(f"{where}, none is fastest beyond noise in any of {count(len(cells), 'contest')}.")
     first_name, first_wins = alone.most_common(1)[0]
     rest = [f"{name} in {number}" for name, number in alone.most_common(3)[1:]]
     left = alone.total() - sum(number for _, number in alone.most_common(3))
     others = join([*rest, *([f"others in {left}"] if left else [])]) if rest else ""
     wins = f"{first_name} is fastest in {first_wins} of {count(len(cells), 'contest')}"
     tied = f"; {'one is a tie' if ties == 1 else f'{ties} are ties'}" if ties else ""
-    return sentence(capital(wins), f", {others}" if others else "", f"{tied}.")
+    return sentence(f"{where}, {wins}", f", {others}" if others else "", f"{tied}.")
 
 
 def _caption(first: Map, comparisons: int, *, equal: bool) -> Sentence:
-    cells = [cell for row in first.rows for cell in row.cells if cell and cell.next]
+    cells = [cell for row in _between(first) for cell in row.cells if cell and cell.next]
     lead = min(cells, key=lambda cell: (bool(cell.ties), cell.next.value if cell.next else 1.0))
     who = (
         "Each row is a contest: layers with so many experts and equal FLOPs (within 10 %)."
@@ -191,9 +202,25 @@ def _caption(first: Map, comparisons: int, *, equal: bool) -> Sentence:
     )
     return sentence(
         *_widest(lead, first.where),
-        f" {who} Under a winner stand its time, and that over the next one’s; a tie names who cannot be told from"
-        f" the fastest, or is the same within 2 %. All {comparisons} comparisons of these maps are counted together"
-        " (Benjamini and Hochberg). The dense FFN has no experts: key ratios hold it against each layer.",
+        f" {who} {_themselves(first)}Under a winner stand its time, and that over the next one’s; a tie names who"
+        f" cannot be told from the fastest, or is the same within 2 %. All {comparisons} comparisons of these maps are"
+        " counted together (Benjamini and Hochberg). The dense FFN has no experts: key ratios hold it against each"
+        " layer.",
+    )
+
+
+def _between(first: Map) -> Sequence[Row]:
+    """Return the rows where variants meet each other; where there are none, all."""
+    return [row for row in first.rows if row.variants > 1] or first.rows
+
+
+def _themselves(first: Map) -> str:
+    """Return that the heading leaves out contests of one variant with itself, where there are any beside others."""
+    alone = [row for row in first.rows if row.variants == 1]
+    return (
+        "A layer that meets but itself is counted neither here nor in the heading. "
+        if 0 < len(alone) < len(first.rows)
+        else ""
     )
 
 
