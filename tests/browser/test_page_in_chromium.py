@@ -191,6 +191,7 @@ def test_filters_sort_and_a_link_bring_the_same_view(browser: Browser, report: P
     shown = page.locator(".cases tbody tr:visible")
     times = [float(text) for text in page.locator(".cases tbody tr:visible td:nth-child(6)").all_inner_texts()]
     assert shown.count() == 8
+    assert page.locator(".further").text_content() == ""
     assert times == sorted(times)
     page.click(".cases th:nth-child(6) button")
     down = [float(text) for text in page.locator(".cases tbody tr:visible td:nth-child(6)").all_inner_texts()]
