@@ -70,6 +70,7 @@ def test_nothing_planted_is_nothing_told(tmp_path: Path) -> None:
         "None of 5 cases changed over 16 runs since 2026-09-01: no number changed by more than its noise."
     )
     assert found.changes.missing == "There is no change to list."
+    assert plain(found.changes.caption).startswith(plain(found.changes.finding))
     assert {line.subject.variant for line in found.trends.lines[: found.trends.drawn]} == {"top-2", "soft", "dense"}
 
 

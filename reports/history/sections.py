@@ -75,10 +75,11 @@ def changes(groups: tuple[Group, ...], lines: Sequence[Line], stops: Sequence[St
     latest = max((group.run for group in groups if group.how != "drift"), default=None)
     what = f"{capital(count(number, 'change'))} in {count(len(groups), 'row')}"
     when = "" if latest is None else f"; the latest came with {stops[latest].phrase}"
+    said = f"{what}{when}." if groups else f"{capital(NOTHING)}."
     return Changes(
-        finding=sentence(f"{what}{when}." if groups else f"{capital(NOTHING)}."),
+        finding=sentence(said),
         missing=None if groups else "There is no change to list.",
-        caption=sentence(f"{what}{when}. ", *(f"{alike(each, stops)} " for each in found), JUDGED),
+        caption=sentence(f"{said} ", *(f"{alike(each, stops)} " for each in found), JUDGED),
         groups=groups,
         together=found,
     )
