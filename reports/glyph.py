@@ -53,6 +53,8 @@ class Glyph:
     right: float
     arrow: str | None
     """`left` or `right` where the estimate lies beyond the scale."""
+    cut: tuple[str, ...] = ()
+    """The sides, `left` and `right`, on which the interval leaves the scale."""
 
 
 def ratio_scale(values: Iterable[float], held: Iterable[float] = ()) -> Scale:
@@ -75,7 +77,8 @@ def glyph(scale: Scale, value: float, interval: Interval | None) -> Glyph:
     at = scale.at(value)
     low, high = (scale.at(interval.low), scale.at(interval.high)) if interval else (at, at)
     arrow = "left" if at < 0 else "right" if at > 100 else None
-    return Glyph(None if arrow else at, max(0.0, min(100.0, low)), max(0.0, min(100.0, high)), arrow)
+    cut = (*(("left",) if low < 0 else ()), *(("right",) if high > 100 else ()))
+    return Glyph(None if arrow else at, max(0.0, min(100.0, low)), max(0.0, min(100.0, high)), arrow, cut)
 
 
 def linear_ticks(top: float, steps: int = 4) -> tuple[float, list[float]]:

@@ -3,17 +3,24 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from harness.case import Case
+from harness.judge.stats import Interval
 from reports.families import identities
 from reports.figures import base, memory, scaling
 from reports.glyph import TICKS, band, glyph, linear_ticks, ratio_scale
+from reports.markup.shapes import range_of
+from reports.page import render_page
 from reports.read import read_run
-from reports.review import Review, review
+from reports.review import Review, narrowed, review
+from reports.sections.ratios import Mean
 from reports.theme import DASH, HUE, SHAPE, marker
 from reports.words import plain
 from tests import fake_run
+from tests.test_review import timed
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +135,25 @@ def test_a_glyph_stands_where_its_ratio_is() -> None:
     assert glyph(scale, 0.1, None).arrow == "left"
     start, width = band(scale, 0.02)
     assert start + width / 2 == pytest.approx(50)
+
+
+def test_what_leaves_a_scale_is_led_off_it() -> None:
+    scale = ratio_scale([1.9])
+    assert glyph(scale, 1.2, Interval(1.2, 0.9, 1.9)).cut == ()
+    assert glyph(scale, 1.2, Interval(1.2, 0.9, 7.0)).cut == ("right",)
+    assert glyph(scale, 1.2, Interval(1.2, 0.1, 7.0)).cut == ("left", "right")
+    mean = range_of(Mean("Soft MoE", "dense FFN", 4, "equal FLOPs", 5.59, 1.3, 9.57), scale)
+    assert (mean.needle, mean.arrow, mean.cut) == (None, "right", ("right",))
+
+
+def test_a_bar_that_leaves_its_scale_ends_in_a_point(tmp_path: Path) -> None:
+    def swing(case: Case, record: dict[str, Any]) -> dict[str, Any]:
+        return timed(record, [1.0, 30.0, 0.03, 20.0, 0.05] if case.layer == "soft" else [1.0] * 5)
+
+    found = review(read_run(fake_run.write_run(tmp_path / "run", fake_run.quick_cases(), edit=swing)))
+    body = render_page(narrowed(found, ["ratios"])).partition("</style>")[2]
+    assert " to-left to-right" in body
+    assert "leads off the scale" in plain(found.ratios.caption)
 
 
 def test_linear_ticks_hold_the_top() -> None:

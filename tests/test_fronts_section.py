@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from reports.labels import label
 from reports.page import render_page
 from reports.read import read_run
 from reports.review import Review, review
-from reports.sections.fronts import Front, line_of
+from reports.sections.fronts import Front, finding_of, line_of
 from reports.words import plain
 from tests import fake_run
 
@@ -95,6 +96,17 @@ def test_noise_hides_who_is_on_the_front_and_the_page_says_from_whom(tmp_path: P
     unsure = [point for point in section.fronts[0].points if point.standing == "undecided"]
     assert f"In doubt are {len(unsure)}" in plain(section.caption)
     assert all(point.words.startswith("not told from ") for point in unsure)
+
+
+def test_whom_noise_hides_is_said_in_the_heading(quick: Review) -> None:
+    sure, other = (
+        quick.fronts.fronts[0].members[0],
+        next(p for p in quick.fronts.fronts[0].points if p.subject.family == "sparse"),
+    )
+    front = replace(quick.fronts.fronts[0], points=(sure, replace(other, standing="undecided")))
+    assert plain(finding_of(front)) == (
+        "Only Soft MoE is surely on the front of time against parameters; noise hides whether sparse MoE is."
+    )
 
 
 def test_a_run_whose_control_fails_dominates_nobody_by_time(tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ def test_nothing_planted_is_nothing_told(tmp_path: Path) -> None:
         "None of 5 cases changed over 16 runs since 2026-09-01: no number changed by more than its noise."
     )
     assert found.changes.missing == "There is no change to list."
+    assert plain(found.changes.caption).startswith(plain(found.changes.finding))
     assert {line.subject.variant for line in found.trends.lines[: found.trends.drawn]} == {"top-2", "soft", "dense"}
 
 
@@ -91,7 +92,7 @@ def test_few_runs_tell_no_time_and_say_so(tmp_path: Path) -> None:
     assert found.judged == 0
     assert plain(found.trends.finding) == "Too few runs to tell whether a series keeps its level."
     assert plain(found.runs.finding) == "All runs can be compared."
-    assert "fewer than the 5 runs" in plain(found.changes.caption)
+    assert "takes 5 runs in one environment" in plain(found.changes.caption)
 
 
 def test_a_change_of_what_has_no_noise_hides_no_times_that_cannot_be_told(tmp_path: Path) -> None:

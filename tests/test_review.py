@@ -345,7 +345,7 @@ def test_flat_is_said_only_where_the_interval_allows_it(tmp_path: Path) -> None:
         return record
 
     made = review_of(tmp_path, fake_run.sweep_cases(), level)
-    assert plain(made.scaling.finding) == "Soft’s time grows as E^1.00; top-2’s is flat in experts."
+    assert plain(made.scaling.finding) == "Soft’s time grows as E^1.00 [1.00, 1.00]; top-2’s is flat in experts."
 
 
 def test_a_slope_that_is_neither_flat_nor_certain_cannot_be_told(tmp_path: Path) -> None:

@@ -38,6 +38,18 @@ def test_the_ideal_starts_at_the_leading_lines_first_point_and_grows_as_its_flop
     assert [ms for _, ms in panel.ideal.points] == pytest.approx([soft.points[0].ms * x for x in (1, 2, 4, 8)])
 
 
+@pytest.mark.parametrize(("slope", "end"), [
+    (Interval(-0.2, -2.0, 0.9), "soft ?"),  # as the line of the medians may rise where the mean of the fits falls
+    (Interval(0.01, -0.02, 0.03), "soft 0.01"),
+    (Interval(1.2, 0.2, 1.5), "soft 1.2"),
+])  # fmt: skip
+def test_a_label_prints_no_slope_whose_sign_cannot_be_told(tmp_path: Path, slope: Interval, end: str) -> None:
+    found = review(read_run(fake_run.write_run(tmp_path / "run", fake_run.sweep_cases()))).scaling
+    line = next(line for line in found.panels[0].lines if line.variant == "soft")
+    assert scaling.label(replace(line, slope=slope)) == end
+    assert "their 20 % trimmed mean" in plain(found.caption)
+
+
 def test_without_flops_there_is_no_ideal(tmp_path: Path) -> None:
     run = read_run(fake_run.write_run(tmp_path / "run", fake_run.sweep_cases()))
     vars(run)["results"] = [replace(result, flops=None) for result in run.results]

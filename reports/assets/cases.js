@@ -74,7 +74,7 @@ data.then((given) => {
     body.replaceChildren(...found.slice(0, limit).map((entry) => (entry.row ??= folded(drawn(entry)))));
     const left = found.length - limit;
     count.textContent = `${found.length} of ${rows.length}${left > 0 ? `, the first ${limit} shown` : ""}`;
-    further.textContent = `show ${Math.min(left, shown)} more of ${left}`;
+    further.textContent = left > 0 ? `show ${Math.min(left, shown)} more of ${left}` : "";
     further.hidden = left <= 0;
   };
   further.addEventListener("click", () => { limit += shown; filter(); });

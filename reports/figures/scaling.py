@@ -13,6 +13,7 @@ from reports.figures.scaling_marks import DIGIT, band, dots, headroom, named, re
 from reports.labels import cut
 from reports.review import Review
 from reports.sections.scaling_lines import Line, Panel
+from reports.sections.scaling_words import is_unsure
 from reports.theme import HUE, INK, MUTE, base_layout, log_axis, marker, stroke
 from reports.words import plain
 
@@ -42,10 +43,12 @@ def columns(review: Review) -> int:
 
 
 def label(line: Line) -> str:
-    """Return what stands at a line's end: its name and slope."""
+    """Return what stands at a line's end: its name and slope, or a question mark where its sign cannot be told."""
     name = cut(line.variant, LONGEST)
     if line.slope is None:
         return name
+    if is_unsure(line.slope):
+        return f"{name} ?"
     return f"{name} {show_number(line.slope.value, line.slope.low, line.slope.high)}"
 
 

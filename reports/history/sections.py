@@ -76,12 +76,13 @@ def changes(groups: tuple[Group, ...], lines: Sequence[Line], stops: Sequence[St
     latest = max((group.run for group in groups if group.how != "drift"), default=None)
     what = f"{capital(count(number, 'change'))} in {count(len(groups), 'row')}"
     when = "" if latest is None else f"; the latest came with {stops[latest].phrase}"
+    said = f"{what}{when}." if groups else f"{capital(known.nothing)}."
     return Changes(
-        finding=sentence(f"{what}{when}." if groups else f"{capital(known.nothing)}."),
+        finding=sentence(said),
         missing=None if groups else "There is no change to list.",
         caption=sentence(
-            f"{what}{when}. " if groups else "",
-            f"{capital(known.lacking)}. " if known.short else "",
+            f"{said} ",
+            f"{capital(known.lacking)}. " if groups and known.short else "",
             *(f"{alike(each, stops)} " for each in found),
             JUDGED,
         ),

@@ -11,7 +11,7 @@ from harness.metrics import fixed, show, show_bytes, show_percent, show_ratio, s
 from reports.glyph import band
 from reports.markup.charts import figure_json
 from reports.markup.rows import cells, look
-from reports.markup.shapes import ROLE_CLASS, level, noise_band, pct, place_of, split, stack, steps
+from reports.markup.shapes import ROLE_CLASS, level, noise_band, pct, place_of, range_of, split, stack, steps
 from reports.markup.texts import VERDICT_CLASS, gap, slope_words, time_at, unbroken
 from reports.sections import fronts
 from reports.sections.ratios import mean_text
@@ -36,7 +36,6 @@ def environment() -> Environment:
         "bytes": lambda value: "–" if value is None else show_bytes(value),
         "capacity": fronts.show_capacity,
         "cells": cells,
-        "clip": lambda at: max(0.0, min(100.0, at)),
         "estimate": lambda row: ratio(row.value, row.interval),
         "figure_json": figure_json,
         "gap": gap,
@@ -54,6 +53,7 @@ def environment() -> Environment:
         "nb": unbroken,
         "noise_band": noise_band,
         "place": place_of,
+        "range": range_of,
         "plain_number": lambda value: f"{value:g}",
         "ratio": lambda value: show_ratio(value),
         "ratio_of": lambda interval: ratio(interval.value, interval),

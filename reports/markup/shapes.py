@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
+from harness.judge.stats import Interval
 from reports.compare import Comparison
 from reports.glyph import Glyph, Scale, glyph
 from reports.sections.bars import Bar
 from reports.sections.coverage import Coverage
 from reports.sections.phases import Row as PhaseRow
+from reports.sections.ratios import Mean
 
 ROLE_CLASS = {
     "weights": "fill",
@@ -106,6 +108,11 @@ def level(value: float, top: float) -> str:
 def place_of(row: Comparison, scale: Scale) -> Glyph:
     """Return where a ratio and its interval stand on `scale`."""
     return glyph(scale, row.value, row.interval)
+
+
+def range_of(mean: Mean, scale: Scale) -> Glyph:
+    """Return where a mean and the range that it hides stand on `scale`."""
+    return glyph(scale, mean.value, Interval(mean.value, mean.low, mean.high))
 
 
 def noise_band(scale: Scale, share: float) -> tuple[float, float]:

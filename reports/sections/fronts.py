@@ -108,7 +108,7 @@ def build(context: Context) -> Fronts:
     told = [front for other in others if (front := _front(context, other, LATENCY, PARAMS))]
     points = fronts[0].points
     return Fronts(
-        finding=_finding(fronts[0]),
+        finding=finding_of(fronts[0]),
         caption=_caption(fronts, len(context.at(setting)) if setting else 0),
         fronts=fronts,
         subjects=tuple(point.subject for point in points[:ROWS]),
@@ -173,7 +173,7 @@ def _point(
     )
 
 
-def _finding(front: Front) -> Sentence:
+def finding_of(front: Front) -> Sentence:
     """Return which families hold the front, and which have no case on it."""
     on = _families(front, ("front", "level"))
     maybe = [family for family in _families(front, ("undecided",)) if family not in on]
@@ -184,8 +184,8 @@ def _finding(front: Front) -> Sentence:
     names, verb = join([_name(family) for family in on]), "is" if len(on) == 1 else "are"
     only = "Only " if len(on) == 1 and (off or maybe) else ""
     rest = f"; no {join([NAMES[family] for family in off], 'and no')} is" if off and len(on) > 1 else ""
-    unsure = f"; of {join([_name(family) for family in maybe])} nobody can tell" if maybe else ""
-    return sentence(capital(f"{only}{names} {verb} on {what}{rest}{unsure}."))
+    unsure = f"; noise hides whether {join([_name(family) for family in maybe], 'or')} is" if maybe else ""
+    return sentence(capital(f"{only}{names} {verb}{' surely' if maybe else ''} on {what}{rest}{unsure}."))
 
 
 def _families(front: Front, standings: Sequence[Standing]) -> list[Family]:

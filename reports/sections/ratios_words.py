@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from harness.judge.multiple import flattery
+from harness.judge.stats import TRIM
 from harness.judge.verdict import MARGIN
 from harness.metrics import show_percent, show_spread
 from reports.compare import Comparison
@@ -58,11 +59,12 @@ def caption(block: Block) -> Sentence:
     """Return that in numbers, and how the table is read."""
     return sentence(
         _estimated(spoken_of(block)),
-        " Left of the heavy line is faster; the needle is the estimate, the bar its 95 % interval, an arrow points to"
-        f" what lies off the scale. The grey band is ±{show_percent(MARGIN)}: same means that the whole interval lies"
-        " in it. FLOPs are the candidate’s over the reference’s, called equal within 10 %. Ratios are judged round by"
-        " round, intervals are over rounds; the last rows are geometric means over every setting of the run,"
-        " with the range that a mean hides.",
+        " Left of the heavy line is faster; the needle is the estimate, the bar its 95 % interval; an arrow, or a"
+        f" bar’s point, leads off the scale. The grey band is ±{show_percent(MARGIN)}: same means that the whole"
+        " interval lies in it. FLOPs are the candidate’s over the reference’s, called equal within 10 %. An estimate is"
+        f" the {show_percent(TRIM)} trimmed geometric mean of each round’s ratio, which the ratio of two medians need"
+        " not equal; intervals are over rounds. The last rows are geometric means, of ratios of medians, over every"
+        " setting of the run, with the range that a mean hides.",
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harness.metrics import show_interval, show_number
+from harness.judge.stats import TRIM, Interval
+from harness.metrics import show_interval, show_number, show_percent
 from reports.sections.scaling_lines import Line, Overtaking, Panel, leaders
 from reports.words import Sentence, Span, capital, join, join_sentences, sentence, slope
 
@@ -15,13 +16,31 @@ def growth(line: Line, panel: Panel, noun: str = "") -> Sentence:
     name = f"{line.variant}’s{noun}"
     if line.slope is None:
         return sentence(f"{line.variant} does not have the axis")
-    if line.slope.holds(0) and max(-line.slope.low, line.slope.high) <= FLAT:
+    if _is_flat(line.slope):
         return sentence(f"{name} is flat in {panel.x_title}")
-    if line.slope.holds(0):
+    if is_unsure(line.slope):
         return sentence(f"whether {name} grows with {panel.x_title} cannot be told")
     verb = "grows" if line.slope.value > 0 else "falls"
     number = show_number(line.slope.value, line.slope.low, line.slope.high)
     return sentence(f"{name} {verb} as {panel.letter}", Span(number, "sup"))
+
+
+def _is_flat(slope: Interval) -> bool:
+    return slope.holds(0) and max(-slope.low, slope.high) <= FLAT
+
+
+def is_unsure(slope: Interval) -> bool:
+    """Return whether the rounds cannot tell that time grows, falls or is flat."""
+    return slope.holds(0) and not _is_flat(slope)
+
+
+def _surely(line: Line, panel: Panel, noun: str = "") -> Sentence:
+    """Return the growth with the interval of its exponent, where one stands."""
+    said = growth(line, panel, noun)
+    if line.slope is None or said[-1].mark != "sup":
+        return said
+    between = show_interval(line.slope.value, line.slope.low, line.slope.high)
+    return sentence(said, " ", Span(between, "interval"))
 
 
 def finding(panel: Panel) -> Sentence:
@@ -29,8 +48,8 @@ def finding(panel: Panel) -> Sentence:
     leading = leaders(panel.lines)
     if not leading:
         return sentence(f"{panel.title}: too few rounds for a slope.")
-    first, *after = growth(leading[0], panel, " time")
-    rest = (part for line in leading[1:] for part in ("; ", growth(line, panel)))
+    first, *after = _surely(leading[0], panel, " time")
+    rest = (part for line in leading[1:] for part in ("; ", _surely(line, panel)))
     return sentence(Span(capital(first.text), first.mark), tuple(after), *rest, ".")
 
 
@@ -44,9 +63,11 @@ def caption(panels: tuple[Panel, ...]) -> Sentence:
     dots = f" Dots lead from the first point of {ideal} to where its FLOPs alone would take its time." if ideal else ""
     return sentence(
         lead,
-        " Both axes are logarithmic: a straight line is a power law, and its slope, printed at its end, the exponent."
-        f"{dots} A level line without marks is a layer that does not have the axis.{matched}"
-        " Bars are 95 % intervals of the median; a slope is fitted through all points of its line, round by round.",
+        " Both axes are logarithmic: a straight line is a power law. At its end stands the exponent: fitted to each"
+        f" round, then their {show_percent(TRIM)} trimmed mean, which the line through the medians need not follow;"
+        f" ? where the rounds cannot tell its sign.{dots} A level line without marks is a layer that does not have"
+        f" the axis.{matched}"
+        " Bars are 95 % intervals of the median.",
     )
 
 

@@ -191,6 +191,7 @@ def test_filters_sort_and_a_link_bring_the_same_view(browser: Browser, report: P
     shown = page.locator(".cases tbody tr:visible")
     times = [float(text) for text in page.locator(".cases tbody tr:visible td:nth-child(6)").all_inner_texts()]
     assert shown.count() == 8
+    assert page.locator(".further").text_content() == ""
     assert times == sorted(times)
     page.click(".cases th:nth-child(6) button")
     down = [float(text) for text in page.locator(".cases tbody tr:visible td:nth-child(6)").all_inner_texts()]
@@ -201,6 +202,17 @@ def test_filters_sort_and_a_link_bring_the_same_view(browser: Browser, report: P
     assert opened.said == again.said == []
     page.context.close()
     again.page.context.close()
+
+
+def test_a_phone_gives_the_layer_of_a_determinism_row_its_whole_width(browser: Browser, report: Path) -> None:
+    opened = visit(browser, report, width=390)
+    for many in (False, True):
+        opened.page.evaluate("(many) => document.querySelector('.det').classList.toggle('tight', many)", many)
+        table, layer = opened.page.evaluate(
+            "['.det', '.det tbody th'].map((e) => document.querySelector(e).clientWidth)"
+        )
+        assert layer == table > 300
+    opened.page.context.close()
 
 
 def test_sizes_are_sorted_by_bytes_not_by_their_text(browser: Browser, report: Path) -> None:
