@@ -27,9 +27,9 @@ def _install(session: nox.Session, *groups: str) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests, a file to one of two processes; further arguments go to pytest (-n 0: in one process)."""
+    """Run the tests, a file to one of three processes, for many wait; further arguments go to pytest (-n 0: in one)."""
     _install(session, "test")
-    session.run("pytest", "-n", "2", "--dist", "loadfile", *session.posargs)
+    session.run("pytest", "-n", "3", "--dist", "loadfile", *session.posargs)
 
 
 @nox.session

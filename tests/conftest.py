@@ -1,4 +1,4 @@
-"""What every test has where two processes share the tests: locks of its own, and threads that do not spin."""
+"""What every test has where processes share the tests: locks of its own, and threads that do not spin."""
 
 from __future__ import annotations
 

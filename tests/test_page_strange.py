@@ -170,7 +170,7 @@ def said(name: str, folder: Path) -> dict[str, str]:
 def test_what_was_measured_without_times_is_shown_without_them(tmp_path: Path) -> None:
     assert said("energy alone", tmp_path / "e")["energy"].startswith("A million tokens take ")
     phases = said("phases alone", tmp_path / "p")
-    assert phases["phases"].startswith("Routing and moving tokens takes up to ")
+    assert "routing and moving tokens takes up to " in phases["phases"]
     assert phases["roofline"] == "A phase’s speed is known by its share of a time, and no case has latency."
     assert phases["energy"] == "No case has energy: the suite does not measure it."
     assert said("routing alone", tmp_path / "r")["routing"].endswith("chance alone would give 1.23 times.")

@@ -87,6 +87,10 @@ def log_ratios(numerator: Sequence[float | None], denominator: Sequence[float | 
     return _logs([a for a, _ in pairs]) - _logs([b for _, b in pairs])
 
 
+EXACT = 12
+"""Decimals of an exponent: beyond them a fit of equal times is not 0, but the noise of floating point."""
+
+
 def loglog_slope(xs: Sequence[float], rounds: Sequence[Sequence[float | None]]) -> Interval | None:
     """Return the exponent s of time ~ x ** s with its interval over the rounds; None with fewer than two of them."""
     return mean_interval(loglog_slopes(xs, rounds))
@@ -103,7 +107,8 @@ def loglog_slopes(xs: Sequence[float], rounds: Sequence[Sequence[float | None]])
     if len(set(xs)) < 2 or min(xs) <= 0 or not complete:
         return np.empty(0)
     logs = np.log(np.array(complete, dtype=np.float64))
-    return np.asarray(np.polynomial.polynomial.polyfit(np.log(np.array(xs, dtype=np.float64)), logs.T, 1)[1])
+    slopes = np.polynomial.polynomial.polyfit(np.log(np.array(xs, dtype=np.float64)), logs.T, 1)[1]
+    return np.round(np.asarray(slopes), EXACT)
 
 
 def mean_interval(rounds: Sequence[float] | Floats) -> Interval | None:
