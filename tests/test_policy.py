@@ -45,14 +45,17 @@ def test_the_usual_policy_counts_times_and_what_has_no_noise() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", ("rule is missing",)),
-        ("[[rule]]\n", ("metrics is missing",)),
+        ("", ("rule is missing", "at least one [[rule]]")),
+        ("[[rule]]\n", ("metrics is missing", "patterns of them such as")),
         ('[[rule]]\nmetrics = ["latency"]\n', (":2", "'latency' is no metric", "did you mean: latency_ms")),
         ('[[rule]]\nmetrics = ["params"]\ntreshold = 1\n', (":3", "unknown key", "did you mean: threshold")),
-        ('[[rule]]\nmetrics = ["params"]\nthreshold = -1\n', (":3", "greater than or equal to 0")),
-        ('[[rule]]\nmetrics = ["params"]\nalert = "shout"\n', (":3", "'fail', 'warn' or 'ignore'")),
+        ('[[rule]]\nmetrics = ["params"]\nthreshold = -1\n', (":3", "a number of at least 0")),
+        (
+            '[[rule]]\nmetrics = ["params"]\nalert = "shout"\n',
+            (":3", "'shout' is not known here", "fail, warn or ignore"),
+        ),
         ('[[rule]]\nmetrics = ["params"]\nwhere = "expert > 1"\n', (":3", "did you mean: experts")),
-        ('failed = 3\n[[rule]]\nmetrics = ["params"]\n', (":1", "'fail', 'warn' or 'ignore'")),
+        ('failed = 3\n[[rule]]\nmetrics = ["params"]\n', (":1", "3 is not known here", "fail, warn or ignore")),
         ("[[rule\n", ("not TOML",)),
     ],
 )

@@ -22,16 +22,15 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, PrivateAttr, ValidationError
+from pydantic import Field, PrivateAttr
 
 from harness.case import Case
-from harness.declare.faults import SuiteError, listed, nearest
+from harness.declare.checked import checked
+from harness.declare.faults import SuiteError, nearest
 from harness.declare.findings import Findings
-from harness.declare.format import Text
-from harness.declare.lines import line_numbers
 from harness.declare.point import Strict
 from harness.declare.selection import Rule as Condition
-from harness.declare.suite import read_text, read_toml
+from harness.declare.suite import read_text
 from harness.metrics import METRICS
 
 Alert = Literal["fail", "warn", "ignore"]
@@ -68,7 +67,7 @@ class Policy(Strict):
     """A case, or one of its metrics, that the candidate does not have."""
     refuted: Alert = "fail"
     """A claim of the candidate that is refuted, and in the baseline was not. One that is no longer decided is told."""
-    rules: list[Rule] = Field(alias="rule", min_length=1)
+    rules: list[Rule] = Field(alias="rule", min_length=1, description="at least one [[rule]] with metrics")
     """The first that holds for a metric of a case decides; what none holds for is not gated."""
 
     def rule(self, metric: str, case: Case) -> Rule | None:
@@ -93,33 +92,12 @@ def load_policy(path: str | Path) -> Policy:
 
 def parse_policy(source: str, file: str = "policy.toml") -> Policy:
     """Return the policy that the TOML text says; raise SuiteError with every fault in it."""
-    text = Text(Path(file).stem, file, source)
-    data = read_toml(text)
-    text.lines = line_numbers(source)
-    findings = Findings(text)
-    try:
-        policy = Policy.model_validate(data)
-    except ValidationError as error:
-        for details in error.errors():
-            _note(findings, details["loc"], details["type"], details["msg"])
-        raise SuiteError(findings.faults) from None
+    policy, findings = checked(Policy, source, file, {"rule": Rule})
     for number, rule in enumerate(policy.rules):
         _check(rule, number, findings)
     if findings.faults:
         raise SuiteError(findings.faults)
     return policy
-
-
-def _note(findings: Findings, loc: tuple[str | int, ...], kind: str, message: str) -> None:
-    key = next((part for part in reversed(loc) if isinstance(part, str)), "")
-    if kind == "extra_forbidden":
-        model = Rule if loc[0] == "rule" else Policy
-        valid = [info.alias or name for name, info in model.model_fields.items()]
-        findings.add(loc, "unknown key", listed(valid), nearest(key, valid))
-    elif kind == "missing":
-        findings.add(loc[:-1], f"{key} is missing", "at least one [[rule]] with metrics")
-    else:
-        findings.add(loc, message[:1].lower() + message[1:])
 
 
 def _check(rule: Rule, number: int, findings: Findings) -> None:

@@ -10,33 +10,18 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from harness.declare.axes import AXES, COUNTED
-from harness.declare.faults import listed, nearest, shown
+from harness.declare.faults import shown
 from harness.declare.findings import Findings
 from harness.declare.format import Claim, MatchTo, Measure, Select, Suite, Sweep, Variant
 from harness.declare.lines import Path
 from harness.declare.point import Point, Product, Range
+from harness.declare.wording import Words, words
 
 _MODELS: dict[str, type[BaseModel]] = {
     "base": Point, "sweep": Sweep, "linked": Product, "variant": Variant, "match": MatchTo, "select": Select,
     "measure": Measure, "claim": Claim,
 }  # fmt: skip
 
-_EXPECTED = {
-    "int_type": "a whole number",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "string_type": "a text in quotes",
-    "list_type": "a list",
-    "dict_type": "a table",
-    "model_type": "a table",
-    "too_short": "at least one value",
-    "string_too_short": "a text that is not empty",
-    "greater_than": "a number above {gt:g}",
-    "greater_than_equal": "a number of at least {ge:g}",
-    "less_than_equal": "a number of at most {le:,}",
-    "finite_number": "a number that is finite",
-    "string_too_long": "a text of at most {max_length} characters",
-}
 _PATTERNS = {
     "layer": "a module and a function in it, such as mypackage.mymodule:build",
     "name": "letters, digits, dots, dashes and underscores, beginning with a letter or digit",
@@ -115,25 +100,19 @@ def _path(loc: tuple[str | int, ...], data: Any) -> Path:
     return path
 
 
-def _words(details: ErrorDetails, path: Path) -> tuple[str, str | None, str | None]:
-    """Return message, what was expected, and the nearest valid name."""
-    kind, context, given = details["type"], details.get("ctx", {}), details["input"]
-    if kind == "extra_forbidden":
-        valid = _keys(_model(path[:-1]))
-        return "unknown key", listed(valid), nearest(path[-1], valid)
-    if kind == "missing":
-        name = str(details["loc"][-1])
-        return f"{name} is missing", _model(path).model_fields[_field(_model(path), name)].description, None
-    if kind == "value_error":
-        return details["msg"].removeprefix("Value error, "), "{ from, to, times } or { from, to, step }", None
-    if kind == "literal_error":
-        valid = [choice.strip("'") for choice in context["expected"].replace(" or ", ", ").split(", ")]
-        return f"{shown(given)} is not known here", listed(valid), nearest(given, valid)
+def _words(details: ErrorDetails, path: Path) -> Words:
+    """Return what to tell of an error at `path` of a suite."""
+    kind = details["type"]
     if kind == "string_pattern_mismatch":
-        return f"{shown(given)} is not known here", _PATTERNS[_last_key(path)], None
-    expected = _EXPECTED[kind].format(**context) if kind in _EXPECTED else details["msg"]
-    message = "an empty list asks for nothing" if kind == "too_short" else f"{shown(given)} is not possible here"
-    return message, expected + _other_forms(kind, path), None
+        return f"{shown(details['input'])} is not known here", _PATTERNS[_last_key(path)], None
+    message, expected, close = words(details, _model(path if kind == "missing" else path[:-1]))
+    if kind == "value_error":
+        return message, "{ from, to, times } or { from, to, step }", None
+    if kind == "too_short":
+        message = "an empty list asks for nothing"
+    if expected is not None and kind not in ("extra_forbidden", "missing", "literal_error"):
+        expected += _other_forms(kind, path)
+    return message, expected, close
 
 
 def _other_forms(kind: str, path: Path) -> str:
@@ -153,14 +132,6 @@ def _model(path: Path) -> type[BaseModel]:
 
 def _last_key(path: Path) -> str:
     return next((part for part in reversed(path) if isinstance(part, str)), "")
-
-
-def _keys(model: type[BaseModel]) -> list[str]:
-    return [info.alias or name for name, info in model.model_fields.items()]
-
-
-def _field(model: type[BaseModel], key: str) -> str:
-    return next(name for name, info in model.model_fields.items() if (info.alias or name) == key)
 
 
 def _prune(data: dict[str, Any], positions: list[int], paths: list[Path]) -> None:
