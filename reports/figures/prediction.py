@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from html import escape
-from typing import Any
-
 import plotly.graph_objects as go
 
-from harness.metrics import show_ratio
 from reports.figures.base import Drawn, decade_ticks, log_span, short
-from reports.figures.memory import MARKS
+from reports.figures.ratios import add_ratios
 from reports.review import Review
 from reports.sections.prediction import Pair
-from reports.theme import MUTE, base_layout, log_axis, marker
+from reports.theme import base_layout, log_axis
 from reports.words import plain
 
 HEIGHT = 300
 MOST = 600
 """Marks of a chart: of more cases every so many-th by its error, and the worst ones."""
+WITHIN = 0.1
+"""The chart shows at least this much around 1."""
 HOVER = "<b>%{customdata}</b><br>%{x:.3g} ms predicted, measured %{y:.2f}×<extra></extra>"
 
 
@@ -48,12 +45,9 @@ def figure(pairs: list[Pair]) -> go.Figure:
     shown = thinned(pairs)
     across = log_span([pair.predicted for pair in shown], pad=0.08)
     out = go.Figure(layout=base_layout(HEIGHT, HOVER, margin={"l": 46, "r": 20, "t": 10, "b": 46, "pad": 0}))
-    out.add_hline(y=1, line={"color": MUTE, "width": 1})
-    for variant in dict.fromkeys(pair.subject.variant for pair in shown):
-        out.add_trace(_trace([pair for pair in shown if pair.subject.variant == variant]))
+    add_ratios(out, [(pair.subject, short(pair.predicted), short(pair.ratio)) for pair in shown], WITHIN)
     ticks = decade_ticks(10 ** across[0], 10 ** across[1])
     out.update_xaxes(log_axis([(x, f"{x:g}") for x in ticks], across, grid=False, title="predicted ms, log"))
-    out.update_yaxes(_ratio_axis([pair.ratio for pair in shown]))
     return out
 
 
@@ -64,23 +58,3 @@ def thinned(pairs: list[Pair]) -> list[Pair]:
     ranked = sorted(range(len(pairs)), key=lambda index: -pairs[index].error)
     step = (len(pairs) - 1) / (MOST - 1)
     return [pairs[index] for index in sorted(ranked[round(place * step)] for place in range(MOST))]
-
-
-def _ratio_axis(ratios: list[float]) -> dict[str, Any]:
-    """Return a logarithmic axis that holds every ratio, with 1 among its marks."""
-    low, high = min(0.9, *ratios) * 0.95, max(1.1, *ratios) * 1.05
-    marks = next(marks for widest, marks in MARKS if high / low <= widest)
-    shown = [(mark, show_ratio(mark)) for mark in marks if low <= mark <= high]
-    return log_axis(shown, (math.log10(low), math.log10(high)), grid=True)
-
-
-def _trace(pairs: list[Pair]) -> go.Scatter:
-    subject = pairs[0].subject
-    return go.Scatter(
-        name=escape(subject.variant),
-        x=[short(pair.predicted) for pair in pairs],
-        y=[short(pair.ratio) for pair in pairs],
-        mode="markers",
-        marker=marker(subject.family, subject.step, size=7),
-        customdata=[escape(pair.subject.id) for pair in pairs],
-    )
