@@ -57,7 +57,7 @@ def test_a_run_holds_a_record_for_every_case_and_a_line_for_every_visit(folder: 
     assert (result.status, result.visited, result.reused) == ("complete", 10, 0)
     run = read_run(folder)
     assert [line.visit for line in run.lines] == list(range(10))
-    assert run.records == result.records
+    assert run.records == list(result.records)
     assert [record.key for record in run.records] == [planned.case.key for planned in chosen.cases]
     first = run.records[0]
     assert isinstance(first, OkRecord)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -206,8 +207,8 @@ def check_schema(document: Any, where: str) -> dict[str, Any]:
     return document
 
 
-def write_durably(path: Path, text: str) -> None:
-    """Replace the file by `text` in one step, so that a reader finds the old or the new one, whole.
+def write_durably(path: Path, text: str | Iterable[str]) -> None:
+    """Replace the file by `text`, or its parts, in one step, so that a reader finds the old or the new one, whole.
 
     Raises:
         WriteError: It cannot be written; the old one stands then, and nothing beside it.
@@ -215,7 +216,7 @@ def write_durably(path: Path, text: str) -> None:
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("w", encoding="utf-8") as file:
-            file.write(text)
+            file.writelines([text] if isinstance(text, str) else text)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

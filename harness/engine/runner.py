@@ -102,4 +102,4 @@ def _terms(plan: Plan, folder: Path, options: WorkerOptions, sweep: Sweep) -> Te
     """Return what a fleet's workers are started with."""
     own = own_folders(plan, options.root)
     seed = plan.suite.measure.seed
-    return Terms(folder, own, options, seed, sweep.workers, sweep.stopped, sweep.note_device)
+    return Terms(folder, own, options, seed, sweep.workers, sweep.stopped, sweep.logbook.meet_device)

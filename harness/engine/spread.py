@@ -95,7 +95,7 @@ class Spread:
     def _welcome(self) -> None:
         """Let devices that have come join."""
         for station in self._fleet.new():
-            self._sweep.note_devices(self._fleet.devices)
+            self._sweep.logbook.note_devices(self._fleet.devices)
             thread = threading.Thread(target=self._serve, args=(station,), name=f"station {station.name}", daemon=True)
             self._threads.append(thread)
             thread.start()

@@ -22,19 +22,20 @@ from harness.declare.visits import Visit, Visits, a_a_cells, further_rounds, sec
 from harness.devices.interface import NoSuchDevice
 from harness.devices.names import Detected
 from harness.engine.cells import fewest_rounds, noise_document
-from harness.engine.environment import source_digest
 from harness.engine.family import Orphans
 from harness.engine.fold import AnyRecord, Circumstances, fold
-from harness.engine.folder import JOURNAL, LOG, TRACES, write_records, write_run
-from harness.engine.journal import Journal, Line, read_journal, utc_now
+from harness.engine.folder import JOURNAL, LOG, TRACES
+from harness.engine.journal import Journal, Line, read_journal
 from harness.engine.keeper import Keeper, WorkerOptions
+from harness.engine.kept import Kept, Records
 from harness.engine.ledger import Ledger
 from harness.engine.lines import line_of, lost_answer
+from harness.engine.logbook import Logbook, status
 from harness.engine.marks import MOVED
 from harness.engine.precision import is_precise
 from harness.engine.process import Interrupted, Stopped
 from harness.engine.progress import Progress
-from harness.engine.protocol import Ready, Request
+from harness.engine.protocol import Request
 from harness.engine.sources import Sources
 from harness.engine.standing import standing
 from harness.engine.station import Station
@@ -53,7 +54,7 @@ class RunResult:
     """complete or interrupted."""
     end: End
     """Why the run ended: ok, or what CUT_SHORT lists."""
-    records: list[AnyRecord]
+    records: Sequence[AnyRecord]
     """One for every planned case, as in records.jsonl."""
     visited: int
     """Visits made."""
@@ -99,8 +100,8 @@ class Sweep:
     ) -> None:
         self._lock = threading.RLock()
         self._folder = folder
-        self._document = document
-        self._device = device
+        self.logbook = Logbook(folder, document, device)
+        """run.json."""
         self._progress = progress
         self._asked = stopped
         self._deadline = None if budget is None else time.monotonic() + budget
@@ -118,11 +119,10 @@ class Sweep:
         self._ledger.expect(self.visits)
         self._rounds: dict[str | None, int | None] = {}
         """The round that each station is in."""
-        self._records: dict[str, AnyRecord] = {}
+        self._records = Kept(folder)
+        self._written: Records | None = None
         self._sources = Sources.of(plan, device.kind, options.root)
-        self._prune = bool(document.get("prune", True))
         self._frontier = Frontier()
-        self._facts_known = False
         self._journal: Journal | None = None
         self._reused = 0
         self.workers = 0
@@ -142,12 +142,8 @@ class Sweep:
             self._take(line)
         if found.lines or found.stale:
             self._progress.remark(f"resumed: {found.sentence}")
-        self._document |= {"status": "running", "end": None, "finished": None, "noise": None}
-        self._document["sources"] = self._sources.as_dict()
-        sitting = {"started": utc_now(), "harness": source_digest(), "reused": len(found.lines), "stale": found.stale}
-        self._document["sittings"] = [*self._document.get("sittings", ()), sitting]
-        write_run(self._folder, self._document)
         self._reused = len(found.lines)
+        self.logbook.sit_down(self._sources, self._reused, found.stale)
 
     def begin(self) -> None:
         """Open the journal; cases that need no visit have their records now."""
@@ -164,10 +160,6 @@ class Sweep:
     def halt(self) -> None:
         """Let all stations stop."""
         self._halted = True
-
-    @property
-    def _status(self) -> str:
-        return "complete" if self.end == "ok" else "interrupted"
 
     @property
     def cut_short(self) -> End:
@@ -249,15 +241,16 @@ class Sweep:
         try:
             self._write_down()
         finally:
+            self._records.close()
             if self._journal is not None:
                 self._journal.close()
 
     @property
     def result(self) -> RunResult:
         """What came of the run, once it is closed."""
-        records = [self._records[key] for key in self._cases]
+        assert self._written is not None
         made = len(self._ledger) - self._reused
-        return RunResult(self._folder, self._status, self.end, records, made, self._reused)
+        return RunResult(self._folder, status(self.end), self.end, self._written, made, self._reused)
 
     def _has_all(self, key: str) -> bool:
         """Return whether a case has all its visits; with a precision only a look at it can tell."""
@@ -282,7 +275,7 @@ class Sweep:
             options.command(device.kind, own_folders(plan, options.root), traces),
             self._folder / LOG,
             self.stopped,
-            self.note_device,
+            self.logbook.meet_device,
             options.memory_bytes,
             seed=self._measure.seed,
             orphans=orphans,
@@ -295,7 +288,7 @@ class Sweep:
         try:
             answer = station.ask(request, seconds_allowed(case, self._measure.timeout, visit.seconds))
         except NoSuchDevice:
-            if self._facts_known:  # it was here when the run began
+            if self.logbook.met_device:  # it was here when the run began
                 raise DeviceLost from None
             raise
         if moved:
@@ -309,42 +302,28 @@ class Sweep:
     def _take(self, line: Line, place: int | None = None) -> None:
         """Count a visit that was made."""
         self._ledger.take(line, place)
-        if line.status == "oom" and self._prune and line.probe != A_A:
+        if line.status == "oom" and self.logbook.prunes and line.probe != A_A:
             self._frontier.add(self._cases[line.key].case)
 
     def _settings(self) -> dict[str, float | int]:
         return {name: getattr(self._measure, name) for name in SETTINGS}
 
-    def note_device(self, ready: Ready) -> None:
-        """Write the device's facts to run.json, once: they need torch, which only a worker has."""
-        with self._lock:
-            if not self._facts_known:
-                self._facts_known = True
-                known = {**self._device._asdict(), "class": self._document["device"].get("class")}
-                self._document["device"] = {**ready.device, **known}
-                write_run(self._folder, self._document)
-
-    def note_devices(self, devices: Sequence[dict[str, Any]]) -> None:
-        """Write to run.json which devices the run has had, of several."""
-        with self._lock:
-            self._document["devices"] = list(devices)
-            write_run(self._folder, self._document)
-
     def _finish_case(self, key: str) -> None:
-        self._records[key] = self._fold(key)
-        self._progress.finished(self._records[key])
+        record = self._fold(key)
+        self._records.keep(record)
+        self._progress.finished(record)
 
     def _fold(self, key: str) -> AnyRecord:
-        where = Circumstances.of(self._document, visits=self._ledger.due(key), stopped=self.end)
+        where = Circumstances.of(self.logbook.document, visits=self._ledger.due(key), stopped=self.end)
         return fold(self._cases[key], self._ledger.of(key), where, self._frontier)
 
     def _write_down(self) -> None:
-        self._records = {key: self._records.get(key) or self._fold(key) for key in self._cases}
-        records = list(self._records.values())
-        write_records(self._folder, records)
-        noise = noise_document(self._ledger.paired, fewest_rounds(records, self._measure.rounds))
-        ended = {"status": self._status, "end": self.end, "finished": utc_now(), "noise": noise}
-        write_run(self._folder, self._document | ended)
+        for key in self._cases:
+            if key not in self._records:
+                self._records.keep(self._fold(key))
+        self._written = self._records.write_down(self._cases)
+        noise = noise_document(self._ledger.paired, fewest_rounds(self._written, self._measure.rounds))
+        self.logbook.finish(self.end, noise)
 
 
 def own_folders(plan: Plan, root: Path | None = None) -> list[str]:
