@@ -41,12 +41,12 @@ def gate(folder: Path, before: float, after: float, policy: Policy = TIMES, **op
 
 
 def test_a_claim_that_held_and_is_refuted_shuts_the_gate(tmp_path: Path) -> None:
-    found = gate(tmp_path, 0.0, 1.0)
+    found = gate(tmp_path, 0.0, 1.0, spread=0.01)
     (one,) = found.refuted
     assert (one.before, one.claim.verdict, one.alert) == ("confirmed", "refuted", "fail")
     assert not found.passes
     told = list(lines(found))
-    assert "FAILED: claim claim-0 was confirmed and is refuted: 16× [16, 16] (It holds.)" in told
+    assert "FAILED: claim claim-0 was confirmed and is refuted: 16.0× [15.6, 16.4] (It holds.)" in told
     assert told[-1] == "The gate is shut: 1 claim newly refuted."
     expected = {"id": "claim-0", "before": "confirmed", "after": "refuted", "alert": "fail"}
     assert document(found)["claims"] == [expected]

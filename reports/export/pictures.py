@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 """Programs that can draw, as systems name them; else Playwright's own is taken."""
 FILES_A_PAGE = 8
-"""Chromium lets a page that nobody touches save ten files, and holds the eleventh back."""
+"""Chromium takes ten files a second from a page, and drops the eleventh without a word."""
 READY_MS = 120_000
 NEEDED = (
     'pip install "moe-harness[svg]", and a Chromium on the PATH (Debian: apt-get install chromium) or that of '

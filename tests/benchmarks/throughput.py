@@ -17,9 +17,12 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import psutil
@@ -104,13 +107,13 @@ a_a = 0
     )
 
 
-def measure(where: str, visits: int, fleet: Fleet | None, within: Path = IN_MEMORY) -> Seen:
-    """Return what is seen of a run of so many visits, whose folder is `within` another."""
+def measure(where: str, visits: int, fleet: Callable[[], Fleet] | None, within: Path = IN_MEMORY) -> Seen:
+    """Return what is seen of a run of so many visits, whose folder is `within` another; no fleet: one worker."""
     chosen, watch = suite(visits), Watch(visits)
     options = WorkerOptions(program=(sys.executable, "-S", str(WORKER)))
     with tempfile.TemporaryDirectory(dir=within) as folder:
         start = time.perf_counter()
-        result = run(chosen, Path(folder), device_kind="cpu", worker=options, progress=watch, fleet=fleet)
+        result = run(chosen, Path(folder), device_kind="cpu", worker=options, progress=watch, fleet=fleet and fleet())
         seconds = time.perf_counter() - start
     assert (result.end, result.visited) == ("ok", visits), result.end
     where += ", on disk" if within == ON_DISK else ""
@@ -121,8 +124,8 @@ def seen(sizes: list[int], nodes: int) -> Iterator[Seen]:
     """Yield what is seen on this machine's cores, and through Ray."""
     cores = len(os.sched_getaffinity(0))
     for visits, within in _places(sizes):
-        yield measure("one worker", visits, None, within)
-        yield measure(f"--devices {cores}", visits, LocalFleet("cpu", cores), within)
+        yield _alone("one worker", visits, None, within)
+        yield _alone(f"--devices {cores}", visits, partial(LocalFleet, "cpu", cores), within)
     if not nodes:
         return
     from harness.engine.ray_cluster import joined
@@ -132,7 +135,13 @@ def seen(sizes: list[int], nodes: int) -> Iterator[Seen]:
     with ExitStack() as held:
         held.enter_context(joined(held.enter_context(cluster(nodes)).address))
         for visits, within in _places(sizes):
-            yield measure(f"Ray, {nodes} nodes", visits, RayFleet("cpu", threads=1), within)
+            yield measure(f"Ray, {nodes} nodes", visits, partial(RayFleet, "cpu", threads=1), within)
+
+
+def _alone(where: str, visits: int, fleet: Callable[[], Fleet] | None, within: Path) -> Seen:
+    """Measure in a process of its own, so that what a runner holds is not what an earlier one left."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(measure, where, visits, fleet, within).result()
 
 
 def _places(sizes: list[int]) -> list[tuple[int, Path]]:

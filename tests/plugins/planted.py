@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import torch
 from torch import Tensor, nn
 
@@ -40,6 +42,38 @@ class Repeats(Honest):
 
 def repeats(case: Case) -> nn.Module:
     return Repeats(case)
+
+
+NAP = 0.005
+"""Seconds: long beside what other work on the machine takes from a pass, so that what is found hangs on the layer."""
+
+
+class Steady(Honest):
+    """Takes the same time with any number of experts."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        time.sleep(NAP)
+        return super().forward(x)
+
+
+def steady(case: Case) -> nn.Module:
+    return Steady(case)
+
+
+class Waits(Honest):
+    """Takes time for every expert."""
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(case)
+        self.experts = case.experts or 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        time.sleep(NAP * self.experts)
+        return super().forward(x)
+
+
+def waits(case: Case) -> nn.Module:
+    return Waits(case)
 
 
 class Hoards(Honest):
