@@ -33,7 +33,7 @@ def test_parameters_and_flops_are_exact(name: str) -> None:
     cases = plan(load_suite(name), memory_bytes=memory_bytes("cpu")).cases
     assert cases
     for _, alike in groupby(sorted(cases, key=_by_layer), key=_by_layer):
-        layer = None
+        layer, audited = None, set[str]()
         for planned in alike:
             if planned.cost is None or planned.case.backend in ADAPTERS or planned.case.tokens > COUNTED_TOKENS:
                 continue
@@ -45,5 +45,7 @@ def test_parameters_and_flops_are_exact(name: str) -> None:
             layer.adopt(planned.case, resolve_backend(planned.case))
             assert sum(weight.numel() for weight in layer.parameters()) == planned.cost.params, planned.case.id
             subject = make_subject(planned.case, layer)
-            assert uncounted(subject.run) == []
+            if planned.case.pass_ not in audited:  # which operations there are does not hang on how large they are
+                assert uncounted(subject.run) == []
+                audited.add(planned.case.pass_)
             assert count_flops(subject.run) == planned.cost.flops_executed, planned.case.id

@@ -158,7 +158,7 @@ def test_a_spread_run_is_a_run_as_any(folder: Path) -> None:
         assert isinstance(other, OkRecord)
         assert mine.metrics["det_run"] == other.metrics["det_run"]
         assert mine.metrics["latency_ms"].rounds == other.metrics["latency_ms"].rounds
-    assert read_run(folder).records == result.records
+    assert read_run(folder).records == list(result.records)
 
 
 def test_what_is_compared_stays_on_one_device_and_all_are_used(folder: Path) -> None:

@@ -109,6 +109,12 @@ def test_a_worker_loads_nothing_of_ranks_but_their_owner() -> None:
     assert done.stdout.strip() == str([f"harness.parallel.{name}" for name in ("lines", "pulse", "ranks")])
 
 
+def test_a_worker_loads_no_statistics_until_a_probe_asks() -> None:
+    code = "import sys, harness.engine.worker; print([n for n in ('scipy', 'pandas', 'plotly') if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_the_command_line_loads_neither_torch_nor_the_report_for_its_help() -> None:
     code = "import sys, harness.cli; print([n for n in ('torch','plotly','scipy','pydantic') if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)

@@ -19,7 +19,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from harness.case import Case
 from harness.declare.letters import letters
@@ -57,6 +56,8 @@ def null_of(case: Case) -> Null | None:
 
 def drop_rate(tokens: int, top_k: int, experts: int, room: int) -> float:
     """Return the share of the assignments of a group of `tokens` that find no room, on average: exact."""
+    from scipy import stats  # here, since a worker that only times need not wait for it
+
     beyond = np.arange(room + 1, tokens + 1)
     lost = (beyond - room) * stats.binom.pmf(beyond, tokens, top_k / experts)
     return float(experts * lost.sum() / (top_k * tokens))

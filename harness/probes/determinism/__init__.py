@@ -24,7 +24,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
-from scipy.special import betaincinv
 from torch import Tensor
 
 from harness.declare.assignments import is_assigned
@@ -185,6 +184,8 @@ def bound(rows: int, confidence: float = CONFIDENCE) -> float:
 
     Clopper and Pearson's, one-sided; 3 / n is near it (the rule of three). Rows are taken for independent draws.
     """
+    from scipy.special import betaincinv  # here, since a worker that only times need not wait for it
+
     return float(betaincinv(1, rows, confidence))
 
 
