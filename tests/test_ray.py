@@ -88,7 +88,7 @@ def test_the_command_line_loads_no_ray_unless_it_is_asked_for(tmp_path: Path) ->
 
 
 @needs_ray
-@pytest.mark.parametrize("address", ["nonsense", "ray://head:10001", "head", "head:port"])
+@pytest.mark.parametrize("address", ["nonsense", "ray://head:10001", "head", "head:port", "127.0.0.1:99999"])
 def test_what_is_no_address_is_told_what_one_is(address: str) -> None:
     with pytest.raises(FleetError, match="expected HOST:PORT of the cluster's head"), joined(address):
         raise AssertionError("it was joined")
@@ -119,6 +119,21 @@ def test_an_address_that_takes_the_call_and_says_nothing_is_given_up(monkeypatch
 def test_auto_takes_the_cluster_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
     assert ray_cluster._running() == "head:6379"
+
+
+@needs_ray
+def test_an_address_of_the_environment_that_is_none_is_said_to_be_its(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "bogus")
+    with pytest.raises(FleetError, match=r"--ray auto: RAY_ADDRESS = bogus: expected HOST:PORT"), joined("auto"):
+        raise AssertionError("it was joined")
+
+
+def test_a_ray_that_cannot_be_imported_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_cluster, "find_spec", lambda name: object())
+    monkeypatch.setitem(sys.modules, "ray", None)
+    words = r"cannot be imported \(import of ray halted.*pip install"
+    with pytest.raises(FleetError, match=words), joined("auto"):
+        raise AssertionError("it was joined")
 
 
 @needs_ray
