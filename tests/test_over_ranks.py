@@ -115,6 +115,8 @@ def test_ranks_that_share_cores_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
     owner = OverRanks("cpu", 1 << 28, (), None)
     assert owner._crowd(2) == []
     assert owner._crowd(4) == ["4 ranks share 2 cores: their time is not that of 4 devices"]
+    monkeypatch.setattr("torch.get_num_threads", lambda: 1)
+    assert owner._crowd(2) == ["2 ranks share one core: their time is not that of 2 devices"]
 
 
 SUITE = """
