@@ -257,6 +257,18 @@ def test_a_node_of_another_torch_is_refused_before_anything_is_measured(nodes: A
 
 @needs_ray
 @pytest.mark.filterwarnings("default")
+def test_more_devices_than_the_cluster_has_are_refused(nodes: Any, tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text(SUITE)
+    words = ["-o", "out", "--ray", nodes.address, "--devices", "4", "--device", "cpu"]
+    done = harness("run", "s.toml", *words, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--devices 4: the cluster has 3 x " in done.stderr
+    assert "; expected 1 to 3" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@needs_ray
+@pytest.mark.filterwarnings("default")
 def test_ctrl_c_leaves_no_process_and_the_run_can_go_on(nodes: Any, tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(SUITE.replace("rounds = 1", "rounds = 2"))
     with pytest.MonkeyPatch.context() as patch:
