@@ -25,6 +25,7 @@ from reports.sections import (
     crossovers,
     determinism,
     energy,
+    exchange,
     fronts,
     glossary,
     memory,
@@ -45,8 +46,8 @@ from reports.words import Sentence, capital, join
 SCHEMA = 1
 """Version of report.json."""
 SECTIONS = (
-    "claims", "ratios", "fronts", "winners", "scaling", "crossovers", "phases", "roofline", "prediction", "memory",
-    "energy", "determinism", "routing", "noise", "cases", "provenance", "glossary",
+    "claims", "ratios", "fronts", "winners", "scaling", "crossovers", "phases", "exchange", "roofline", "prediction",
+    "memory", "energy", "determinism", "routing", "noise", "cases", "provenance", "glossary",
 )  # fmt: skip
 """The sections that may be asked for, in the page's order."""
 VERSUS = ("comparability", "regressions")
@@ -85,6 +86,7 @@ class Review:
     scaling: scaling.Scaling
     crossovers: crossovers.Crossovers
     phases: phases.Phases
+    exchange: exchange.Exchanged
     roofline: roofline.Roofline
     prediction: prediction.Predictions
     memory: memory.Memory
@@ -104,8 +106,8 @@ class Review:
         judged = (self.against.regressions,) if self.against else ()
         return (
             self.claims, *compared, self.ratios, self.fronts, self.winners, self.scaling, self.crossovers, self.phases,
-            self.roofline, self.prediction, self.memory, self.energy, self.determinism, self.routing, *judged,
-            self.noise, self.cases, self.provenance, self.glossary,
+            self.exchange, self.roofline, self.prediction, self.memory, self.energy, self.determinism, self.routing,
+            *judged, self.noise, self.cases, self.provenance, self.glossary,
         )  # fmt: skip
 
     @property
@@ -153,6 +155,7 @@ def review(run: Run, base: Run | None = None, cluster: Cluster | None = None) ->
         scaling=crossovers.marked(scaled, crossed),
         crossovers=crossed,
         phases=phases.build(context),
+        exchange=exchange.build(context),
         roofline=roofline.build(context),
         prediction=prediction.build(context, cluster),
         memory=remembered,

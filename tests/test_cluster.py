@@ -90,6 +90,7 @@ algorithm = "ring"
         (HEAD + "ranks = [1, 8]\n" + DEVICE + LINKS, "8 ranks are more than one node's 4"),
         (HEAD + DEVICE + DEVICE, "two devices are called 'a'"),
         (HEAD + "ranks = [1, 1]\n" + DEVICE, "a number of ranks stands there twice"),
+        (HEAD + DEVICE.replace("[[device]]", "[device]"), "expected: a list of tables, each headed [[device]]"),
         (HEAD + "ranks = true\n" + DEVICE, "True is not possible here | expected: a list"),
         (HEAD + DEVICE.replace("1e11", "inf"), "inf is not possible here | expected: a number that is finite"),
         (HEAD + DEVICE + "launch_s = 3\n", "3 is not possible here | expected: a number below 1"),

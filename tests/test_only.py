@@ -60,7 +60,7 @@ def test_sections_stand_in_the_pages_order_and_once(made: Review) -> None:
     some = narrowed(made, ["noise", "claims", "noise"])
     assert [section.id for section in some.sections] == ["claims", "noise"]
     assert some.extract is not None
-    assert "An extract: Claims and Noise, of 17 sections" in some.extract
+    assert "An extract: Claims and Noise, of 18 sections" in some.extract
     assert narrowed(made, []) is made is narrowed(made, SECTIONS)
 
 

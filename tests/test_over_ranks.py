@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -19,8 +21,10 @@ from harness.declare.plan import plan
 from harness.declare.suite import parse_suite
 from harness.engine import over_ranks
 from harness.engine.over_ranks import OverRanks
+from harness.engine.process import WorkerProcess
 from harness.engine.protocol import Request, Result
 from harness.engine.runner import run
+from harness.parallel import folder
 from harness.parallel.lines import Failure, Told
 from harness.parallel.ranks import RankLost, Ranks
 from tests.cases import token_choice
@@ -111,6 +115,8 @@ def test_ranks_that_share_cores_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
     owner = OverRanks("cpu", 1 << 28, (), None)
     assert owner._crowd(2) == []
     assert owner._crowd(4) == ["4 ranks share 2 cores: their time is not that of 4 devices"]
+    monkeypatch.setattr("torch.get_num_threads", lambda: 1)
+    assert owner._crowd(2) == ["2 ranks share one core: their time is not that of 2 devices"]
 
 
 SUITE = """
@@ -149,6 +155,23 @@ def test_a_sweep_that_loses_a_rank_goes_on_and_leaves_no_process(tmp_path: Path)
     assert records["top-2", 1].status == records["soft", 2].status == "ok"
     assert "exchange_bytes" in records["soft", 2].metrics
     assert "exchange_bytes" not in records["top-2", 1].metrics
+
+
+@pytest.mark.parametrize("politely", [False, True])
+def test_a_worker_that_is_killed_leaves_no_folder_of_its_ranks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, politely: bool
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    others = folder.make(os.getpid())
+    program = "import os, time; from harness.parallel import folder; folder.make(os.getpid()); time.sleep(60)"
+    worker = WorkerProcess([sys.executable, "-c", program], tmp_path / "log", lambda: False)
+    deadline = time.monotonic() + 30
+    while not (made := list(tmp_path.glob(f"moe-ranks-{worker.pid}-*"))) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert made
+    worker.end(politely=politely)
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == [others]
 
 
 def _kill_rank_1(patience: float = 60.0) -> None:

@@ -165,6 +165,14 @@ def test_ranks_without_a_gpu_each_end_the_run_before_it_begins(monkeypatch: pyte
     check_ranks(plan(parse_suite(SUITE.format(ranks="[1, 2]"))), "cuda")
 
 
+def test_a_run_over_devices_has_one_for_each_worker_and_none_for_ranks() -> None:
+    spread = plan(parse_suite(SUITE.format(ranks="[1, 2]")))
+    check_ranks(spread, "cpu", shared_out=True)
+    with pytest.raises(NoSuchDevice, match="expert_parallel = 2 asks for 2 GPUs, and --devices and --ray give each"):
+        check_ranks(spread, "cuda", shared_out=True)
+    check_ranks(plan(parse_suite(SUITE.format(ranks="[1]"))), "cuda", shared_out=True)
+
+
 def test_a_layer_over_ranks_stands_on_the_code_of_the_exchange() -> None:
     assert layer_name(token_choice(expert_parallel=2)) == "token_choice/ranks"
     assert layer_name(token_choice()) == "token_choice"

@@ -132,7 +132,7 @@ def test_other_programs_are_left_out_and_counted(tmp_path: Path) -> None:
     made = section(tmp_path, [soft(), soft(compile=True), soft(dtype="bfloat16")])
     assert len(made.pairs) == 1
     assert made.left_out == 2
-    assert "2 timed cases of other programs or without a ceiling left out." in plain(made.caption)
+    assert "2 timed cases of other programs, over ranks or without a ceiling left out." in plain(made.caption)
 
 
 def test_without_ceilings_or_times_the_section_says_why(tmp_path: Path) -> None:

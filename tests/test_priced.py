@@ -86,10 +86,17 @@ def test_all_faults_of_a_suite_and_a_cluster_come_at_once(small: Cluster) -> Non
     with pytest.raises(SuiteError) as error:
         check_priceable(small, cases)
     few, none = (str(fault).split("\n    expected: ") for fault in error.value.faults)
-    assert few[0] == "small.toml:3: ranks[1]: 2 ranks are more than the 1 experts of one"
-    assert few[1] == 'at most 1 ranks, or --select "experts >= 2"'
+    assert few[0] == "small.toml:3: ranks[1]: 2 ranks are more than the one expert of one"
+    assert few[1] == '1 rank in the file; harness plan also takes --ranks 1, or --select "experts >= 2"'
     assert none[0] == "small.toml:6: device[0].flops_per_s: fast has no peak for bfloat16, which the suite asks for"
     assert none[1] == "bfloat16 = its FLOP/s, or --set dtype=float32"
+
+
+def test_too_many_ranks_of_a_file_can_be_made_fewer_on_the_command_line(small: Cluster) -> None:
+    with pytest.raises(SuiteError) as error:
+        check_priceable(small.model_copy(update={"ranks": [2, 8]}), [soft(experts=4)])
+    words = 'at most 4 ranks in the file; harness plan also takes --ranks 4, or --select "experts >= 8"'
+    assert str(error.value).endswith(words)
 
 
 def test_ranks_of_the_command_line_are_held_to_the_links(small: Cluster) -> None:
@@ -139,6 +146,19 @@ def test_the_table_has_every_part_of_the_time(tmp_path: Path) -> None:
     assert len(lines) == 2 + 4 + 4
     assert lines[4].endswith("on tiny  (does not fit)")
     assert lines[-4].startswith("fast × 1: ")
+
+
+def test_one_of_a_thing_is_one(tmp_path: Path) -> None:
+    suite, cluster = written(tmp_path)
+    text = harness("plan", suite, "--cluster", cluster, "--ranks", "2", "--set", "batch=1").stdout
+    assert "(1 rank has no sequence)" in text
+    assert "for one pass of one case; " in text
+
+
+def test_devices_that_nothing_joins_sum_up_to_nothing(tmp_path: Path) -> None:
+    suite, _ = written(tmp_path)
+    text = harness("plan", suite, "--cluster", "gpus", "--set", "expert_parallel=2").stdout
+    assert "NVIDIA H200 × 2: none of the cases that ask for it can run there" in text
 
 
 def test_the_document_of_a_plan_only_gains_keys(tmp_path: Path) -> None:

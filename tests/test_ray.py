@@ -88,7 +88,7 @@ def test_the_command_line_loads_no_ray_unless_it_is_asked_for(tmp_path: Path) ->
 
 
 @needs_ray
-@pytest.mark.parametrize("address", ["nonsense", "ray://head:10001", "head", "head:port"])
+@pytest.mark.parametrize("address", ["nonsense", "ray://head:10001", "head", "head:port", "127.0.0.1:99999"])
 def test_what_is_no_address_is_told_what_one_is(address: str) -> None:
     with pytest.raises(FleetError, match="expected HOST:PORT of the cluster's head"), joined(address):
         raise AssertionError("it was joined")
@@ -119,6 +119,21 @@ def test_an_address_that_takes_the_call_and_says_nothing_is_given_up(monkeypatch
 def test_auto_takes_the_cluster_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
     assert ray_cluster._running() == "head:6379"
+
+
+@needs_ray
+def test_an_address_of_the_environment_that_is_none_is_said_to_be_its(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "bogus")
+    with pytest.raises(FleetError, match=r"--ray auto: RAY_ADDRESS = bogus: expected HOST:PORT"), joined("auto"):
+        raise AssertionError("it was joined")
+
+
+def test_a_ray_that_cannot_be_imported_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_cluster, "find_spec", lambda name: object())
+    monkeypatch.setitem(sys.modules, "ray", None)
+    words = r"cannot be imported \(import of ray halted.*pip install"
+    with pytest.raises(FleetError, match=words), joined("auto"):
+        raise AssertionError("it was joined")
 
 
 @needs_ray
@@ -237,6 +252,18 @@ def test_a_node_of_another_torch_is_refused_before_anything_is_measured(nodes: A
     assert (done.returncode, done.stdout) == (2, "")
     assert "torch 1.0 (here " in done.stderr
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@needs_ray
+@pytest.mark.filterwarnings("default")
+def test_more_devices_than_the_cluster_has_are_refused(nodes: Any, tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text(SUITE)
+    words = ["-o", "out", "--ray", nodes.address, "--devices", "4", "--device", "cpu"]
+    done = harness("run", "s.toml", *words, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--devices 4: the cluster has 3 x " in done.stderr
+    assert "; expected 1 to 3" in done.stderr
     assert not (tmp_path / "out").exists()
 
 

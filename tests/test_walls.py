@@ -106,7 +106,7 @@ def test_a_worker_loads_nothing_of_ranks_but_their_owner() -> None:
     rooms = ("harness.parallel.", "harness.layers.spread", "harness.layers.exchange")
     code = f"import sys, harness.engine.worker; print(sorted(name for name in sys.modules if name.startswith({rooms})))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
-    assert done.stdout.strip() == str([f"harness.parallel.{name}" for name in ("lines", "pulse", "ranks")])
+    assert done.stdout.strip() == str([f"harness.parallel.{name}" for name in ("folder", "lines", "pulse", "ranks")])
 
 
 def test_a_worker_loads_no_statistics_until_a_probe_asks() -> None:

@@ -70,7 +70,7 @@ def _row(one: Priced, name: str) -> str:
     if one.fits is False:
         remarks.append("does not fit")
     if one.idle:
-        remarks.append(f"{one.idle} ranks have no sequence")
+        remarks.append("1 rank has no sequence" if one.idle == 1 else f"{one.idle} ranks have no sequence")
     if found is None:
         remarks.append(one.unsupported or "")
         cells = ["–"] * (len(TITLES) + 1)
@@ -84,10 +84,13 @@ def _row(one: Priced, name: str) -> str:
 def _sum(device: str, ranks: int, priced: Sequence[Priced]) -> str:
     """Return what all cases together take on one device, and what bounds them."""
     found = [one.prediction for one in priced if one.prediction is not None]
+    if not found:
+        return f"{device} × {ranks}: none of the cases that ask for it can run there"
     bounds = ", ".join(f"{bound} bounds {number}" for bound, number in Counter(p.bound for p in found).most_common())
     too_large = sum(one.fits is False for one in priced)
     time = show_seconds(sum(one.seconds for one in found))
-    return f"{device} × {ranks}: {time} for one pass of each of {len(found):,} cases; {bounds}; {too_large} too large"
+    cases = "one pass of one case" if len(found) == 1 else f"one pass of each of {len(found):,} cases"
+    return f"{device} × {ranks}: {time} for {cases}; {bounds}; {too_large} too large"
 
 
 def show_seconds(seconds: float) -> str:

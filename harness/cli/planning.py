@@ -59,13 +59,13 @@ def plan_or_exit(
         fail(Exit.USAGE, str(error))
 
 
-def enough_devices_or_exit(plan: Plan, detected: Detected) -> None:
-    """Return if this machine has a device for each rank that the plan's cases ask for."""
+def enough_devices_or_exit(plan: Plan, detected: Detected, *, shared_out: bool) -> None:
+    """Return if there is a device for each rank that the plan's cases ask for, of those that a worker has."""
     from harness.devices.interface import NoSuchDevice
     from harness.engine.planning import check_ranks
 
     try:
-        check_ranks(plan, detected.kind)
+        check_ranks(plan, detected.kind, shared_out=shared_out)
     except NoSuchDevice as error:
         fail(Exit.NO_DEVICE, str(error))
 

@@ -16,8 +16,8 @@ from harness.cli.options import ClusterOption
 RUN = "run.json"
 HISTORY = "history.html"
 SECTIONS = (
-    "claims", "ratios", "fronts", "winners", "scaling", "crossovers", "phases", "roofline", "prediction", "memory",
-    "energy", "determinism", "routing", "noise", "cases", "provenance", "glossary",
+    "claims", "ratios", "fronts", "winners", "scaling", "crossovers", "phases", "exchange", "roofline", "prediction",
+    "memory", "energy", "determinism", "routing", "noise", "cases", "provenance", "glossary",
 )  # fmt: skip
 """What --only takes, said without importing the report; a test holds it to the report's own."""
 AGAINST = "against.html"

@@ -142,7 +142,7 @@ def _measure(
             check_class(wanted, *detected)
         room = None if fleet is None else fleet.memory_bytes
         plan = plan_or_exit(wanted.suite, wanted.overrides, wanted.select, detected, wanted.memory, room)
-        enough_devices_or_exit(plan, detected)
+        enough_devices_or_exit(plan, detected, shared_out=fleet is not None)
         tell_plugins(plan, allowed=plugins)
         ceilings = _ceilings(detected, fleet)
         with stop_requests() as stopped:  # until the report is there: signals often come in pairs

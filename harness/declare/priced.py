@@ -98,5 +98,8 @@ def _too_many(cluster: Cluster, cases: Sequence[Case], ranks: Sequence[int] | No
         if few:
             place = RANKS if ranks else cluster._text.place(("ranks", index))
             whose = listed(dict.fromkeys(name for experts in few for name in owners[experts]), "and")
-            message = f"{number} ranks are more than the {min(few)} experts of {whose}"
-            yield Fault.at(place, message, f'at most {min(few)} ranks, or --select "experts >= {number}"')
+            experts = "one expert" if min(few) == 1 else f"{min(few)} experts"
+            message = f"{number} ranks are more than the {experts} of {whose}"
+            most = "1 rank" if min(few) == 1 else f"at most {min(few)} ranks"
+            ways = most if ranks else f"{most} in the file; harness plan also takes --ranks {min(few)}"
+            yield Fault.at(place, message, f'{ways}, or --select "experts >= {number}"')

@@ -46,6 +46,8 @@ def words(details: ErrorDetails, model: type[BaseModel]) -> Words:
     if kind == "value_error":
         message = details["msg"].removeprefix("Value error, ")
         return message[:1].lower() + message[1:], None, None
+    if kind == "list_type" and isinstance(given, dict):
+        return f"{shown(given)} is not possible here", f"a list of tables, each headed [[{details['loc'][-1]}]]", None
     expected = EXPECTED[kind].format(**details.get("ctx", {})) if kind in EXPECTED else details["msg"]
     return f"{shown(given)} is not possible here", expected, None
 

@@ -73,7 +73,9 @@ class OverRanks:
         """Return a remark where ranks must share cores: their times say nothing of as many devices."""
         if self._device != "cpu" or count <= torch.get_num_threads():
             return []
-        return [f"{count} ranks share {torch.get_num_threads()} cores: their time is not that of {count} devices"]
+        cores = torch.get_num_threads()
+        shared = "one core" if cores == 1 else f"{cores} cores"
+        return [f"{count} ranks share {shared}: their time is not that of {count} devices"]
 
 
 def _lost(request: Request, count: int, lost: RankLost) -> Result:

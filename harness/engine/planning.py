@@ -41,14 +41,23 @@ def plan_on(
     return plan(suite, overrides=overrides, select=select, ceilings=ceilings, memory_bytes=room, device=device.kind)
 
 
-def check_ranks(plan: Plan, device_kind: str) -> None:
+def check_ranks(plan: Plan, device_kind: str, *, shared_out: bool = False) -> None:
     """Return if there are devices for all ranks of the plan's cases; on a CPU ranks share its cores.
+
+    `shared_out` says that the run is spread over devices, of which each worker then has one.
 
     Raises:
         NoSuchDevice: There are fewer GPUs than ranks.
     """
     ranks = max((planned.case.expert_parallel for planned in plan.cases if planned.runs), default=1)
-    if device_kind == "cuda" and ranks > 1 and ranks > (here := gpus()):
+    if device_kind != "cuda" or ranks == 1:
+        return
+    if shared_out:
+        raise NoSuchDevice(
+            f"expert_parallel = {ranks} asks for {ranks} GPUs, and --devices and --ray give each worker one: "
+            "--select 'expert_parallel == 1' with them, and the other cases in a run of their own, without"
+        )
+    if ranks > (here := gpus()):
         have = f"there {'is' if here == 1 else 'are'} {here} CUDA device{'' if here == 1 else 's'}"
         fits = f"--select 'expert_parallel <= {here}' measures what fits"
         raise NoSuchDevice(f"expert_parallel = {ranks} asks for {ranks} GPUs, one a rank, and {have}: {fits}")

@@ -20,6 +20,7 @@ from harness.engine.conditions import measuring_environment
 from harness.engine.family import descendants, held_bytes
 from harness.engine.protocol import VERSION, ProtocolError, Ready, Refused, Request, Result, read, write
 from harness.metrics import show_bytes
+from harness.parallel import folder
 from harness.record import End, reason_of
 
 START_TIMEOUT_S = 180.0
@@ -162,6 +163,7 @@ class WorkerProcess:
             with suppress(psutil.Error):
                 process.kill()
         self._wait(GRACE_S)  # one that hangs in the kernel, as on a device that is gone, is left to it
+        folder.clear(self.pid)  # of ranks, by a worker that had no time to
         self._selector.close()
         self._stdout.close()
 

@@ -17,6 +17,7 @@ AUTO = "auto"
 CONNECT_S = 5.0
 ANSWER_S = 20.0
 """What a head may take to say that it is well: a fresh Python, and some messages."""
+LAST_PORT = 65_535
 EXTRA = 'pip install "moe-harness[ray]"'
 
 
@@ -43,11 +44,14 @@ def joined(address: str) -> Iterator[bool]:
     """
     check_ray()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere that nobody has asked for
-    import ray
+    try:
+        import ray
+    except ImportError as error:  # also of a package that was left half installed, or is of another Python
+        raise FleetError(f"--ray needs Ray, which cannot be imported ({_first_lines(error)}): {EXTRA}") from None
 
     found = _running() if address == AUTO else address
     if found is not None:
-        _check_answers(found)
+        _check_answers(found, f"--ray {address}" if address == found else f"--ray {address}: RAY_ADDRESS = {found}")
     try:
         ray.init(
             address=found,
@@ -79,16 +83,17 @@ def _running() -> str | None:
     return None if found in (None, AUTO) else str(found)
 
 
-def _check_answers(address: str) -> None:
-    """Return if a Ray head answers at `address`, asked by a process of its own: one that hangs can be ended."""
+def _check_answers(address: str, given: str) -> None:
+    """Return if a Ray head answers at `address`, asked by a process of its own: one that hangs can be ended.
+
+    `given` says where the address was read.
+    """
     host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or "/" in host:
-        raise FleetError(
-            f"--ray {address}: expected HOST:PORT of the cluster's head (as `ray start` prints it), or auto"
-        )
+    if not host or not port.isdecimal() or int(port) > LAST_PORT or "/" in host:
+        raise FleetError(f"{given}: expected HOST:PORT of the cluster's head (as `ray start` prints it), or auto")
     try:
         socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         reason = getattr(error, "strerror", None) or str(error) or "no answer"
         raise NoCluster(
             f"nothing answers at {address} ({reason}): is the head up? `ray start --head` prints it"

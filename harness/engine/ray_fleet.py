@@ -75,7 +75,7 @@ class RayFleet:
 
     Raises:
         NoSuchDevice: It has none of this kind or class.
-        FleetError: Versions on a node are not those here, or the devices are of several classes.
+        FleetError: Versions on a node are not those here, the devices are of several classes, or fewer than `most`.
     """
 
     lock_name: str | None = None
@@ -177,6 +177,8 @@ class RayFleet:
             raise NoSuchDevice(f"no device of the class {' or '.join(self._wanted)}: the cluster has {listed(every)}")
         if len(set(chosen)) > 1:
             raise SeveralClasses(chosen)
+        if self._most is not None and self._most > len(chosen):
+            raise FleetError(f"--devices {self._most}: the cluster has {listed(every)}; expected 1 to {len(chosen)}")
         return next(told for told in facts if told["class"] == chosen[0])
 
     def _seat(self) -> None:

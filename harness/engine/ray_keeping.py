@@ -26,6 +26,8 @@ from harness.engine.keeper import Answer, Keeper, WorkerFailed, WorkerOptions, m
 from harness.engine.process import Interrupted
 from harness.engine.protocol import Ready, Request, read
 
+PREFIX = "moe-harness-node-"
+"""How a node's folder begins: it is there from the first worker on, since a run that is refused closes no actor."""
 ERRORS = {error.__name__: error for error in (NoSuchDevice, WorkerFailed, Interrupted)}
 """What a keeper raises, by the name under which it is told."""
 
@@ -40,7 +42,7 @@ class Keeping:
         self._keeper: Keeper | None = None
         self._stopped = threading.Event()
         self._ready: Ready | None = None
-        self._folder = Path(tempfile.mkdtemp(prefix="moe-harness-node-"))
+        self._folder: Path | None = None
 
     def describe(self, kind: str, threads: int, variables: dict[str, str]) -> str:
         """Return what is here: versions, environment, device; or why there is none.
@@ -72,6 +74,7 @@ class Keeping:
             program=None if program is None else tuple(program),
             root=PACKAGE.parent,  # the worker's code is this process's, wherever that has found it
         )
+        self._folder = self._folder or Path(tempfile.mkdtemp(prefix=PREFIX))
         self._keeper = Keeper(
             options.command(said["kind"], said["import_from"]),
             self._folder / "worker.log",
@@ -102,7 +105,8 @@ class Keeping:
         """End the worker and all that it started, and leave nothing behind."""
         if self._keeper is not None:
             self._keeper.close(politely=politely)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _greeted(self, ready: Ready) -> None:
         self._ready = ready

@@ -10,14 +10,13 @@ import selectors
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
 
+from harness.parallel import folder
 from harness.parallel.lines import Ask, Failure, Line, Lost, Told, Up, read
 from harness.parallel.lines import write as write_line
 from harness.parallel.pulse import Pulse
@@ -73,7 +72,7 @@ class Ranks:
         program: str | None = None,
     ) -> None:
         self.count = count
-        self._folder = Path(tempfile.mkdtemp(prefix="moe-ranks-"))
+        self._folder = folder.make(os.getpid())
         self._pulse = Pulse(self._folder, count, new=True)
         self._unread = b""
         words = [

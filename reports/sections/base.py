@@ -13,6 +13,7 @@ METHODS = {
     "scaling": "latency",
     "crossovers": "crossovers",
     "phases": "phases",
+    "exchange": "expert-parallelism",
     "roofline": "roofline-of-a-phase",
     "prediction": "prediction",
     "memory": "memory",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from itertools import pairwise
 
 from harness.metrics import METRICS, show, show_bytes, show_percent, show_scaled, show_spread
 from harness.record import TRACE_NOTE
@@ -18,6 +19,8 @@ from reports.words import Sentence, Span, count, join, sentence
 
 LIMIT = 20_000
 """Rows on the page; of a run of more cases it tells what they sum up to, and `harness export` makes the table."""
+WHERE = ("--threads", "--devices", "--ray", "--device-class")
+"""Options of a run without which a case would be measured on other devices, or on more or fewer cores."""
 PASS_SHORT = {"forward": "forward", "forward_backward": "fwd + bwd", "train": "train"}
 
 
@@ -165,7 +168,21 @@ def again(run: Run) -> tuple[str, str]:
     overrides = " ".join(f"--set {shlex.quote(text)}" for text in suite.overrides)
     device = str(run.file.device.get("kind") or "auto")
     head = " ".join(part for part in ("harness run", shlex.quote(suite_argument(run)), overrides) if part)
-    return f"{head} --select 'id == \"", f"\"' --device {shlex.quote(device)}"
+    where = "".join(f" {option} {shlex.quote(value)}" for option, value in _where(run))
+    return f"{head} --select 'id == \"", f"\"' --device {shlex.quote(device)}{where}"
+
+
+def _where(run: Run) -> list[tuple[str, str]]:
+    """Return the run's options that say on which devices, and on how many cores of each, with their values."""
+    return [(option, value) for option, value in pairwise(_words(run)) if option in WHERE]
+
+
+def _words(run: Run) -> list[str]:
+    """Return the words of the run's command; none where it cannot be read."""
+    try:
+        return shlex.split(run.file.command)
+    except ValueError:
+        return []
 
 
 def command(section: Cases, case_id: str) -> str:
@@ -176,10 +193,7 @@ def command(section: Cases, case_id: str) -> str:
 
 def suite_argument(run: Run) -> str:
     """Return the suite as the run's command named it, else its name."""
-    try:
-        words = shlex.split(run.file.command)
-    except ValueError:
-        return run.file.suite.name
+    words = _words(run)
     after = words[words.index("run") + 1 :] if "run" in words else []
     return after[0] if after and not after[0].startswith("-") else run.file.suite.name
 

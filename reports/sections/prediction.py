@@ -207,7 +207,7 @@ def _finding(pairs: Sequence[Pair]) -> Sentence:
 
 
 def _caption(pairs: Sequence[Pair], left_out: int, cluster: Cluster | None) -> Sentence:
-    others = f"{capital(count(left_out, 'timed case'))} of other programs or without a ceiling left out. "
+    others = f"{capital(count(left_out, 'timed case'))} of other programs, over ranks or without a ceiling left out. "
     return sentence(
         _low_ceilings(pairs),
         _worst(pairs),
