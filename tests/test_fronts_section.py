@@ -14,7 +14,8 @@ from reports.labels import label
 from reports.page import render_page
 from reports.read import read_run
 from reports.review import Review, review
-from reports.sections.fronts import Front, finding_of, line_of
+from reports.sections.fronts_points import Front, line_of
+from reports.sections.fronts_words import finding
 from reports.words import plain
 from tests import fake_run
 
@@ -104,7 +105,7 @@ def test_whom_noise_hides_is_said_in_the_heading(quick: Review) -> None:
         next(p for p in quick.fronts.fronts[0].points if p.subject.family == "sparse"),
     )
     front = replace(quick.fronts.fronts[0], points=(sure, replace(other, standing="undecided")))
-    assert plain(finding_of(front)) == (
+    assert plain(finding(front)) == (
         "Only Soft MoE is surely on the front of time against parameters; noise hides whether sparse MoE is."
     )
 

@@ -12,7 +12,7 @@ from harness.metrics import show_ratio
 from reports.figures.base import Drawn, decade_ticks, log_span, short
 from reports.figures.memory import MARKS
 from reports.review import Review
-from reports.sections.prediction import Pair
+from reports.sections.prediction_pairs import Pair
 from reports.theme import MUTE, base_layout, log_axis, marker
 from reports.words import plain
 
