@@ -162,6 +162,11 @@ def test_the_page_of_a_noisy_run_stays_small(tmp_path: Path) -> None:
     assert own_bytes(render_page(review(read_run(noisy)))) < LARGEST
 
 
+def test_the_page_of_the_run_that_the_repository_keeps_stays_small() -> None:
+    kept = Path(__file__).parent.parent / "docs" / "reference" / "quick"
+    assert own_bytes(render_page(review(read_run(kept)))) < LARGEST
+
+
 def own_bytes(page: str) -> int:
     return len(page.encode()) - len(plotly_js().encode())
 

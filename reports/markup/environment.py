@@ -47,7 +47,7 @@ def environment() -> Environment:
         "ms": lambda value: show("latency_ms", value).removesuffix(" ms"),
         "of_subject": of_subject,
         "of_roof": lambda fraction: show_percent(round(fraction, 3 if fraction < 0.1 else 2)),
-        "part": lambda value: f"{value / 100:.3g}".removeprefix("0") or "0",
+        "part": lambda value: f"{round(value / 100, 3):g}".removeprefix("0") or "0",
         "pct": pct,
         "role_class": ROLE_CLASS.__getitem__,
         "spread": show_spread,
