@@ -101,7 +101,7 @@ def floor_words(context: Context, blocks: Sequence[Block]) -> Sequence[str]:
     withheld = sum(row.in_noise for block in blocks for row in block.rows)
     told = f"; {count(withheld, 'ratio')} would be called otherwise" if withheld else ""
     why = "the run’s A/A cells, a layer against itself, differ by too much to tell less"
-    return (f" Nothing below {show_spread(context.floor)} is called faster or slower: {why}{told}.",)
+    return (f" Nothing below the noise floor of {show_spread(context.floor)} is called faster or slower: {why}{told}.",)
 
 
 def _estimated(row: Comparison) -> Sentence:
