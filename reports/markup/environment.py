@@ -8,10 +8,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from harness.judge.verdict import MARGIN
 from harness.metrics import fixed, show, show_bytes, show_percent, show_ratio, show_spread
-from reports.glyph import band
+from reports.glyph import THIN, band
 from reports.markup.charts import figure_json
 from reports.markup.rows import cells, look
-from reports.markup.shapes import ROLE_CLASS, level, noise_band, pct, place_of, range_of, split, stack, steps
+from reports.markup.shapes import ROLE_CLASS, level, pct, place_of, range_of, split, stack, steps
 from reports.markup.texts import VERDICT_CLASS, gap, slope_words, time_at, unbroken
 from reports.sections.fronts_points import of_subject
 from reports.sections.fronts_words import show_capacity, told
@@ -41,6 +41,7 @@ def environment() -> Environment:
         "figure_json": figure_json,
         "gap": gap,
         "mean_text": mean_text,
+        "is_thin": lambda width: width < THIN,
         "joules": lambda value: show("energy_j_per_mtoken", value).removesuffix(" J/Mtoken"),
         "level": level,
         "look": look,
@@ -52,7 +53,7 @@ def environment() -> Environment:
         "role_class": ROLE_CLASS.__getitem__,
         "spread": show_spread,
         "nb": unbroken,
-        "noise_band": noise_band,
+        "noise_band": band,
         "place": place_of,
         "range": range_of,
         "plain_number": lambda value: f"{value:g}",
