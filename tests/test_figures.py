@@ -169,6 +169,18 @@ def render(template: str, **given: object) -> str:
     return environment().from_string(template).render(**given)
 
 
+def test_along_the_input_a_point_tells_its_tokens_a_second_and_elsewhere_not(made: Review) -> None:
+    panels = {panel.axis: panel for panel in made.scaling.panels}
+    rates = {row.subject.id: row.rate.text for row in made.cases.rows}
+    along, across = scaling.figure(panels["batch"]), scaling.figure(panels["experts"])
+    told = [point for trace in along.data if trace.customdata for point in trace.customdata]
+    assert told
+    assert all(rates[case] == rate for _, _, case, rate in told)
+    assert "%{customdata[3]} tokens/s" in along.layout.template.data.scatter[0].hovertemplate
+    assert {len(point) for trace in across.data for point in trace.customdata or ()} == {3}
+    assert "tokens/s" not in across.layout.template.data.scatter[0].hovertemplate
+
+
 def test_what_leaves_a_scale_is_led_off_it() -> None:
     scale = ratio_scale([1.9])
     assert glyph(scale, 1.2, Interval(1.2, 0.9, 1.9)).cut == ()
