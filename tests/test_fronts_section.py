@@ -110,6 +110,20 @@ def test_whom_noise_hides_is_said_in_the_heading(quick: Review) -> None:
     )
 
 
+def test_one_family_alone_is_told_by_its_cases(tmp_path: Path) -> None:
+    """That it holds the front says nothing where no other could."""
+    cases = [fake_run.make_case("soft", "soft", experts=experts) for experts in (4, 8, 16)]
+    made_of_it = made(tmp_path / "run", cases).fronts
+    standings = [point.standing for point in made_of_it.fronts[0].points]
+    assert standings == ["front"] * 3
+    assert plain(made_of_it.finding) == "3 of 3 cases are on the front of time against parameters."
+    first, *rest = made_of_it.fronts[0].points
+    front = replace(made_of_it.fronts[0], points=(first, *(replace(point, standing="undecided") for point in rest)))
+    assert plain(finding(front)) == (
+        "1 of 3 cases is on the front of time against parameters; noise hides whether 2 more are."
+    )
+
+
 def test_a_run_whose_control_fails_dominates_nobody_by_time(tmp_path: Path) -> None:
     noise = {"cells": 1, "pairs": 5, "ratio": 1.3, "low": 1.2, "high": 1.4, "rounds": 5, "differ": True}
     front = made(tmp_path / "run", fake_run.quick_cases(), noise=noise).fronts.fronts[0]

@@ -115,6 +115,17 @@ def test_headings_are_in_order(source: str) -> None:
     assert headings.count("h2") == source.count("<section id=") > 5
 
 
+def test_sections_without_data_stand_close_and_the_others_do_not(source: str, tmp_path: Path) -> None:
+    made = review(read_run(fake_run.write_run(tmp_path / "run", fake_run.quick_cases()[:1])))
+    page = render_page(made)
+    off = re.findall(r"<section id=(\w+) class=off>", page)
+    assert off == [section.id for section in made.sections if section.missing]
+    assert {"ratios", "winners"} < {*off}
+    assert "<section id=ratios>" in source
+    assert "section.off+.off{" in styles()
+    assert "The table of 1 case is left off paper" in page
+
+
 def test_means_have_a_heading_of_their_own(source: str) -> None:
     heading = "<tr class=grp><td colspan=6>Over all settings, geometric means"
     assert source.count(heading) == 1

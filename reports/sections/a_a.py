@@ -60,7 +60,7 @@ def _pairs(context: Context, result: Result) -> list[float]:
 def _finding(families: tuple[Again, ...], band: float | None) -> Sentence:
     every = sorted(ratio for one in families for ratio in one.ratios)
     low, _, high = _quarters(every)
-    told = "" if band is None else f"; {_beyond(every, band)} beyond the noise floor of ±{show_spread(band)}"
+    told = "" if band is None else f"; {_beyond(every, band)} beyond the noise floor of {show_spread(band)}"
     return sentence(
         Span(
             f"Half of {count(len(every), 'pair')} of the same layer lie between {show_ratio(low)} and"

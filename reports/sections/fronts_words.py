@@ -16,6 +16,8 @@ NAMED = 6
 
 def finding(front: Front) -> Sentence:
     """Return which families hold the front, and which have no case on it."""
+    if len({point.subject.family for point in front.points}) == 1:
+        return _of_one_family(front)
     on = _families(front, ("front", "level"))
     maybe = [family for family in _families(front, ("undecided",)) if family not in on]
     off = [family for family in _families(front, ("dominated",)) if family not in (*on, *maybe)]
@@ -27,6 +29,16 @@ def finding(front: Front) -> Sentence:
     rest = f"; no {join([NAMES[family] for family in off], 'and no')} is" if off and len(on) > 1 else ""
     unsure = f"; noise hides whether {join([_name(family) for family in maybe], 'or')} is" if maybe else ""
     return sentence(capital(f"{only}{names} {verb}{' surely' if maybe else ''} on {what}{rest}{unsure}."))
+
+
+def _of_one_family(front: Front) -> Sentence:
+    """Return how many cases are on the front, where no other family could be."""
+    sure = sum(point.standing in ("front", "level") for point in front.points)
+    unsure = sum(point.standing == "undecided" for point in front.points)
+    verb = "is" if sure == 1 else "are"
+    hidden = f"; noise hides whether {unsure} more {'is' if unsure == 1 else 'are'}" if unsure else ""
+    cases = count(len(front.points), "case")
+    return sentence(f"{sure} of {cases} {verb} on the front of time against parameters{hidden}.")
 
 
 def _families(front: Front, standings: Sequence[Standing]) -> list[Family]:
