@@ -20,7 +20,8 @@ def build(context: Context) -> tuple[Fact, ...]:
     """Return the facts that the run tells; none of a run without times."""
     if not context.timed:
         return ()
-    visits = [visit for result in context.timed for visit in context.run.timed.get(result.key, ())]
+    every = (visit for result in context.timed for visit in context.run.timed.get(result.key, ()))
+    visits = [visit for visit in every if not visit.second]  # of an A/A cell those that its estimate is made of
     facts = (("Warm-up", _warm_up(visits)), ("Rounds", _rounds(context, visits)), ("Clock", _clock(context, visits)))
     return tuple(Fact(name, (text,)) for name, text in facts if text)
 
