@@ -143,6 +143,14 @@ _ALL = [
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 """All metrics by name, in the order in which printers list them."""
 
+NOISY_SERIES = frozenset({
+    "phase_roofline_beyond_cache", "phase_exchange_share_by_rank",
+    "energy_windows_j_per_mtoken", "energy_windows_w", "energy_windows_s", "energy_pass_ms", "energy_counter_s",
+    "energy_temperature_c",
+    "memory_num_alloc_retries", "memory_num_ooms", "memory_inactive_split_bytes", "memory_rounding_bytes",
+})  # fmt: skip
+"""Series of a record that a clock, a sensor or a caching allocator gave. All others are exact, as `Metric.exact` is."""
+
 WIDE = 1000
 """The factor beyond which an interval's ends, and the per cent beyond which a spread, are noise and not printed."""
 

@@ -181,7 +181,10 @@ class OkRecord(_Line):
     rounds_ended: RoundsEnded | None = None
     """Why its latency has no more rounds; None where it has no latency, and in records of older versions."""
     series: dict[str, list[float]] = {}
-    """Numbers beside the metrics, by name, such as `expert_load`: those of visits that are made once."""
+    """Numbers beside the metrics, by name, such as `expert_load`: those of visits that are made once.
+
+    They are exact but for those that `harness/metrics.py` names in NOISY_SERIES.
+    """
 
     @model_validator(mode="after")
     def _known_metrics(self) -> OkRecord:

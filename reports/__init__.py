@@ -11,11 +11,20 @@ from harness.declare.cluster import Cluster
 from harness.declare.priced import check_priceable
 from reports.against.against import refuse
 from reports.claims import Decided
-from reports.read import ReportError, read_run
+from reports.read import NothingInCommon, ReportError, read_run
 from reports.review import check_names, narrowed, review
 from reports.words import plain
 
-__all__ = ["Rendered", "ReportError", "check_history", "check_report", "render", "render_beside", "render_history"]
+__all__ = [
+    "NothingInCommon",
+    "Rendered",
+    "ReportError",
+    "check_history",
+    "check_report",
+    "render",
+    "render_beside",
+    "render_history",
+]
 
 RUN_FILES = ("run.json", "journal.jsonl", "records.jsonl", "worker.log")
 """What a report never replaces."""
@@ -64,6 +73,7 @@ def render(
 
     Raises:
         SuiteError: The cluster cannot price the run's cases.
+        NothingInCommon: No case of the run is one of its baseline.
         ReportError: A folder is no run, a newer harness wrote it, the two have nothing to compare, a section is none,
             or the files cannot be written; nothing is written then.
     """
@@ -149,6 +159,7 @@ def render_beside(run_folders: Sequence[Path], *, html: Path, title: str | None 
     """Write the page of several runs side by side to `html`, its summary, data and method beside it.
 
     Raises:
+        NothingInCommon: No case of a run is one of the first.
         ReportError: A folder is no run, a newer harness wrote it, the runs cannot stand side by side, or the files
             cannot be written; nothing is written then.
     """

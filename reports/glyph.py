@@ -19,6 +19,8 @@ TICKS: dict[float, tuple[float, ...]] = {
     100.0: (0.01, 0.1, 1, 10, 100),
 }
 """Ratios at which a scale may end, and the marks on it; the smallest that holds enough of the estimates is taken."""
+THIN = 3.0
+"""Per cent of a scale below which a band is drawn darker, to be seen at all."""
 HELD = 0.6
 """Share of the estimates that a scale must hold; the others become arrows."""
 
@@ -66,10 +68,10 @@ def ratio_scale(values: Iterable[float], held: Iterable[float] = ()) -> Scale:
     return Scale(reach, tuple(Tick(scale.at(mark), f"{mark:g}") for mark in TICKS[reach]))
 
 
-def band(scale: Scale, margin: float) -> tuple[float, float]:
-    """Return start and width of the band in which two times count as the same."""
-    low, high = scale.at(1 / (1 + margin)), scale.at(1 + margin)
-    return low, high - low
+def band(scale: Scale, share: float) -> float:
+    """Return the width, in per cent of the scale, of the band around 1 of changes up to `share`, or without end."""
+    beyond = 1 + min(share, scale.reach)
+    return min(100.0, scale.at(beyond)) - max(0.0, scale.at(1 / beyond))
 
 
 def glyph(scale: Scale, value: float, interval: Interval | None) -> Glyph:

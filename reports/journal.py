@@ -32,6 +32,10 @@ class Timed:
     """Milliseconds, in order."""
     clock_mhz: float | None = None
     temperature_c: float | None = None
+    worker: int | None = None
+    """The process that took it."""
+    warm_up: int = 0
+    """Blocks that were timed before the samples."""
 
     @property
     def ms(self) -> float:
@@ -65,6 +69,10 @@ class _State(BaseModel):
     temperature_c: float | None = None
 
 
+class _Series(BaseModel):
+    warm_up_ms: list[float] = []
+
+
 class _Round(BaseModel):
     key: str
     probe: Literal["latency", "a_a"]
@@ -72,6 +80,8 @@ class _Round(BaseModel):
     status: Literal["ok"]
     values: _Values
     state: _State = _State()
+    series: _Series = _Series()
+    worker: int | None = None
 
 
 def read_journal(path: Path) -> Journal:
@@ -114,5 +124,6 @@ def _add(found: dict[str, dict[tuple[bool, int], Timed]], line: bytes) -> None:
     state, second = visit.state, visit.probe == "a_a"
     clock = state.clock_mhz if state.sm_clock_mhz is None else state.sm_clock_mhz
     samples = array("d", visit.values.latency_ms)
-    one = Timed(visit.round, second, samples, clock, state.temperature_c)
+    warm_up = len(visit.series.warm_up_ms)
+    one = Timed(visit.round, second, samples, clock, state.temperature_c, visit.worker, warm_up)
     found.setdefault(visit.key, {})[second, visit.round] = one

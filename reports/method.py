@@ -15,11 +15,12 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from reports.markup.assets import styles
+from reports.markup.assets import STYLES, styles
 from reports.markup.environment import environment
 
 _PACKAGE = Path(__file__).parent
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
+METHOD = "method.css"
 METHODS = {
     "latency": ("latency_", "host_ms", "tokens_per_s", "graph_"),
     "torch-compile": ("compile_ms",),
@@ -59,7 +60,7 @@ def render_method() -> str:
     tokens = _parse(source())
     body = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
     page = environment().get_template("method.html.j2")
-    return page.render(body=Markup(body), css=styles(), headings=headings(tokens))  # noqa: S704  markdown-it escapes it
+    return page.render(body=Markup(body), css=styles((*STYLES, METHOD)), headings=headings(tokens))  # noqa: S704  markdown-it escapes it
 
 
 def headings(tokens: Sequence[Token]) -> list[tuple[str, str]]:

@@ -34,6 +34,10 @@ class ReportError(Exception):
     """Why there is no report, in one sentence."""
 
 
+class NothingInCommon(ReportError):
+    """Runs that can be read, and of which no two cases are one."""
+
+
 def read_run(folder: Path) -> Run:
     """Read the run in `folder`.
 

@@ -13,6 +13,7 @@ from harness.record import MARKS
 from reports import ReportError, render
 from reports.against import entries
 from reports.data import render_data
+from reports.figures.quantiles import band_words
 from reports.page import render_page
 from reports.read import read_run
 from reports.review import Review, review
@@ -271,11 +272,42 @@ def test_what_the_noise_floor_hides_is_said_with_the_verdict(tmp_path: Path) -> 
     quiet = {"ratio": 1.0, "low": 0.9, "high": 1.1}
     floor = quiet | {"cells": 2, "pairs": 16, "rounds": 8, "smallest_change": 0.5, "differ": False}
     found = against(tmp_path, only(slow(1.3)), noise=floor)
-    assert "no regression of times beyond noise in 14 cases (no change below 50 % can be told)" in plain(found.answer)
+    hidden = "no regression of times beyond noise in 14 cases (no change below the noise floor of 50 % can be told)"
+    assert hidden in plain(found.answer)
     blind = against(tmp_path / "blind", only(slow(1.3)), noise=floor | {"differ": True})
     assert "no time is told slower or faster: a run’s own control fails" in plain(blind.answer)
     assert any("differ" in banner for banner in blind.banners)
     assert "nothing can be told" in shown(blind)
+
+
+LET_PASS = "No change of a time below the gate’s threshold of 3 % is told"
+HIDDEN = (
+    "No time is called faster or slower by less than the noise floor of 5.0 %: the runs' A/A cells, layers against"
+    " themselves, could not be told apart by less."
+)
+
+
+@pytest.mark.parametrize(
+    ("floor", "limit", "told"),
+    [
+        (None, "the gate’s threshold of ±3.0 %", f"{LET_PASS}."),
+        (0.024, "the gate’s threshold of ±3.0 %", f"{LET_PASS}; the runs’ noise floor is lower, 2.4 %."),
+        (0.05, "the noise floor of ±5.0 %", HIDDEN),
+    ],
+    ids=["no A/A cells", "below the threshold", "above the threshold"],
+)
+def test_of_threshold_and_noise_floor_the_page_names_the_one_that_decides(
+    tmp_path: Path, floor: float | None, limit: str, told: str
+) -> None:
+    cells = {"ratio": 1.0, "low": 0.9, "high": 1.1, "cells": 2, "pairs": 16, "rounds": 8, "differ": False}
+    found = against(tmp_path, only(slow(1.3)), noise=cells | {"smallest_change": floor} if floor else None)
+    assert found.against is not None
+    section = found.against.regressions
+    assert section.noise == told
+    assert f"A time is called slower or faster beyond {limit}, its" in plain(section.caption)
+    assert section.curve is not None
+    assert limit.startswith(section.curve.limit)
+    assert band_words(section.curve) == f"within {limit.split(' of ')[1]}, {section.curve.limit}"
 
 
 def test_claims_that_came_out_otherwise_are_told(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from harness.devices.cpu import CpuDevice
 from harness.devices.cuda import CudaDevice
 from harness.devices.rapl import Rapl
 from harness.layers import build
-from harness.metrics import METRICS
+from harness.metrics import METRICS, NOISY_SERIES
 from harness.probes import Outcome, Settings, energy, make_subject
 from harness.probes.energy import Clock, NotMeasured, take
 from tests.cases import dense
@@ -59,6 +59,7 @@ def test_windows_are_long_enough_and_kept_with_temperatures() -> None:
     assert min(series["energy_windows_s"]) / series["energy_counter_s"][0] >= 99.5
     assert series["energy_temperature_c"] == [61, 61]
     assert series["energy_pass_ms"] == pytest.approx([4.0] * WINDOWS)
+    assert {*series} <= NOISY_SERIES
 
 
 def test_windows_start_at_random_offsets() -> None:

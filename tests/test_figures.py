@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ import pytest
 
 from harness.case import Case
 from harness.judge.stats import Interval
+from harness.judge.verdict import MARGIN
 from reports.families import identities
 from reports.figures import base, memory, scaling
-from reports.glyph import TICKS, band, glyph, linear_ticks, ratio_scale
+from reports.glyph import EDGE, TICKS, band, glyph, linear_ticks, ratio_scale
+from reports.markup.assets import asset
+from reports.markup.environment import environment
 from reports.markup.shapes import range_of
 from reports.page import render_page
 from reports.read import read_run
@@ -133,8 +137,48 @@ def test_a_glyph_stands_where_its_ratio_is() -> None:
     far = glyph(scale, 9.0, None)
     assert (far.needle, far.arrow) == (None, "right")
     assert glyph(scale, 0.1, None).arrow == "left"
-    start, width = band(scale, 0.02)
-    assert start + width / 2 == pytest.approx(50)
+    assert band(scale, 0.02) == pytest.approx(scale.at(1.02) - scale.at(1 / 1.02))
+    assert band(scale, scale.reach - 1) == 100 - 2 * EDGE
+    assert band(scale, math.inf) == 100
+
+
+def test_a_band_that_would_be_a_hair_is_darker_and_never_thinner_than_can_be_seen() -> None:
+    wide, narrow = ratio_scale([1.2]), ratio_scale([9.0])
+    page = render("{% import '_macros.j2' as m %}{{ m.band(scale | band) }}", scale=narrow)
+    assert page == f'<rect class="band thin" style="--w:{band(narrow, MARGIN):.1f}%" height="100%"/>'
+    assert 'class="band"' in render("{% import '_macros.j2' as m %}{{ m.band(scale | band) }}", scale=wide)
+    assert "width:max(7px,var(--w))" in asset("base.css")
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_such_a_band_stands_out_from_the_page_by_three_to_one(scheme: int) -> None:
+    """What WCAG 2.2 asks of a graphical object (1.4.11)."""
+    colour = {name: re.findall(rf"--{name}:(#\w+)", asset("base.css"))[scheme] for name in ("same", "bg")}
+    dark, light = sorted(map(luminance, colour.values()))
+    assert (light + 0.05) / (dark + 0.05) >= 3
+
+
+def luminance(colour: str) -> float:
+    """Return WCAG's relative luminance of `#rrggbb`."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def render(template: str, **given: object) -> str:
+    return environment().from_string(template).render(**given)
+
+
+def test_along_the_input_a_point_tells_its_tokens_a_second_and_elsewhere_not(made: Review) -> None:
+    panels = {panel.axis: panel for panel in made.scaling.panels}
+    rates = {row.subject.id: row.rate.text for row in made.cases.rows}
+    along, across = scaling.figure(panels["batch"]), scaling.figure(panels["experts"])
+    told = [point for trace in along.data if trace.customdata for point in trace.customdata]
+    assert told
+    assert all(rates[case] == rate for _, _, case, rate in told)
+    assert "%{customdata[3]} tokens/s" in along.layout.template.data.scatter[0].hovertemplate
+    assert {len(point) for trace in across.data for point in trace.customdata or ()} == {3}
+    assert "tokens/s" not in across.layout.template.data.scatter[0].hovertemplate
 
 
 def test_what_leaves_a_scale_is_led_off_it() -> None:

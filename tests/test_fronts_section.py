@@ -14,7 +14,8 @@ from reports.labels import label
 from reports.page import render_page
 from reports.read import read_run
 from reports.review import Review, review
-from reports.sections.fronts import Front, finding_of, line_of
+from reports.sections.fronts_points import Front, line_of
+from reports.sections.fronts_words import finding
 from reports.words import plain
 from tests import fake_run
 
@@ -104,8 +105,22 @@ def test_whom_noise_hides_is_said_in_the_heading(quick: Review) -> None:
         next(p for p in quick.fronts.fronts[0].points if p.subject.family == "sparse"),
     )
     front = replace(quick.fronts.fronts[0], points=(sure, replace(other, standing="undecided")))
-    assert plain(finding_of(front)) == (
+    assert plain(finding(front)) == (
         "Only Soft MoE is surely on the front of time against parameters; noise hides whether sparse MoE is."
+    )
+
+
+def test_one_family_alone_is_told_by_its_cases(tmp_path: Path) -> None:
+    """That it holds the front says nothing where no other could."""
+    cases = [fake_run.make_case("soft", "soft", experts=experts) for experts in (4, 8, 16)]
+    made_of_it = made(tmp_path / "run", cases).fronts
+    standings = [point.standing for point in made_of_it.fronts[0].points]
+    assert standings == ["front"] * 3
+    assert plain(made_of_it.finding) == "3 of 3 cases are on the front of time against parameters."
+    first, *rest = made_of_it.fronts[0].points
+    front = replace(made_of_it.fronts[0], points=(first, *(replace(point, standing="undecided") for point in rest)))
+    assert plain(finding(front)) == (
+        "1 of 3 cases is on the front of time against parameters; noise hides whether 2 more are."
     )
 
 

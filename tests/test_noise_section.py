@@ -45,21 +45,21 @@ def verdicts(page: Review) -> list[str]:
 def test_the_floor_stands_in_one_sentence_and_a_table(tmp_path: Path) -> None:
     page = made(tmp_path, FLOOR)
     assert plain(page.noise.floor) == (
-        "Below 3.1 % no change of a time can be told from nothing in this run, and none is called faster or slower:"
-        " that is the smallest change that comparisons of 6 rounds find four times in five, by 2 A/A cells of 12 pairs"
-        " in all. A ratio within 2 % of 1 is no win in any run."
+        "The noise floor is 3.1 %: no smaller change of a time can be told from nothing, and none is called faster or"
+        " slower. It is what comparisons of 6 rounds find four times in five, by 2 A/A cells of 12 pairs in all. A"
+        " ratio within 2 % of 1 is no win in any run."
     )
-    assert plain(page.noise.finding).endswith(" or better; no change below 3.1 % can be told.")
+    assert plain(page.noise.finding).endswith(" or better; no change below the noise floor of 3.1 % can be told.")
     assert [(cell.name, cell.pairs) for cell in page.noise.twice] == [("dense-Ti", 6), ("top-S", 6), ("all", 12)]
     html = render_page(page)
     assert "A/A cell: one layer, timed twice in every round" in html
-    assert "Below 3.1 %" in html.replace("\N{NO-BREAK SPACE}", " ")
+    assert "The noise floor is 3.1 %" in html.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_a_win_above_the_floor_is_claimed(tmp_path: Path) -> None:
     page = made(tmp_path, FLOOR)
     assert verdicts(page) == ["faster"]
-    assert "Nothing below 3.1 % is called faster or slower" in plain(page.ratios.caption)
+    assert "Nothing below the noise floor of 3.1 % is called faster or slower" in plain(page.ratios.caption)
 
 
 def test_a_win_below_the_floor_is_not_and_the_reason_is_printed(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_win_below_the_floor_is_not_and_the_reason_is_printed(tmp_path: Path) 
     page = made(tmp_path / "loud", FLOOR | {"smallest_change": 0.08})
     assert verdicts(page) == ["undecided"]
     told = plain(page.ratios.caption)
-    assert "Nothing below 8.0 % is called faster or slower: the run’s A/A cells" in told
+    assert "Nothing below the noise floor of 8.0 % is called faster or slower: the run’s A/A cells" in told
     assert "1 ratio would be called otherwise" in told
     assert "cannot be told apart" in plain(page.answer)
     assert "~ undecided" in render_summary(page)

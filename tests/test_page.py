@@ -115,6 +115,17 @@ def test_headings_are_in_order(source: str) -> None:
     assert headings.count("h2") == source.count("<section id=") > 5
 
 
+def test_sections_without_data_stand_close_and_the_others_do_not(source: str, tmp_path: Path) -> None:
+    made = review(read_run(fake_run.write_run(tmp_path / "run", fake_run.quick_cases()[:1])))
+    page = render_page(made)
+    off = re.findall(r"<section id=(\w+) class=off>", page)
+    assert off == [section.id for section in made.sections if section.missing]
+    assert {"ratios", "winners"} < {*off}
+    assert "<section id=ratios>" in source
+    assert "section.off+.off{" in styles()
+    assert "The table of 1 case is left off paper" in page
+
+
 def test_means_have_a_heading_of_their_own(source: str) -> None:
     heading = "<tr class=grp><td colspan=6>Over all settings, geometric means"
     assert source.count(heading) == 1
@@ -160,6 +171,11 @@ def test_the_page_of_a_noisy_run_stays_small(tmp_path: Path) -> None:
     """Every case has notes, as in the real run of 144 cases on a busy CPU whose page has 185 kB beside the library."""
     noisy = write_noisy_run(tmp_path / "quick")
     assert own_bytes(render_page(review(read_run(noisy)))) < LARGEST
+
+
+def test_the_page_of_the_run_that_the_repository_keeps_stays_small() -> None:
+    kept = Path(__file__).parent.parent / "docs" / "reference" / "quick"
+    assert own_bytes(render_page(review(read_run(kept)))) < LARGEST
 
 
 def own_bytes(page: str) -> int:

@@ -33,7 +33,7 @@ HIDDEN = "\u202e\u2066\u2069\u202c\x00\x07\x1b\u2028\ufeff"
 
 def shown_in(source: str, section: str) -> str:
     """Return the text of a section of a page."""
-    return "".join(Page(source.partition(f"<section id={section}>")[2].partition("<section")[0]).text)
+    return "".join(Page(source.partition(f"<section id={section}")[2].partition(">")[2].partition("<section")[0]).text)
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -21,7 +21,8 @@ from reports.figures import prediction as drawing
 from reports.page import render_page
 from reports.read import read_run
 from reports.review import review
-from reports.sections.prediction import Predictions, factor
+from reports.sections.prediction import Predictions
+from reports.sections.prediction_pairs import factor
 from reports.words import plain
 from tests import fake_run
 from tests.fake_run import CEILINGS, Edit, make_case
@@ -163,7 +164,7 @@ def test_of_very_many_cases_the_worst_and_the_best_stay() -> None:
 
 
 def section_of_many(number: int) -> Any:
-    from reports.sections.prediction import Pair
+    from reports.sections.prediction_pairs import Pair
     from reports.subjects import Subject
 
     subject = Subject("soft", "soft", 0, "", "soft-1")

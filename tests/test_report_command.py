@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,9 @@ def report(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, ["report", *map(str, arguments)])
 
 
-def refused(done: Result, page: Path, *words: str) -> None:
-    """Hold it to exit 2, one sentence with `words`, and no page."""
-    assert (done.exit_code, done.stdout) == (2, "")
+def refused(done: Result, page: Path, *words: str, code: int = 2) -> None:
+    """Hold it to exit `code`, one sentence with `words`, and no page."""
+    assert (done.exit_code, done.stdout) == (code, "")
     assert done.stderr.startswith("harness: ")
     assert done.stderr.count("\n") == 1, done.stderr
     assert all(word in done.stderr for word in words), done.stderr
@@ -78,6 +79,24 @@ def test_two_runs_of_different_suites(tmp_path: Path, run: Path) -> None:
     other, page = fake_run.write_run(tmp_path / "other", cases, suite=suite), tmp_path / "page.html"
     for more in ((run, other), (run, other, "--beside"), (other, "--baseline", run)):
         refused(report(*more, "-o", page), page, "quick", "another")
+
+
+@pytest.mark.parametrize("kind", ["other cases", "other cases of the same names"])
+def test_runs_without_a_case_in_common_are_not_comparable(tmp_path: Path, run: Path, kind: str) -> None:
+    """As `harness compare` ends with them; a layer whose size has come to mean another width is another case."""
+    cases, named = fake_run.quick_cases()[4:8], "have no case in common: "
+    if kind == "other cases of the same names":
+        cases = [replace(case, d_model=64, d_ff=256) for case in fake_run.quick_cases()[:4]]
+        named = f"have no case in common ({cases[0].id}: d_model was "
+    other, page = (
+        fake_run.write_run(tmp_path / "other", cases, started="2026-11-22T02:14:02+00:00"),
+        tmp_path / "p.html",
+    )
+    refused(report(other, "--baseline", run, "-o", page), page, named, "other", run.parent.name, code=4)
+    refused(report(run, other, "--beside", "-o", page), page, named, code=4)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "run"]
+    assert sorted(path.name for path in other.iterdir()) == sorted(path.name for path in run.iterdir())
+    assert CliRunner().invoke(app, ["compare", str(run), str(other)]).exit_code == 4
 
 
 @pytest.mark.parametrize("name", ["run.json", "records.jsonl"])

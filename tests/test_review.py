@@ -246,6 +246,13 @@ def test_ratios_are_those_of_the_rounds(tmp_path: Path) -> None:
     assert row.verdict == "slower"
 
 
+def test_a_card_of_one_variant_says_which_of_its_cases_it_is_about(tmp_path: Path) -> None:
+    made = review_of(tmp_path, [fake_run.make_case("soft", "soft", experts=experts) for experts in (4, 16)])
+    (card,) = (card for card in made.cards if card.kind == "memory")
+    assert [name.text for name in card.title] == ["soft", "soft"]
+    assert card.text.endswith("16 experts against 4 experts, size S, batch 8, forward")
+
+
 def test_cards_follow_the_suites_headline(quick: Review, tmp_path: Path) -> None:
     assert [card.kind for card in quick.cards] == ["ratio", "ratio", "memory", "determinism"]
     assert [name.text for name in quick.cards[0].title] == ["top-1", "dense-1"]
@@ -437,7 +444,10 @@ def test_sections_without_data_say_why(tmp_path: Path) -> None:
     prefixes = ("latency", "memory", "det_", "phase_", "load_", "tokens_per_s")
     made = review_of(tmp_path, fake_run.quick_cases(), lambda _, record: fake_run.without(record, *prefixes))
     assert made.ratios.missing == "No case has latency: no layer gave any."
-    assert plain(made.answer) == "No times were measured; 128 cases ran without a fault."
+    assert plain(made.answer) == (
+        "No times were measured; 128 cases ran without a fault: at size S, batch 8, forward, soft with 8 experts, 1"
+        " slot does the least, 151 MFLOP, and top-2 with 32 experts, capacity 1.25 the most, 2.43 GFLOP."
+    )
     for section in (made.scaling, made.memory, made.determinism, made.routing, made.phases):
         assert section.missing, section.id
 

@@ -14,6 +14,7 @@ from harness.devices import cpu
 from harness.engine.fold import Circumstances, fold
 from harness.engine.journal import Line
 from harness.engine.rooflines import PHASES
+from harness.metrics import NOISY_SERIES
 from harness.record import OkRecord
 from tests.cases import block, dense, soft, stack, token_choice
 from tests.test_fold import CEILINGS, WHERE, line, planned, rounds
@@ -55,6 +56,11 @@ def test_what_was_taken_from_the_closed_forms_stands_beside() -> None:
     assert series["phase_flops"] == [cost(soft()).phases[phase] for phase in PHASES]
     assert series["phase_bytes"] == [cost(soft()).phase_bytes[phase] for phase in PHASES]
     assert not any("roof" in note for note in record(soft(), 4.0).notes)
+
+
+def test_of_the_series_what_a_clock_moves_is_not_called_exact() -> None:
+    slow, fast = record(soft(), 4.0).series, record(soft(), 2.0).series
+    assert {name for name in slow if slow[name] != fast[name]} == {"phase_roofline_beyond_cache"} < NOISY_SERIES
 
 
 def test_a_training_pass_is_held_by_its_forward_part() -> None:

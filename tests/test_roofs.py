@@ -9,7 +9,7 @@ import pytest
 from reports.figures.base import CHARACTER, LABEL_HEIGHT
 from reports.figures.roofline import figure
 from reports.figures.roofs import NARROWEST, WIDEST, left_of, names
-from reports.sections.roofline import Point, Roof
+from reports.sections.roofline_points import Point, Roof
 from reports.subjects import Subject
 
 ROOF = Roof(398e9, 28.3e9)

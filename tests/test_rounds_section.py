@@ -86,8 +86,7 @@ def test_the_pairs_are_second_over_first_family_by_family(made: Review) -> None:
     assert all(list(one.ratios) == pytest.approx(sorted(AGAIN)) for one in found.families)
     assert found.families[0].quarters[1] == pytest.approx(median(AGAIN))
     assert found.finding[0].text == (
-        "Half of 12 pairs of the same layer lie between 0.99× and 1.02×;"
-        " 2 lie beyond the ±3.0 % that a comparison tells."
+        "Half of 12 pairs of the same layer lie between 0.99× and 1.02×; 2 lie beyond the noise floor of 3.0 %."
     )
 
 

@@ -104,6 +104,11 @@ def test_assigned_loads_alone_are_said_to_be_given(tmp_path: Path) -> None:
     )
 
 
+def test_loads_that_are_even_have_no_busiest_expert(tmp_path: Path) -> None:
+    made = section(tmp_path, {"learned": Seen(1.0, random=())})
+    assert plain(made.finding) == "Every expert gets the same load."
+
+
 def test_without_a_null_model_the_number_stands_alone(tmp_path: Path) -> None:
     made = section(tmp_path, {"learned": Seen(2.5, random=())})
     assert plain(made.finding) == "The busiest expert gets 2.50 times its share, in top-1 with 16 experts."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,15 @@ def test_the_absolute_time_is_the_share_of_the_unprofiled_half(tmp_path: Path) -
 
 def test_the_heading_names_the_setting_that_it_speaks_of(tmp_path: Path) -> None:
     made = review_of(tmp_path, [soft(), soft(batch=1)]).phases
-    assert plain(made.finding).startswith(f"At {made.tables[0].where}: routing and moving tokens takes up to ")
+    assert plain(made.finding).startswith(f"At {made.tables[0].where}: routing and moving tokens takes ")
+
+
+def test_only_of_several_cases_the_heading_tells_the_most(tmp_path: Path) -> None:
+    alone = plain(review_of(tmp_path / "one", [soft()]).phases.finding)
+    assert "up to" not in alone
+    assert re.search(r"takes \d+ % of soft’s time\.$", alone)
+    several = plain(review_of(tmp_path / "two", [soft(), soft(slots=2)]).phases.finding)
+    assert re.search(r"takes up to \d+ % of soft’s time\.$", several)
 
 
 def test_a_run_that_only_trains_shows_both_halves(tmp_path: Path) -> None:

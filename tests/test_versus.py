@@ -276,7 +276,7 @@ def test_nothing_below_a_runs_own_noise_is_called_slower(tmp_path: Path, smalles
     found = versus(tmp_path, only(slow(1.1)), **noise(smallest))
     assert of_victim(found, "latency_ms").verdict == word
     told = words.noise_sentence(found)
-    assert ("less than 20 %" in (told or "")) == (smallest == 0.2)
+    assert ("less than the noise floor of 20 %" in (told or "")) == (smallest == 0.2)
 
 
 def test_energy_is_not_held_to_the_noise_of_times() -> None:

@@ -9,7 +9,8 @@ from harness.case import Case
 from reports.page import render_page
 from reports.read import read_run
 from reports.review import Review, review
-from reports.sections.winners import Winners, ahead, short, tie
+from reports.sections.winners import Winners
+from reports.sections.winners_cells import ahead, short, tie
 from reports.words import plain
 from tests import fake_run
 

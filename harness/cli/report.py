@@ -61,12 +61,21 @@ def report(
     """Render a run's report, or the history of several runs: HTML, Markdown, JSON, of one run JUnit. Never measures.
 
     With a baseline the page says first what became slower, worse or otherwise. A history says of every case and number
-    since which run it is what it is; side by side, runs of other machines or commits stand to the first one.
+    since which run it is what it is; side by side, runs of other machines or commits stand to the first one. Exit 4
+    where runs that are to be compared have no case in common.
     """
     from harness.declare.faults import SuiteError
     from harness.engine.folder import settle
     from harness.engine.journal import RunFolderError
-    from reports import ReportError, check_history, check_report, render, render_beside, render_history
+    from reports import (
+        NothingInCommon,
+        ReportError,
+        check_history,
+        check_report,
+        render,
+        render_beside,
+        render_history,
+    )
 
     folders = _expanded(runs)
     _check_kind(folders, baseline, beside=beside)
@@ -89,6 +98,8 @@ def report(
             rendered = render(folders[0], html=page, title=title, baseline=baseline, only=only or (), cluster=elsewhere)
         else:
             rendered = (render_beside if beside else render_history)(folders, html=page, title=title)
+    except NothingInCommon as error:
+        fail(Exit.NOT_COMPARABLE, str(error))
     except (ReportError, RunFolderError, SuiteError) as error:
         fail(Exit.USAGE, str(error))
     note(rendered.verdict)

@@ -20,7 +20,7 @@ from reports.sections.provenance import Fact
 from reports.versus import Versus
 from reports.versus.gate import judge
 from reports.versus.machines import commit_of
-from reports.versus.pairs import pairs
+from reports.versus.pairs import pairs, refuse_strangers
 from reports.words import Sentence, capital, sentence
 
 
@@ -60,7 +60,7 @@ def build(candidate: Context, base: Run) -> Against:
 
 
 def refuse(candidate: Run, base: Run) -> None:
-    """Raise ReportError where the two have nothing to compare."""
+    """Raise ReportError where the two have nothing to compare; NothingInCommon where it is their cases."""
     ours, theirs = candidate.file.suite.name, base.file.suite.name
     if ours != theirs:
         raise ReportError(
@@ -70,9 +70,7 @@ def refuse(candidate: Run, base: Run) -> None:
         raise ReportError(
             f"{candidate.name} and {base.name} are the same run: same start, same records; name another baseline."
         )
-    known = {name for result in base.results for name in (result.key, result.id)}
-    if not any({result.key, result.id} & known for result in candidate.results):
-        raise ReportError(f"{candidate.name} and its baseline {base.name} have no case in common: nothing to compare.")
+    refuse_strangers(base, candidate, "name a baseline that measured some of the same")
 
 
 def _answer(versus: Versus) -> Sentence:

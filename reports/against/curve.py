@@ -28,13 +28,15 @@ class Curve:
     quantiles: tuple[tuple[float, float], ...]
     """A share of the cases, and the ratio that so many do not exceed."""
     band: float
-    """The change, as a share, up to which none is told: the margin, or the runs' own noise floor."""
+    """The change, as a share, up to which none is told."""
+    limit: str
+    """What that change is called: the gate's threshold, or the runs' noise floor."""
     slower: int
     faster: int
     finding: Sentence
 
 
-def build(versus: Versus, band: float) -> Curve | None:
+def build(versus: Versus, band: float, limit: str) -> Curve | None:
     """Return the curve; None where no latency was compared."""
     rows = [row for row in versus.rows if row.metric == "latency_ms" and row.change is not None]
     values = sorted(row.change.ratio.value for row in rows if row.change is not None)
@@ -49,6 +51,7 @@ def build(versus: Versus, band: float) -> Curve | None:
         shares=shares,
         quantiles=quantiles,
         band=band,
+        limit=limit,
         slower=verdicts.count("slower"),
         faster=verdicts.count("faster"),
         finding=_finding(len(values), dict(quantiles), values),

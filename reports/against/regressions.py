@@ -11,7 +11,7 @@ from harness.metrics import show_percent, show_ratio, show_spread
 from reports.against import curve, entries
 from reports.against.curve import Curve
 from reports.against.entries import Group
-from reports.against.words import summary
+from reports.against.words import is_blind, limit, summary
 from reports.context import Context
 from reports.glyph import Scale
 from reports.sections.base import Section
@@ -68,7 +68,7 @@ def build(gate: Gate, both: Sequence[Pair], candidate: Context, base: Context) -
         attention=f"✗ {worse}" if worse else None,
         groups=found,
         scale=scale,
-        curve=curve.build(versus, band(versus)),
+        curve=curve.build(versus, band(versus), limit(versus)),
         band=band(versus),
         tally=versus.tally,
         cases={word: len({row.id for row in versus.rows if row.verdict == word}) for word in versus.tally},
@@ -95,7 +95,11 @@ def _level(versus: Versus) -> str:
 def _noise(versus: Versus) -> str:
     if not versus.comparisons:
         return ""
-    return noise_sentence(versus) or f"No change of a time below {show_percent(USUAL_THRESHOLD)} is told."
+    if is_blind(versus) and (told := noise_sentence(versus)):
+        return told
+    floor = versus.noise.smallest_change
+    lower = "" if floor is None else f"; the runs’ noise floor is lower, {show_spread(floor)}"
+    return f"No change of a time below {limit(versus)} of {show_percent(USUAL_THRESHOLD)} is told{lower}."
 
 
 def _counted(versus: Versus) -> str:
@@ -123,7 +127,8 @@ def _beside(versus: Versus) -> Iterator[str]:
     if versus.paired:
         yield "Both sides were measured side by side, and are judged round by round."
     elif math.isfinite(band(versus)):
-        yield f"A time is called slower or faster beyond ±{show_spread(band(versus))}, its whole interval beyond 1×."
+        far = f"{limit(versus)} of ±{show_spread(band(versus))}"
+        yield f"A time is called slower or faster beyond {far}, its whole interval beyond 1×."
 
 
 def _cases(versus: Versus) -> int:

@@ -45,7 +45,8 @@ def _times(versus: Versus, judged: Sequence[Row]) -> Sentence:
     if versus.noise.distrusted:
         return sentence("no time is told slower or faster: a run’s own control fails")
     if not slower:
-        blind = f" (no change below {show_spread(versus.noise.floor)} can be told)" if _is_blind(versus) else ""
+        floor = show_spread(versus.noise.floor)
+        blind = f" (no change below the noise floor of {floor} can be told)" if is_blind(versus) else ""
         return sentence(Span(f"no regression of times beyond noise in {count(cases, 'case')}", "strong"), blind, gain)
     worst = max((row.change.ratio for row in slower if row.change), key=lambda ratio: ratio.value)
     ends = (worst.value, worst.low, worst.high)
@@ -63,9 +64,14 @@ def _times(versus: Versus, judged: Sequence[Row]) -> Sentence:
     )
 
 
-def _is_blind(versus: Versus) -> bool:
-    """Whether the runs' own noise hides more than is let pass anyway, which who reads of no regression must know."""
+def is_blind(versus: Versus) -> bool:
+    """Return whether noise hides more than a gate lets pass, which who reads of no regression must know."""
     return versus.noise.floor > USUAL_THRESHOLD
+
+
+def limit(versus: Versus) -> str:
+    """Return the name of what a change of a time must exceed to be told; two do it, and the larger decides."""
+    return "the noise floor" if is_blind(versus) else "the gate’s threshold"
 
 
 def _exact(versus: Versus) -> Sentence:

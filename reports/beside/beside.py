@@ -18,6 +18,7 @@ from reports.results import Run
 from reports.sections import comparability
 from reports.sections.base import Section
 from reports.sections.comparability import Comparability
+from reports.versus.pairs import refuse_strangers
 from reports.words import Sentence, Span, count, join, join_sentences, sentence
 
 SCHEMA = 1
@@ -70,7 +71,7 @@ def beside(runs: Sequence[Run], title: str | None = None) -> Beside:
 
 
 def refuse(runs: Sequence[tuple[Path, Run]]) -> None:
-    """Raise ReportError where these runs cannot stand side by side."""
+    """Raise ReportError where these runs cannot stand side by side; NothingInCommon where it is their cases."""
     (folder, first), suite = runs[0], runs[0][1].file.suite.name
     if len(runs) > MOST:
         raise ReportError(f"{len(runs)} runs side by side are more than a page has room for, which is {MOST}; leave "
@@ -84,10 +85,8 @@ def refuse(runs: Sequence[tuple[Path, Run]]) -> None:
             raise ReportError(f"{a} is named twice: name each run once.")
         if one.file.started == two.file.started and one.records == two.records:
             raise ReportError(f"{a} and {b} are the same run: same start, same records; name each run once.")
-    known = {name for result in first.results for name in (result.key, result.id)}
-    for other, run in runs[1:]:
-        if not any({result.key, result.id} & known for result in run.results):
-            raise ReportError(f"{other} and {folder} have no case in common: nothing to hold side by side.")
+    for _, run in runs[1:]:
+        refuse_strangers(first, run, "side by side stand runs that measured some of the same")
 
 
 def _answer(standing: Standings, first: str, races: str) -> Sentence:

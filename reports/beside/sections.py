@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.declare.policy import USUAL_THRESHOLD
 from harness.judge.compare import WORSE, Word
 from reports.beside.columns import Column
 from reports.beside.judged import METRIC, Judged
@@ -72,6 +73,8 @@ class Table(Section):
     """Those in which a run differs from the first come first."""
     differing: int
     scale: Scale
+    band: float = USUAL_THRESHOLD
+    """The change of a time, as a share, up to which no case differs: the gate's threshold."""
 
 
 @dataclass(frozen=True, kw_only=True)

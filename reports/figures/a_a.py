@@ -24,7 +24,7 @@ def figures(review: Review) -> list[Drawn]:
     found = review.noise.same
     if found is None:
         return []
-    unit = "second label over first, one mark a round; the grey band cannot be told from nothing"
+    unit = "second label over first, one mark a round; grey is the noise floor"
     return [Drawn("fig-a-a", "The same layer, timed twice", unit, caption(review), figure(found))]
 
 
@@ -34,7 +34,7 @@ def caption(review: Review) -> str:
 
 
 def figure(found: SameAgainstSame) -> go.Figure:
-    """Return a row of marks a family, its middle half as a box, and the band that the run cannot tell from nothing."""
+    """Return a row of marks a family, its middle half as a box, and the noise floor as a band."""
     ends = (1 / (1 + found.band), 1 + found.band) if found.band else (1.0, 1.0)
     across = log_span([*ends, *(ratio for one in found.families for ratio in one.ratios)], pad=0.08)
     height = TOP + BOTTOM + ROW * len(found.families)

@@ -12,7 +12,7 @@ from harness.metrics import show_scaled
 from reports.figures.base import CHARACTER, LABEL_HEIGHT, Drawn, decade_ticks, log_span, round_bytes, spread, tidy
 from reports.labels import cut
 from reports.review import Review
-from reports.sections.fronts import Front, Point, line_of
+from reports.sections.fronts_points import Front, Point, line_of
 from reports.theme import HUE, INK, MUTE, base_layout, log_axis, marker
 from reports.words import plain
 

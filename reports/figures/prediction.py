@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from reports.figures.base import Drawn, decade_ticks, log_span, short
 from reports.figures.ratios import add_ratios
 from reports.review import Review
-from reports.sections.prediction import Pair
+from reports.sections.prediction_pairs import Pair
 from reports.theme import base_layout, log_axis
 from reports.words import plain
 

@@ -33,10 +33,10 @@ def figures(review: Review) -> list[Drawn]:
 
 
 def band_words(curve: Curve) -> str:
-    """Return what the band is: `within ±3.0 %, not called a change`."""
+    """Return what the band is: `within ±3.0 %, the gate’s threshold`."""
     if not math.isfinite(curve.band):
         return "nothing can be told"
-    return f"within ±{show_spread(curve.band)}, not called a change"
+    return f"within ±{show_spread(curve.band)}, {curve.limit}"
 
 
 def caption(review: Review) -> str:

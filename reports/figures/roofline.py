@@ -11,7 +11,7 @@ from harness.metrics import show_percent, show_scaled
 from reports.figures.base import Drawn, decade_ticks, log_span, tidy
 from reports.figures.roofs import Span, left_of, names
 from reports.review import Review
-from reports.sections.roofline import Point, Roof
+from reports.sections.roofline_points import Point, Roof
 from reports.theme import INK, MUTE, base_layout, log_axis, marker
 from reports.words import plain
 

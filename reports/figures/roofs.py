@@ -8,7 +8,7 @@ from html import escape
 
 from harness.metrics import show_scaled
 from reports.figures.base import CHARACTER, LABEL_HEIGHT, tidy
-from reports.sections.roofline import Roof
+from reports.sections.roofline_points import Roof
 from reports.theme import MUTE
 
 NARROWEST, WIDEST = 190, 360

@@ -7,12 +7,12 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from harness.metrics import show, show_interval, show_number
+from harness.metrics import show, show_interval, show_number, show_scaled
 from reports.figures.base import CHARACTER, LABEL_HEIGHT, Drawn, decade_ticks, log_span, spread, tidy
 from reports.figures.scaling_marks import DIGIT, band, dots, headroom, named, reached
 from reports.labels import cut
 from reports.review import Review
-from reports.sections.scaling_lines import Line, Panel
+from reports.sections.scaling_lines import Line, Panel, Point
 from reports.sections.scaling_words import is_unsure
 from reports.theme import HUE, INK, MUTE, base_layout, log_axis, marker, stroke
 from reports.words import plain
@@ -22,7 +22,9 @@ TOP, BOTTOM, LEFT = 10, 46, 40
 LONGEST = 20
 """Characters of a name that a label keeps."""
 HOVER = ("<b>%{fullData.name}</b><br>%{x} UNIT<br>%{y:.4g} ms [%{customdata[0]}]<br>n = %{customdata[1]}"
-         "<br>%{customdata[2]}<extra></extra>")  # fmt: skip
+         "<br>%{customdata[2]}RATE<extra></extra>")  # fmt: skip
+INPUT = ("batch", "tokens")
+"""Axes along which tokens a second say what a time alone does not: whether more input is worth its time."""
 
 
 def figures(review: Review) -> list[Drawn]:
@@ -65,10 +67,10 @@ def figure(panel: Panel, rows: int = 0) -> go.Figure:
     ticks = [(mark, f"{mark:g}") for mark in decade_ticks(10**low, 10**high)]
     left = max(LEFT, round(12 + DIGIT * max(len(text) for _, text in ticks)))
     out = go.Figure(
-        data=[*(_trace(line) for line in panel.lines), *dots(panel.ideal)],
+        data=[*(_trace(line, rate=panel.axis in INPUT) for line in panel.lines), *dots(panel.ideal)],
         layout=base_layout(
             HEIGHT + above,
-            HOVER.replace("UNIT", panel.x_title),
+            _hover(panel),
             margin={"l": left, "r": right, "t": TOP + above, "b": BOTTOM, "pad": 0},
         ),
     )
@@ -91,6 +93,11 @@ def _drawn(panel: Panel, rows: int) -> Drawn:
     )
 
 
+def _hover(panel: Panel) -> str:
+    rate = "<br>%{customdata[3]} tokens/s" if panel.axis in INPUT else ""
+    return HOVER.replace("UNIT", panel.x_title).replace("RATE", rate)
+
+
 def _x_title(panel: Panel) -> str:
     return f"{panel.x_title}, log"
 
@@ -105,7 +112,7 @@ def _thinned(ticks: tuple[tuple[float, str], ...]) -> list[tuple[float, str]]:
     return kept[::-1]
 
 
-def _trace(line: Line) -> go.Scatter:
+def _trace(line: Line, *, rate: bool) -> go.Scatter:
     level = line.slope is None and len({point.id for point in line.points}) == 1
     return go.Scatter(
         name=escape(line.variant + (f", {line.detail}" if line.detail else "")),
@@ -115,8 +122,15 @@ def _trace(line: Line) -> go.Scatter:
         line=stroke(line.family) | ({"width": 1.2} if level else {}),
         marker=marker(line.family, line.step),
         error_y=None if level else _bars(line),
-        customdata=[[_interval(p.ms, p.low, p.high), p.n or "–", escape(p.id)] for p in line.points],
+        customdata=[_beside(point, rate=rate) for point in line.points],
     )
+
+
+def _beside(point: Point, *, rate: bool) -> list[object]:
+    """Return what the pointer shows of a point beside its place: with `rate` its tokens a second, as the table has."""
+    told = "–" if point.tokens_per_s is None else show_scaled(point.tokens_per_s, "")
+    known: list[object] = [_interval(point.ms, point.low, point.high), point.n or "–", escape(point.id)]
+    return [*known, told] if rate else known
 
 
 def _bars(line: Line) -> dict[str, object] | None:

@@ -37,8 +37,8 @@ def asset(name: str) -> str:
 
 @cache
 def script(*names: str) -> str:
-    """Return the page's own scripts of these names as one, without their indents."""
-    return re.sub(r"\n\s+", "\n", "".join(asset(name) for name in names))
+    """Return the page's own scripts of these names as one, without indents, and comments at a line's end."""
+    return re.sub(r"(?: // [^\n]*)?\n\s*", "\n", "".join(asset(name) for name in names))
 
 
 @cache

@@ -8,12 +8,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from harness.judge.verdict import MARGIN
 from harness.metrics import fixed, show, show_bytes, show_percent, show_ratio, show_spread
-from reports.glyph import band
+from reports.glyph import THIN, band
 from reports.markup.charts import figure_json
 from reports.markup.rows import cells, look
-from reports.markup.shapes import ROLE_CLASS, level, noise_band, pct, place_of, range_of, split, stack, steps
+from reports.markup.shapes import ROLE_CLASS, level, pct, place_of, range_of, split, stack, steps
 from reports.markup.texts import VERDICT_CLASS, gap, slope_words, time_at, unbroken
-from reports.sections import fronts
+from reports.sections.fronts_points import of_subject
+from reports.sections.fronts_words import show_capacity, told
 from reports.sections.ratios import mean_text
 from reports.visible import finalized
 from reports.words import ratio
@@ -34,24 +35,25 @@ def environment() -> Environment:
         "at": time_at,
         "band": lambda scale: band(scale, MARGIN),
         "bytes": lambda value: "–" if value is None else show_bytes(value),
-        "capacity": fronts.show_capacity,
+        "capacity": show_capacity,
         "cells": cells,
         "estimate": lambda row: ratio(row.value, row.interval),
         "figure_json": figure_json,
         "gap": gap,
         "mean_text": mean_text,
+        "is_thin": lambda width: width < THIN,
         "joules": lambda value: show("energy_j_per_mtoken", value).removesuffix(" J/Mtoken"),
         "level": level,
         "look": look,
         "ms": lambda value: show("latency_ms", value).removesuffix(" ms"),
-        "of_subject": fronts.of_subject,
+        "of_subject": of_subject,
         "of_roof": lambda fraction: show_percent(round(fraction, 3 if fraction < 0.1 else 2)),
-        "part": lambda value: f"{value / 100:.3g}".removeprefix("0") or "0",
+        "part": lambda value: f"{round(value / 100, 3):g}".removeprefix("0") or "0",
         "pct": pct,
         "role_class": ROLE_CLASS.__getitem__,
         "spread": show_spread,
         "nb": unbroken,
-        "noise_band": noise_band,
+        "noise_band": band,
         "place": place_of,
         "range": range_of,
         "plain_number": lambda value: f"{value:g}",
@@ -63,7 +65,7 @@ def environment() -> Environment:
         "split": split,
         "stack": stack,
         "steps": steps,
-        "told": lambda point: fronts.told(point).removesuffix(" ms"),
+        "told": lambda point: told(point).removesuffix(" ms"),
         "times": lambda value: "–" if value is None else show_ratio(value),
         "whole": lambda value: fixed(value, 0),
         "watts": lambda value: show("power_w", value),

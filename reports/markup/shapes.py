@@ -113,10 +113,3 @@ def place_of(row: Comparison, scale: Scale) -> Glyph:
 def range_of(mean: Mean, scale: Scale) -> Glyph:
     """Return where a mean and the range that it hides stand on `scale`."""
     return glyph(scale, mean.value, Interval(mean.value, mean.low, mean.high))
-
-
-def noise_band(scale: Scale, share: float) -> tuple[float, float]:
-    """Return start and width, within the scale, of the band of changes up to `share`, which may be without end."""
-    beyond = 1 + min(share, scale.reach)
-    low, high = max(0.0, scale.at(1 / beyond)), min(100.0, scale.at(beyond))
-    return low, high - low

@@ -34,7 +34,7 @@ class SameAgainstSame:
     finding: Sentence
     families: tuple[Again, ...]
     band: float | None
-    """The smallest change that the run tells, as a share; None where too few pairs tell it."""
+    """The noise floor, as a share; None where too few pairs tell it."""
 
 
 def build(context: Context) -> SameAgainstSame | None:
@@ -60,7 +60,7 @@ def _pairs(context: Context, result: Result) -> list[float]:
 def _finding(families: tuple[Again, ...], band: float | None) -> Sentence:
     every = sorted(ratio for one in families for ratio in one.ratios)
     low, _, high = _quarters(every)
-    told = "" if band is None else f"; {_beyond(every, band)} beyond the ±{show_spread(band)} that a comparison tells"
+    told = "" if band is None else f"; {_beyond(every, band)} beyond the noise floor of {show_spread(band)}"
     return sentence(
         Span(
             f"Half of {count(len(every), 'pair')} of the same layer lie between {show_ratio(low)} and"
@@ -68,7 +68,7 @@ def _finding(families: tuple[Again, ...], band: float | None) -> Sentence:
             "strong",
         ),
         " A mark is one round’s time under the second label over that under the first, the box the middle half, its"
-        " line the median; the grey band is the smallest change that a comparison of all rounds tells.",
+        " line the median; the grey band is the noise floor.",
     )
 
 

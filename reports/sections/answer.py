@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.metrics import show
+from harness.metrics import show, show_scaled
 from reports.compare import Comparison, rivals
 from reports.context import Context
 from reports.sections.coverage import KINDS, Coverage
@@ -117,4 +117,19 @@ def _without_times(context: Context, coverage: Coverage, determinism: Determinis
         return sentence(
             f"No times were measured; {of_all} {keep} every bit of a row when the batch size changes{some}."
         )
-    return sentence(f"No times were measured; {count(coverage.ok, 'case')} ran without a fault.")
+    return sentence(f"No times were measured; {count(coverage.ok, 'case')} ran without a fault{_counted(context)}.")
+
+
+def _counted(context: Context) -> str:
+    """Return whose FLOPs are the fewest and the most, at the first setting; empty where they are all alike."""
+    setting = context.headline
+    known = [(one.flops, one) for one in context.measured(setting) if one.flops] if setting else []
+    if setting is None or not known:
+        return ""
+    (few, least), (many, most) = (pick(known, key=lambda pair: pair[0]) for pick in (min, max))
+    if few == many:
+        return ""
+    return (
+        f": at {context.words(setting)}, {context.subject(least).phrase} does the least, {show_scaled(few, 'FLOP')},"
+        f" and {context.subject(most).phrase} the most, {show_scaled(many, 'FLOP')}"
+    )

@@ -152,7 +152,10 @@ def _memory(context: Context, memory: Memory) -> Card | None:
     if light is heavy or not light.total:
         return None
     value = heavy.total / light.total
-    details = [_budget(context, heavy, light), *filter(None, (heavy.subject.detail, memory.where))]
+    which = heavy.subject.detail
+    if light.subject.variant == heavy.subject.variant:
+        which += f" against {light.subject.detail}"
+    details = [_budget(context, heavy, light), *filter(None, (which, memory.where))]
     return Card(
         kind="memory",
         word="more memory" if value > 1 else "less memory",

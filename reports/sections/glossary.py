@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.declare.policy import USUAL_THRESHOLD
 from harness.judge.verdict import MARGIN
 from harness.metrics import show_percent
 from reports.sections.base import Section
@@ -23,6 +24,7 @@ TERMS = (
     ("Equal FLOPs", "model FLOPs of one pass within 10 % of each other; 2 a multiply-add, padding left out."),
     ("Expert choice", "each expert picks its tokens, so that every expert has the same load."),
     ("Experts, the phase", "the products of all FFNs; in a model those of its dense blocks too."),
+    ("Gate’s threshold", f"what a gate lets a time change by: {show_percent(USUAL_THRESHOLD)}, or as its policy says."),
     ("Interval", "95 %, over rounds, so over processes."),
     ("Load", "the assignments that an expert is given, before any is dropped."),
     ("Model", "a stack of blocks, some or all with the layer; with a vocabulary, embedding and head too."),

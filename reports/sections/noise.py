@@ -12,8 +12,9 @@ from harness.record import MARKS, ROUNDS_ENDED
 from reports.context import Context
 from reports.families import NAMES, Family
 from reports.results import Result
-from reports.sections import a_a, noise_floor, rounds
+from reports.sections import a_a, noise_floor, noise_method, rounds
 from reports.sections.base import Section
+from reports.sections.provenance import Fact
 from reports.words import Sentence, Span, count, sentence
 
 _NUMBER = re.compile(r"\d[\d.,]*")
@@ -77,6 +78,8 @@ class Noise(Section):
     floor: Sentence = ()
     """The noise floor and the smallest change that this run could have told, in one sentence."""
     twice: tuple[noise_floor.Twice, ...] = ()
+    taken: tuple[Fact, ...] = ()
+    """How the times were taken."""
     ended: tuple[Ended, ...] = ()
     marked: tuple[Marked, ...] = ()
     marked_rounds: int = 0
@@ -116,6 +119,7 @@ def build(context: Context) -> Noise:
         attention="!" if context.distrusted else None,
         floor=noise_floor.words(context),
         twice=noise_floor.twice(context.run.file.noise),
+        taken=noise_method.build(context),
         ended=_ended(context.timed),
         marked=_marked(context.timed),
         marked_rounds=sum(len(result.rounds()) for result in context.timed),

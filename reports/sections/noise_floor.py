@@ -9,7 +9,7 @@ from harness.judge.verdict import MARGIN
 from harness.metrics import show_percent, show_spread
 from reports.context import Context
 from reports.run_file import NoiseFloor, NoiseRatio
-from reports.words import Sentence, Span, capital, count, sentence
+from reports.words import Sentence, Span, count, sentence
 
 DIFFER = (
     "The A/A cells differ: the same layer, timed twice in a round, does not take the same time. Do not trust this run."
@@ -39,7 +39,7 @@ def short(context: Context) -> str:
         return ""
     if found.differ:
         return ", but a layer does not take the same time as itself"
-    return f"; no change below {show_spread(found.smallest_change)} can be told"
+    return f"; no change below the noise floor of {show_spread(found.smallest_change)} can be told"
 
 
 def words(context: Context) -> Sentence:
@@ -54,12 +54,12 @@ def words(context: Context) -> Sentence:
         return sentence(Span(DIFFER, "strong"), f" {cells}; nothing is called faster or slower.")
     if found.smallest_change is None:
         return sentence(f"{cells}: too few to tell the smallest change that this run can see.")
-    seen = f"below {show_spread(found.smallest_change)} no change of a time can be told from nothing in this run"
+    floor = show_spread(found.smallest_change)
     why = "" if found.smallest_change <= MARGIN else ", and none is called faster or slower"
     return sentence(
-        Span(f"{capital(seen)}{why}", "strong"),
-        f": that is the smallest change that comparisons of {count(found.rounds, 'round')} find four times in five, by"
-        f" {cells}.{_broken(found)} A ratio within {show_percent(MARGIN)} of 1 is no win in any run.",
+        Span(f"The noise floor is {floor}: no smaller change of a time can be told from nothing{why}.", "strong"),
+        f" It is what comparisons of {count(found.rounds, 'round')} find four times in five, by {cells}."
+        f"{_broken(found)} A ratio within {show_percent(MARGIN)} of 1 is no win in any run.",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -144,7 +145,12 @@ def _finding(tables: list[Table]) -> Sentence:
     leaders = _leaders(rows)
     if not leaders:
         return sentence(f"At {tables[0].where}: {rows[0].subject.variant} spends its time in the experts.")
-    parts = [f"up to {show_percent(round(row.moving, 2))} of {row.subject.variant}’s time" for row in leaders]
+    alone = Counter(row.subject.family for row in rows)
+    parts = [
+        f"{'up to ' if alone[row.subject.family] > 1 else ''}{show_percent(round(row.moving, 2))}"
+        f" of {row.subject.variant}’s time"
+        for row in leaders
+    ]
     return sentence(f"At {tables[0].where}: routing and moving tokens takes {join(parts)}.")
 
 

@@ -60,8 +60,9 @@ def caption(block: Block) -> Sentence:
     return sentence(
         _estimated(spoken_of(block)),
         " Left of the heavy line is faster; the needle is the estimate, the bar its 95 % interval; an arrow, or a"
-        f" bar’s point, leads off the scale. The grey band is ±{show_percent(MARGIN)}: same means that the whole"
-        " interval lies in it. FLOPs are the candidate’s over the reference’s, called equal within 10 %. An estimate is"
+        f" bar’s point, leads off the scale. The grey band is ±{show_percent(MARGIN)}, drawn 7 px wide at the least:"
+        " same means that the whole interval lies in it. FLOPs are the candidate’s over the reference’s, called equal"
+        " within 10 %. An estimate is"
         f" the {show_percent(TRIM)} trimmed geometric mean of each round’s ratio, which the ratio of two medians need"
         " not equal; intervals are over rounds. The last rows are geometric means, of ratios of medians, over every"
         " setting of the run, with the range that a mean hides.",
@@ -101,7 +102,7 @@ def floor_words(context: Context, blocks: Sequence[Block]) -> Sequence[str]:
     withheld = sum(row.in_noise for block in blocks for row in block.rows)
     told = f"; {count(withheld, 'ratio')} would be called otherwise" if withheld else ""
     why = "the run’s A/A cells, a layer against itself, differ by too much to tell less"
-    return (f" Nothing below {show_spread(context.floor)} is called faster or slower: {why}{told}.",)
+    return (f" Nothing below the noise floor of {show_spread(context.floor)} is called faster or slower: {why}{told}.",)
 
 
 def _estimated(row: Comparison) -> Sentence:

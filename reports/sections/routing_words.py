@@ -24,6 +24,8 @@ def finding(context: Context, found: list[Result]) -> Sentence:
     learned = [result for result in beside if result.case.routing == "learned"]
     worst = max(learned, key=_over_chance) if learned else max(beside or found, key=_busiest)
     phrase, busiest = context.subject(worst).phrase, show("load_max_over_mean", _busiest(worst))
+    if not beside and _busiest(worst) <= 1:
+        return sentence("Every expert gets the same load.")
     if not beside:
         return sentence(f"The busiest expert gets {busiest} times its share, in {phrase}.")
     random = show("load_max_over_mean", _by_chance(worst))

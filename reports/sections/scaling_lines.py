@@ -56,6 +56,7 @@ class Point:
     high: float | None
     n: int | None
     id: str
+    tokens_per_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,7 @@ def _matched(context: Context, axis: Axis, like: Result, target: Result, on: str
 
 def _point(result: Result, x: float) -> Point:
     value = result.metrics["latency_ms"]
-    return Point(x, float(value.value), value.low, value.high, value.n, result.id)
+    return Point(x, float(value.value), value.low, value.high, value.n, result.id, result.number("tokens_per_s"))
 
 
 def _detail(context: Context, result: Result, axis: Axis) -> str:

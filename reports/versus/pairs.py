@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from reports.read import NothingInCommon
 from reports.results import Result, Run
 
 
@@ -62,3 +63,12 @@ def pairs(base: Run, candidate: Run) -> Iterator[Pair]:
             taken.add(partner.key)
         yield Pair(partner, result)
     yield from (Pair(result, None) for result in base.results if result.key not in taken)
+
+
+def refuse_strangers(base: Run, candidate: Run, why: str) -> None:
+    """Raise NothingInCommon, which ends with `why`, where no case of `candidate` is one of `base`."""
+    both = tuple(pairs(base, candidate))
+    if any(pair.base and pair.candidate and not pair.difference for pair in both):
+        return
+    changed = next((f" ({pair.id}: {pair.difference})" for pair in both if pair.difference), "")
+    raise NothingInCommon(f"{candidate.name} and {base.name} have no case in common{changed}: {why}.")

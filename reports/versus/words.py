@@ -23,8 +23,8 @@ def noise_sentence(versus: Versus) -> str | None:
         return None
     share = show_spread(versus.noise.floor)
     return (
-        f"No time is called faster or slower by less than {share}: the runs' A/A cells, layers against themselves, "
-        "could not be told apart by less."
+        f"No time is called faster or slower by less than the noise floor of {share}: the runs' A/A cells, layers "
+        "against themselves, could not be told apart by less."
     )
 
 

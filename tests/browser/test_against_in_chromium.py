@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["browser", "pytestmark"]
 CASES = fake_run.quick_cases()
 PAGES = ("against", "beside")
+BEYOND = """() => [...document.querySelectorAll(".scale i")].map((mark) => [mark, mark.closest("section")])
+  .filter(([mark]) => mark.getBoundingClientRect().width)
+  .map(([mark, section]) => [mark.textContent, mark.getBoundingClientRect(), section.getBoundingClientRect()])
+  .filter(([, mark, section]) => mark.left < section.left - .5 || mark.right > section.right + .5)
+  .map(([text]) => text)"""
+"""Marks of a scale that reach beyond their section."""
 
 
 def mixed(case: Case, record: dict[str, Any]) -> dict[str, Any]:
@@ -69,6 +75,7 @@ def test_it_is_quiet_fits_and_can_be_read(
     assert [url for url in opened.asked if not url.startswith(("file:", "data:"))] == []
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
     assert opened.page.evaluate(OUTSIDE) == []
+    assert opened.page.evaluate(BEYOND) == []
     assert opened.page.evaluate(PALE) == []
     assert_labels_stand_clear(opened.page.evaluate(LABELS))
     opened.page.context.close()
