@@ -1,6 +1,6 @@
 """Visits a second that the engine makes where probes do nothing, and what its runner holds; a program of its own.
 
-    python -m tests.benchmarks.throughput [--visits 10000 100000] [--ray 4] [--keep docs/cluster.md]
+    python -m tests.benchmarks.throughput [--visits 10000 100000] [--ray 4] [--ray-most 100000] [--keep docs/cluster.md]
 
 A thousand cases, so that only their rounds grow with the visits; every visit has its line on disk, every case its
 record. The worker answers at once, with one number that is always the same (tests/null_worker.py), so that next to
@@ -120,8 +120,8 @@ def measure(where: str, visits: int, fleet: Callable[[], Fleet] | None, within: 
     return Seen(where, visits, seconds, (watch.early, watch.late))
 
 
-def seen(sizes: list[int], nodes: int) -> Iterator[Seen]:
-    """Yield what is seen on this machine's cores, and through Ray."""
+def seen(sizes: list[int], nodes: int, most: int) -> Iterator[Seen]:
+    """Yield what is seen on this machine's cores, and of at most so many visits through Ray."""
     cores = len(os.sched_getaffinity(0))
     for visits, within in _places(sizes):
         yield _alone("one worker", visits, None, within)
@@ -134,7 +134,7 @@ def seen(sizes: list[int], nodes: int) -> Iterator[Seen]:
 
     with ExitStack() as held:
         held.enter_context(joined(held.enter_context(cluster(nodes)).address))
-        for visits, within in _places(sizes):
+        for visits, within in _places([size for size in sizes if size <= most]):
             yield measure(f"Ray, {nodes} nodes", visits, partial(RayFleet, "cpu", threads=1), within)
 
 
@@ -153,10 +153,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--visits", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--ray", type=int, default=4, metavar="NODES", help="0: without Ray")
+    parser.add_argument("--ray-most", type=int, default=100_000, metavar="VISITS", help="a million take half an hour")
     parser.add_argument("--keep", type=Path, metavar="PAGE", help="Write the table to this page.")
     chosen = parser.parse_args()
     rows: list[tuple[str, ...]] = [HEAD]
-    for one in seen(chosen.visits, chosen.ray):
+    for one in seen(chosen.visits, chosen.ray, chosen.ray_most):
         rows.append(one.row())
         print(plain_table(rows), file=sys.stderr)
     if chosen.keep:
