@@ -12,7 +12,7 @@ from reports.glyph import band
 from reports.markup.charts import figure_json
 from reports.markup.rows import cells, look
 from reports.markup.shapes import ROLE_CLASS, level, noise_band, pct, place_of, range_of, split, stack, steps
-from reports.markup.texts import VERDICT_CLASS, gap, slope_words, time_at, unbroken
+from reports.markup.texts import VERDICT_CLASS, between_tags, gap, in_double_quotes, slope_words, time_at, unbroken
 from reports.sections import fronts
 from reports.sections.ratios import mean_text
 from reports.visible import finalized
@@ -33,12 +33,14 @@ def environment() -> Environment:
     env.filters |= {
         "at": time_at,
         "band": lambda scale: band(scale, MARGIN),
+        "between_tags": between_tags,
         "bytes": lambda value: "–" if value is None else show_bytes(value),
         "capacity": fronts.show_capacity,
         "cells": cells,
         "estimate": lambda row: ratio(row.value, row.interval),
         "figure_json": figure_json,
         "gap": gap,
+        "in_double_quotes": in_double_quotes,
         "mean_text": mean_text,
         "joules": lambda value: show("energy_j_per_mtoken", value).removesuffix(" J/Mtoken"),
         "level": level,
@@ -46,7 +48,7 @@ def environment() -> Environment:
         "ms": lambda value: show("latency_ms", value).removesuffix(" ms"),
         "of_subject": fronts.of_subject,
         "of_roof": lambda fraction: show_percent(round(fraction, 3 if fraction < 0.1 else 2)),
-        "part": lambda value: f"{value / 100:.3g}".removeprefix("0") or "0",
+        "part": lambda value: f"{round(value / 100, 3):g}".removeprefix("0") or "0",
         "pct": pct,
         "role_class": ROLE_CLASS.__getitem__,
         "spread": show_spread,
