@@ -174,10 +174,10 @@ def show(name: str, value: float | str | None, low: float | None = None, high: f
 
 
 def digits(value: float, low: float | None = None, high: float | None = None) -> int:
-    """Return how many decimals `value` deserves: two significant digits of its interval, else three of itself."""
+    """Return how many decimals `value` deserves: two digits of its interval and two of itself, or three of itself."""
     span = high - low if low is not None and high is not None else 0.0
     if span > 0:
-        return max(0, min(6, 1 - _magnitude(span)))
+        return max(0, min(6, 1 - _magnitude(min(span, abs(value) or span))))
     if value == 0:
         return 0
     return max(0, min(6, 2 - _magnitude(abs(value))))

@@ -46,6 +46,13 @@ def test_digits_never_promise_more_than_the_interval() -> None:
     assert digits(500.0, 400.0, 600.0) == 0
 
 
+def test_a_time_keeps_two_digits_however_wide_its_interval() -> None:
+    """512 tokens at 166 k/s are 3.1 ms: `3 ms` in the next cell would be of another time."""
+    assert show("latency_ms", 3.09, 2.37, 20.3) == "3.1 ms"
+    assert show("latency_ms", 0.76, 0.55, 4.0) == "0.76 ms"
+    assert show("latency_ms", 11.4, 8.0, 38.0) == "11 ms"
+
+
 def test_scales() -> None:
     assert show_bytes(0) == "0 B"
     assert show_bytes(1023) == "1023 B"
