@@ -159,7 +159,7 @@ def _facts(run: Run) -> tuple[Fact, ...]:
     file, harness = run.file, run.file.harness
     facts = [
         Fact("Run", _lines(run.name), code=True),
-        Fact("Status", _lines(file.status)),
+        Fact("Status", _lines(None if file.status == "complete" else file.status)),
         Fact("Suite", _lines(file.suite.name, f"--select {file.suite.select}" if file.suite.select else None)),
         Fact("Harness", _lines(_commit(run), f"source {harness.source}" if harness.source else None)),
         Fact("Seed", _lines(None if file.seed is None else str(file.seed))),

@@ -77,13 +77,10 @@ def caption(panels: tuple[Panel, ...]) -> Sentence:
 
 
 def _drawn(panels: tuple[Panel, ...]) -> str:
-    """Return whose lines are drawn of variants that have several, and what more experts are to Soft MoE."""
+    """Return whose lines are drawn of variants that have several."""
     lines = [line for panel in panels for line in panel.lines if line.family != "dense"]
     own = dict.fromkeys(f"{line.variant} ({rest})" for line in lines if (rest := _without_experts(line.detail)))
-    soft = dict.fromkeys(line.variant for panel in panels if panel.axis == "experts"
-                         for line in panel.lines if line.family == "soft" and line.slope)  # fmt: skip
-    told = f" Drawn are {join(own)}." if own else ""
-    return told + (f" More experts give {join(soft)} more slots." if soft else "")
+    return f" Drawn are {join(own)}." if own else ""
 
 
 def _without_experts(detail: str) -> str:
