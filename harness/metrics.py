@@ -154,6 +154,9 @@ NOISY_SERIES = frozenset({
 WIDE = 1000
 """The factor beyond which an interval's ends, and the per cent beyond which a spread, are noise and not printed."""
 
+SMALL_DIGITS = 3.55
+"""The leading digits of a half width below which one of them is too coarse."""
+
 BEYOND = 1e15
 """The size from which a number is none that anybody measures, and is printed by its power of ten."""
 
@@ -179,10 +182,10 @@ def show(name: str, value: float | str | None, low: float | None = None, high: f
 
 
 def digits(value: float, low: float | None = None, high: float | None = None) -> int:
-    """Return how many decimals `value` deserves: two significant digits of its interval, else three of itself."""
+    """Return how many decimals `value` deserves: two digits of its interval and two of itself, or three of itself."""
     span = high - low if low is not None and high is not None else 0.0
     if span > 0:
-        return max(0, min(6, 1 - _magnitude(span)))
+        return max(0, min(6, 1 - _magnitude(min(span, abs(value) or span))))
     if value == 0:
         return 0
     return max(0, min(6, 2 - _magnitude(abs(value))))
@@ -256,11 +259,11 @@ def _number(value: float, low: float | None, high: float | None) -> str:
 
 
 def _places(value: float, low: float | None, high: float | None) -> int:
-    """One significant digit of the interval's half width, else two of the value, and hundredths around 1."""
+    """One digit of the interval's half width (or two: `_finest`), else two of the value; hundredths at 1."""
     span = (high - low) / 2 if low is not None and high is not None else 0.0
     size = abs(value)
     if span > 1e-9 * size:  # below, it is the noise of floating point itself
-        places = -_magnitude(span)
+        places = _finest(span, size)
         if low is None or high is None or low <= 0 <= high:  # far inside an interval that holds 0, a value may be 0
             return max(0, min(4, max(places, min(_first(size), places + 2))))
         places = max(0, min(4, places), _first(size))
@@ -268,6 +271,17 @@ def _places(value: float, low: float | None, high: float | None) -> int:
             places += 1  # 1 says `the same`: what an interval leaves out, none of its numbers may read as
         return places
     return 2 if 0.1 <= size < 10 or size == 0 else max(0, min(4, 1 - _magnitude(size)))
+
+
+def _finest(span: float, size: float) -> int:
+    """Return the last decimal told of a half width: its first digit's, or its second's where the first is small.
+
+    One digit of a half width of 1.4 would print 4.4 [2.6, 5.3] as 4 [3, 5], which is not the interval that was
+    measured. Where a digit is small is the Particle Data Group's rule (Review of Particle Physics, introduction, 5.3);
+    here it ends at hundredths, and at 10.
+    """
+    places = -_magnitude(span)
+    return places + (places < 2 and size < 10 and span * 10.0**places < SMALL_DIGITS)
 
 
 def _is_wide(low: float, high: float) -> bool:

@@ -91,9 +91,7 @@ def test_the_report_has_both(tmp_path: Path) -> None:
     assert "990 TFLOP/s in bfloat16, dense, 80 % of it measured" in lines
     assert "4.80 TB/s of memory, 90 % of it measured" in lines
     assert lines[-1] == "NVIDIA H200 Tensor Core GPU datasheet, read 2026-11-22"
-    assert facts(tmp_path / "cpu")["Datasheet"] == (
-        "none is kept for Test CPU (invented): only measured ceilings stand here",
-    )
+    assert facts(tmp_path / "cpu")["Datasheet"] == ("none is kept for this device: only measured ceilings stand here",)
     sparse = asdict(ceilings("NVIDIA H200", 1500e12, 4.32e12))
     told = facts(tmp_path / "wrong", ceilings=sparse, datasheet=sheet)["Datasheet"]
     assert any("152 % of it measured; above the datasheet" in line for line in told)

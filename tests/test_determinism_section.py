@@ -167,11 +167,25 @@ def test_the_card_counts_what_its_word_says(tmp_path: Path) -> None:
     )
 
 
-def test_the_heading_counts_rows_and_not_their_names(tmp_path: Path) -> None:
-    """Four droppers in two formats are eight rows of four names."""
+def test_the_heading_counts_configurations_and_not_their_names(tmp_path: Path) -> None:
+    """Four droppers in two formats are eight configurations of four names."""
     cases = [replace(DROPPING, variant=name, dtype=dtype) for name in "abcd" for dtype in ("float32", "bfloat16")]
     made = review_of(tmp_path, cases, lambda case, record: _seen(DROPPING, record))
-    assert plain(made.determinism.finding) == "Beyond rounding, neighbours matter in 8 of 8 rows."
+    assert plain(made.determinism.finding) == "Beyond rounding, a row’s neighbours matter in 8 of 8 configurations."
+
+
+def test_the_heading_says_whose_configurations_it_counts(tmp_path: Path) -> None:
+    """Four of five droppers drop in both formats, the fifth in one."""
+    names = [(name, dtype) for name in "abcde" for dtype in ("float32", "bfloat16")]
+    cases = [replace(DROPPING, variant=name, dtype=dtype) for name, dtype in names]
+
+    def edit(case: Case, record: dict[str, Any]) -> dict[str, Any]:
+        return _seen(TILED if (case.variant, case.dtype) == ("e", "bfloat16") else DROPPING, record)
+
+    made = review_of(tmp_path, cases, edit)
+    assert plain(made.determinism.finding) == (
+        "Beyond rounding, a row’s neighbours matter in 9 of 10 configurations: all of a, b, c and d, some of e."
+    )
 
 
 def test_what_keeps_every_bit_of_all_variants_is_named(tmp_path: Path) -> None:

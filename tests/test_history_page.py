@@ -126,7 +126,7 @@ def test_ticks_are_round_few_and_inside(low: float, high: float) -> None:
         (Interval(1.12, 1.10, 1.14), "12 % [10, 14]"),
         (Interval(0.9, 0.88, 0.92), "10 % [8, 12]"),
         (Interval(1.031, 1.028, 1.034), "3.1 % [2.8, 3.4]"),
-        (Interval(3.1, 2.9, 3.3), "3.1× [2.9, 3.3]"),
+        (Interval(3.1, 2.9, 3.3), "3.10× [2.90, 3.30]"),
         (Interval(1.5, 1.5, 1.5), "50.0 %"),
         (Interval(1.00001, 1.00001, 1.00001), "less than 0.1 %"),
     ],

@@ -46,6 +46,13 @@ def test_digits_never_promise_more_than_the_interval() -> None:
     assert digits(500.0, 400.0, 600.0) == 0
 
 
+def test_a_time_keeps_two_digits_however_wide_its_interval() -> None:
+    """512 tokens at 166 k/s are 3.1 ms: `3 ms` in the next cell would be of another time."""
+    assert show("latency_ms", 3.09, 2.37, 20.3) == "3.1 ms"
+    assert show("latency_ms", 0.76, 0.55, 4.0) == "0.76 ms"
+    assert show("latency_ms", 11.4, 8.0, 38.0) == "11 ms"
+
+
 def test_scales() -> None:
     assert show_bytes(0) == "0 B"
     assert show_bytes(1023) == "1023 B"
@@ -70,7 +77,12 @@ def test_every_metric_says_what_it_is() -> None:
         (0.09, 0.01, 1.31, "0.09×", "[0.01, 1.31]"),
         (1.0, 1.0, 1.0, "1.00×", "[1.00, 1.00]"),
         (1.0, 1.0 - 1e-16, 1.0, "1.00×", "[1.00, 1.00]"),
-        (1.3, 0.47, 3.6, "1×", "[0.5, 4]"),
+        (1.3, 0.47, 3.6, "1.3×", "[0.5, 3.6]"),
+        (4.398, 2.591, 5.341, "4.4×", "[2.6, 5.3]"),
+        (0.986, 0.728, 1.101, "0.99×", "[0.73, 1.10]"),
+        (1.174, 1.066, 1.294, "1.17×", "[1.07, 1.29]"),
+        (3.431, 2.410, 3.625, "3.4×", "[2.4, 3.6]"),
+        (15.2, 13.9, 16.9, "15×", "[14, 17]"),
         (1.3, 1.02, 1.7, "1.30×", "[1.02, 1.70]"),
         (3.9, 1.2, 9.6, "3.9×", "[1.2, 9.6]"),
         (0.6, 0.2, 0.96, "0.60×", "[0.20, 0.96]"),

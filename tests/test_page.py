@@ -14,7 +14,7 @@ from reports import render
 from reports.markup.assets import STYLES, asset, plotly_js, styles
 from reports.markup.environment import environment
 from reports.markup.packed import packed, unpacked
-from reports.markup.texts import unbroken
+from reports.markup.texts import between_tags, in_double_quotes, unbroken
 from reports.markup.thin import thin
 from reports.page import render_page
 from reports.read import read_run
@@ -86,7 +86,7 @@ def test_the_policy_allows_exactly_the_pages_own_scripts(source: str) -> None:
     allowed = set(re.findall(r"sha256-[A-Za-z0-9+/=]+", policy[1].replace("&#43;", "+")))
     run = [text for given, text in Page(source).scripts if given.get("type") is None]
     assert allowed == {f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}" for text in run}
-    assert "default-src &#39;none&#39;" in policy[1]
+    assert "default-src 'none'" in policy[1]
     assert "unsafe-eval" not in policy[1]
 
 
@@ -176,6 +176,12 @@ def test_the_page_of_a_noisy_run_stays_small(tmp_path: Path) -> None:
 def test_the_page_of_the_run_that_the_repository_keeps_stays_small() -> None:
     kept = Path(__file__).parent.parent / "docs" / "reference" / "quick"
     assert own_bytes(render_page(review(read_run(kept)))) < LARGEST
+
+
+def test_quotes_stay_quotes_where_html_allows_them() -> None:
+    hostile = "</pre>\"&<b a='1'>"
+    assert between_tags(hostile) == "&lt;/pre&gt;\"&amp;&lt;b a='1'&gt;"
+    assert in_double_quotes(hostile) == "&lt;/pre&gt;&#34;&amp;&lt;b a='1'&gt;"
 
 
 def own_bytes(page: str) -> int:

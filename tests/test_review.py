@@ -264,6 +264,16 @@ def test_cards_follow_the_suites_headline(quick: Review, tmp_path: Path) -> None
     assert [card.kind for card in without.cards] == ["ratio", "ratio", "ratio", "determinism"]
 
 
+def test_a_card_names_the_own_axes_of_both_sides(tmp_path: Path) -> None:
+    """A reference of fewer experts is not said to have the candidate's; a dense FFN's width goes without saying."""
+    cases = [fake_run.make_case("soft", "soft", experts=experts, slots=slots) for experts, slots in ((16, 1), (32, 1))]
+    cases += [fake_run.make_case("top-2", "token_choice", experts=8), fake_run.make_case("dense", "dense")]
+    suite = fake_run.run_file(cases)["suite"] | {"headline": ["soft / top-2", "soft / dense", "memory"]}
+    against, alone, _ = review_of(tmp_path, cases, suite=suite).cards
+    assert " experts against 8 experts, " in against.text
+    assert "against" not in alone.text
+
+
 def test_pairs_of_the_headline_are_compared_wherever_both_stand(tmp_path: Path) -> None:
     """A variant that only one activation has: its card is of that setting, and the table has its rows."""
     cases = [fake_run.make_case("top-2", "token_choice", experts=8, tokens=tokens) for tokens in (64, 196)]
@@ -363,6 +373,19 @@ def test_a_slope_that_is_neither_flat_nor_certain_cannot_be_told(tmp_path: Path)
     made = review_of(tmp_path, fake_run.sweep_cases(), noisy)
     text = plain(made.scaling.finding)
     assert text == "Whether soft’s time grows with experts cannot be told; top-2’s is flat in experts."
+
+
+def test_scaling_says_which_of_a_variants_lines_it_draws(tmp_path: Path) -> None:
+    """Soft MoE at 1 and at 2 slots an expert: the heading is true of one of them alone."""
+    cases = [fake_run.make_case("soft", "soft", experts=experts, slots=slots)
+             for experts in (8, 32) for slots in (1, 2)]  # fmt: skip
+    capped = [fake_run.make_case("top-1", "token_choice", top_k=1, experts=experts, capacity_factor=capacity)
+              for experts in (8, 32) for capacity in (None, 1.25)]  # fmt: skip
+    made = review_of(tmp_path, [*cases, *capped])
+    text, said = plain(made.scaling.finding), plain(made.scaling.caption)
+    assert text.startswith("Soft’s time (1 slot) ")
+    assert "; top-1’s (dropless) " in text
+    assert " Drawn are soft (1 slot) and top-1 (dropless)." in said
 
 
 def soft_and_matched_dense() -> list[Case]:
@@ -779,11 +802,20 @@ def test_reports_needs_no_torch() -> None:
 
 
 def test_the_page_leaves_torchs_build_flags_to_run_json(tmp_path: Path) -> None:
-    build = "GCC 13.3; OpenMP 201511; Build settings: CXX_FLAGS= -O2 -Wall"
+    build = "GCC 13.3; OpenMP 201511 (a.k.a. OpenMP 4.5); Build settings: CXX_FLAGS= -O2 -Wall"
     device = {"kind": "cpu", "name": "Test CPU (invented)", "torch_build": build}
     made = review_of(tmp_path, [fake_run.make_case("dense", "dense")], device=device)
     (fact,) = [fact for fact in made.provenance.facts if fact.name == "Device torch build"]
     assert fact.lines == ("GCC 13.3; OpenMP 201511; flags in run.json",)
+
+
+def test_provenance_says_a_fact_of_the_device_once(tmp_path: Path) -> None:
+    device = {"kind": "cpu", "name": "Test CPU (invented)", "class": "Test CPU (invented)", "memory_bytes": 2**34}
+    environment = {"cpu": "Test CPU (invented)", "memory_bytes": 2**35, "kernel": "6.1"}
+    made = review_of(tmp_path, [fake_run.make_case("dense", "dense")], device=device, environment=environment)
+    told = {fact.name: fact.lines for fact in made.provenance.facts}
+    assert {"Device class", "CPU"}.isdisjoint(told)
+    assert (told["Device memory"], told["Memory"]) == (("16.0 GiB",), ("32.0 GiB",)), "a container's share is told"
 
 
 def test_provenance_lists_the_devices_of_a_run_that_was_spread(tmp_path: Path) -> None:

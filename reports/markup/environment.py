@@ -12,7 +12,7 @@ from reports.glyph import THIN, band
 from reports.markup.charts import figure_json
 from reports.markup.rows import cells, look
 from reports.markup.shapes import ROLE_CLASS, level, pct, place_of, range_of, split, stack, steps
-from reports.markup.texts import VERDICT_CLASS, gap, slope_words, time_at, unbroken
+from reports.markup.texts import VERDICT_CLASS, between_tags, gap, in_double_quotes, slope_words, time_at, unbroken
 from reports.sections.fronts_points import of_subject
 from reports.sections.fronts_words import show_capacity, told
 from reports.sections.ratios import mean_text
@@ -34,12 +34,14 @@ def environment() -> Environment:
     env.filters |= {
         "at": time_at,
         "band": lambda scale: band(scale, MARGIN),
+        "between_tags": between_tags,
         "bytes": lambda value: "–" if value is None else show_bytes(value),
         "capacity": show_capacity,
         "cells": cells,
         "estimate": lambda row: ratio(row.value, row.interval),
         "figure_json": figure_json,
         "gap": gap,
+        "in_double_quotes": in_double_quotes,
         "mean_text": mean_text,
         "is_thin": lambda width: width < THIN,
         "joules": lambda value: show("energy_j_per_mtoken", value).removesuffix(" J/Mtoken"),

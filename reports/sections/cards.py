@@ -117,7 +117,7 @@ def _ratio(row: Comparison) -> Card:
     interval = row.interval
     low, high = (interval.low, interval.high) if interval else (None, None)
     a, b = row.candidate, row.reference
-    details = [part for part in (a.detail, row.where) if part]
+    details = [part for part in (_details(a, b), row.where) if part]
     return Card(
         kind="ratio",
         word=row.verdict,
@@ -128,6 +128,12 @@ def _ratio(row: Comparison) -> Card:
         value=row.value,
         estimate=interval,
     )
+
+
+def _details(a: Subject, b: Subject) -> str:
+    """Return the candidate's own axes, and its reference's where they are others; a dense FFN's only beside another."""
+    alone = b.detail in ("", a.detail) or (b.family == "dense" and b.variant != a.variant)
+    return a.detail if alone else f"{a.detail or a.variant} against {b.detail}"
 
 
 def _name(subject: Subject) -> Name:
@@ -152,10 +158,7 @@ def _memory(context: Context, memory: Memory) -> Card | None:
     if light is heavy or not light.total:
         return None
     value = heavy.total / light.total
-    which = heavy.subject.detail
-    if light.subject.variant == heavy.subject.variant:
-        which += f" against {light.subject.detail}"
-    details = [_budget(context, heavy, light), *filter(None, (which, memory.where))]
+    details = [_budget(context, heavy, light), *filter(None, (_details(heavy.subject, light.subject), memory.where))]
     return Card(
         kind="memory",
         word="more memory" if value > 1 else "less memory",

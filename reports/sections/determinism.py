@@ -62,6 +62,9 @@ def build(context: Context) -> Determinism:
     )
 
 
+NAMED = 6
+"""Variants that the heading names."""
+
 ROW_AXES = ("capacity_factor", "group", "routing", "backend")
 """Axes of a variant that decide what couples its rows: each of their values is a row of its own."""
 
@@ -96,9 +99,9 @@ def _ties(rows: list[Row], context: Context) -> tuple[Tie, ...]:
 def _finding(rows: list[Row]) -> Sentence:
     """Say who depends on its neighbours beyond rounding, or that nobody does."""
     beside = ("batch_size", "composition", "position", "padding")
-    touched = [row.name for row in rows
+    touched = [row for row in rows
                if any(cell.axis in beside and cell.kind in ("cp", "dr", "fl", "un") for cell in row.cells)]  # fmt: skip
-    bound = list(dict.fromkeys(touched))
+    bound = list(dict.fromkeys(row.name for row in touched))
     cells = [cell for row in rows for cell in row.cells if cell.kind != "no"]
     kept = _invariant_rows(rows)
     if not bound:
@@ -106,8 +109,18 @@ def _finding(rows: list[Row]) -> Sentence:
         return sentence("Every row stayed bit-equal." if free else
                         f"Beyond rounding, no row depends on its neighbours{kept}.")  # fmt: skip
     if len(bound) > 3:
-        return sentence(f"Beyond rounding, neighbours matter in {len(touched)} of {len(rows)} rows{kept}.")
+        return sentence(f"Beyond rounding, a row’s neighbours matter in {_touched(touched, rows)}{kept}.")
     return sentence(f"Beyond rounding, a row’s neighbours matter only to {join(bound)}{kept}.")
+
+
+def _touched(touched: list[Row], rows: list[Row]) -> str:
+    """Return `16 of 30 configurations: all of top-2 and soft, some of dense`; without names, if they are many."""
+    some = dict.fromkeys(row.variant for row in rows if row not in touched)
+    names = list(dict.fromkeys(row.variant for row in touched))
+    whole, part = [name for name in names if name not in some], [name for name in names if name in some]
+    told = ", ".join(f"{word} of {join(who)}" for word, who in (("all", whole), ("some", part)) if who)
+    named = f": {told}" if len(touched) < len(rows) and len(names) <= NAMED else ""
+    return f"{len(touched)} of {len(rows)} configurations{named}"
 
 
 def _invariant_rows(rows: list[Row]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -158,29 +159,44 @@ def _facts(run: Run) -> tuple[Fact, ...]:
     file, harness = run.file, run.file.harness
     facts = [
         Fact("Run", _lines(run.name), code=True),
-        Fact("Status", _lines(file.status)),
+        Fact("Status", _lines(None if file.status == "complete" else file.status)),
         Fact("Suite", _lines(file.suite.name, f"--select {file.suite.select}" if file.suite.select else None)),
         Fact("Harness", _lines(_commit(run), f"source {harness.source}" if harness.source else None)),
         Fact("Seed", _lines(None if file.seed is None else str(file.seed))),
         Fact(
             "Started, ended", _lines(when(file.started, "%H:%M:%S"), when(file.finished or "not finished", "%H:%M:%S"))
         ),
-        Fact("Measured", _lines(join(f"{k} {v}" for k, v in flatten(file.suite.measure).items()))),
+        Fact("Measured", _lines(join(f"{k} {v}" for k, v in flatten(_asked(file.suite.measure)).items()))),
         Fact("Devices", tuple(map(_station, file.devices))),
         Fact("Ceilings", _ceilings(file.roofs)),
         Fact("Datasheet", _datasheet(file)),
     ]
-    facts += _group("Device", flatten(with_short_build(file.device)))
-    environment = flatten(file.environment)
+    device, environment = flatten(with_short_build(file.device)), flatten(file.environment)
+    facts += _group("Device", _unsaid(_unsaid(device, device, {"class": "name"}), environment, {"torch": "torch"}))
+    if environment.get("commit") == harness.commit:
+        environment.pop("dirty", None)  # the harness's line says it
+    environment = _unsaid(environment, device, {"cpu": "name", "memory_bytes": "memory_bytes"})
     packages = join(f"{name} {environment.pop(name)}" for name in PACKAGES if name in environment)
     facts.append(Fact("Software", _lines(packages)))
     facts += _group("", environment)
     return tuple(fact for fact in facts if fact.lines)
 
 
+def _asked(measure: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the suite says of measuring, without the length of a probe that it does not ask for."""
+    probes = measure.get("probes") or ()
+    return {name: value for name, value in measure.items() if name != "energy_seconds" or "energy" in probes}
+
+
+def _unsaid(facts: Mapping[str, str], told: Mapping[str, str], pairs: Mapping[str, str]) -> dict[str, str]:
+    """Return the facts without those of `pairs` that repeat what `told` has under their other name."""
+    return {name: value for name, value in facts.items() if name not in pairs or told.get(pairs[name]) != value}
+
+
 def with_short_build(device: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the device with torch's compiler and libraries alone: its flags take a page, and stand in run.json."""
+    """Return the device with torch's compiler and libraries alone: flags and asides take a page; run.json has them."""
     libraries, flags, _ = str(device.get("torch_build") or "").partition("; Build settings:")
+    libraries = re.sub(r" \([^()]*\)|; (?:\w+ is enabled|CPU capability usage: \w+)", "", libraries)
     return {**device, "torch_build": f"{libraries}; flags in run.json" if flags else libraries}
 
 
@@ -216,8 +232,7 @@ def _datasheet(file: RunFile) -> tuple[str, ...]:
     """Return the dense peaks that the device's datasheet promises, beside what was measured; or that none is kept."""
     sheet, roofs = file.datasheet, file.roofs
     if sheet is None:
-        device = file.device.get("name") or "this device"
-        return (f"none is kept for {device}: only measured ceilings stand here",) if roofs else ()
+        return ("none is kept for this device: only measured ceilings stand here",) if roofs else ()
     rates = roofs.flops_per_s if roofs else {}
     peaks = sheet.flops_per_s.items()
     out = [f"{show_scaled(peak, 'FLOP/s')} in {dtype}, dense{_share(rates.get(dtype), peak)}" for dtype, peak in peaks]

@@ -48,9 +48,14 @@ def finding(panel: Panel) -> Sentence:
     leading = leaders(panel.lines)
     if not leading:
         return sentence(f"{panel.title}: too few rounds for a slope.")
-    first, *after = _surely(leading[0], panel, " time")
-    rest = (part for line in leading[1:] for part in ("; ", _surely(line, panel)))
+    first, *after = _surely(leading[0], panel, f" time{_own(leading[0])}")
+    rest = (part for line in leading[1:] for part in ("; ", _surely(line, panel, _own(line))))
     return sentence(Span(capital(first.text), first.mark), tuple(after), *rest, ".")
+
+
+def _own(line: Line) -> str:
+    """Return ` (1 slot)`: which of its variant's lines this one is."""
+    return f" ({line.detail})" if line.detail else ""
 
 
 def caption(panels: tuple[Panel, ...]) -> Sentence:
@@ -66,9 +71,20 @@ def caption(panels: tuple[Panel, ...]) -> Sentence:
         " Both axes are logarithmic: a straight line is a power law. At its end stands the exponent: fitted to each"
         f" round, then their {show_percent(TRIM)} trimmed mean, which the line through the medians need not follow;"
         f" ? where the rounds cannot tell its sign.{dots} A level line without marks is a layer that does not have"
-        f" the axis.{matched}"
+        f" the axis.{matched}{_drawn(panels)}"
         " Bars are 95 % intervals of the median.",
     )
+
+
+def _drawn(panels: tuple[Panel, ...]) -> str:
+    """Return whose lines are drawn of variants that have several."""
+    lines = [line for panel in panels for line in panel.lines if line.family != "dense"]
+    own = dict.fromkeys(f"{line.variant} ({rest})" for line in lines if (rest := _without_experts(line.detail)))
+    return f" Drawn are {join(own)}." if own else ""
+
+
+def _without_experts(detail: str) -> str:
+    return ", ".join(part for part in detail.split(", ") if not part.endswith(("expert", "experts")))
 
 
 def _slopes(panel: Panel) -> Sentence:

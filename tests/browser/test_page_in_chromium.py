@@ -215,6 +215,25 @@ def test_a_phone_gives_the_layer_of_a_determinism_row_its_whole_width(browser: B
     opened.page.context.close()
 
 
+def test_a_phone_says_how_sure_a_time_is(browser: Browser, report: Path) -> None:
+    opened = visit(browser, report, width=390)
+    assert opened.page.locator(".cases tbody tr td:nth-child(7)").first.inner_text().startswith("±")
+    assert opened.page.locator(".cases tbody tr:first-child td:nth-child(7)").is_visible()
+    opened.page.context.close()
+
+
+def test_an_intervals_bar_has_the_colour_of_its_verdict(browser: Browser, report: Path) -> None:
+    """Bar and needle are one mark; on a telephone the labels of a folded row must not tint the bar."""
+    tints = """[...document.querySelectorAll(".ratios td.gl[style]")].map((e) =>
+        ["::before", "::after"].map((part) => getComputedStyle(e, part).backgroundColor))"""
+    for width in (1280, 390):
+        opened = visit(browser, report, width=width)
+        found = opened.page.evaluate(tints)
+        assert found
+        assert [(bar, needle) for bar, needle in found if bar != needle] == []
+        opened.page.context.close()
+
+
 def test_sizes_are_sorted_by_bytes_not_by_their_text(browser: Browser, report: Path) -> None:
     opened = visit(browser, report)
     opened.page.click(".cases th:nth-child(11) button")
