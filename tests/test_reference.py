@@ -13,6 +13,7 @@ from harness.engine.folder import JOURNAL, RECORDS, RUN
 from harness.engine.folder import read_run as read_folder
 from reports import render
 from reports.read import read_run
+from reports.review import review
 from reports.versus.versus import compare
 from tests import fake_run
 from tests.gallery.reference import HOME, Kept, NamesItsPlace, keep, kept, main, places
@@ -134,3 +135,10 @@ def test_what_is_no_run_is_not_kept(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main([str(tmp_path), "never"]) == 2
     assert "cannot be kept" in capsys.readouterr().err
     assert not (HOME / "never").exists()
+
+
+def test_the_first_screen_says_how_small_a_change_the_run_could_tell() -> None:
+    told = {name: review(read_run(HOME / name)).facts[-1].lines for name in ("quick", "determinism", "planted/base")}
+    assert told["quick"][-1] == "noise floor 20 %"
+    assert told["planted/base"][-1] == "noise floor 4.2 %"
+    assert not any("noise floor" in line for line in told["determinism"])  # it times nothing

@@ -754,7 +754,11 @@ def test_the_time_of_a_resumed_run_is_that_of_its_visits(tmp_path: Path) -> None
     folder = fake_run.write_run(tmp_path / "run", fake_run.sweep_cases(), finished="2026-11-24T09:00:00+00:00")
     untold = review(read_run(folder))
     assert plain(untold.provenance.finding) == "One command repeats the run, on Test CPU (invented)."
-    assert untold.facts[3].lines == ("21 Nov 2026, 02:14 UTC to 24 Nov 2026, 09:00 UTC", "5 rounds a case")
+    assert untold.facts[3].lines == (
+        "21 Nov 2026, 02:14 UTC to 24 Nov 2026, 09:00 UTC",
+        "5 rounds a case",
+        "noise floor not known",
+    )
     lines = [json.dumps({"visit": visit, "seconds": 31.5}) for visit in range(4)]
     (folder / "journal.jsonl").write_text("\n".join([*lines, '{"visit": 4, "seconds": 9']), "utf-8")
     told = review(read_run(folder))

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from harness.declare.roofs import Roofs
-from harness.metrics import show_bytes, show_percent, show_scaled
+from harness.metrics import show_bytes, show_percent, show_scaled, show_spread
 from reports.context import Context
 from reports.results import Run
 from reports.run_file import RunFile, Station
@@ -79,8 +79,16 @@ def first_facts(context: Context) -> tuple[Fact, ...]:
         Fact("Device", _lines(str(device.get("name") or device.get("kind") or "unknown"),
                               ", ".join([*formats, *_threads(device)]))),
         Fact("Software", _lines(*(f"{n} {v}" for n, v in (("torch", torch), ("Python", python)) if v))),
-        Fact("Measured", _lines(_from_to(run.file.started, run.file.finished), ", ".join(_lines(*measured)))),
+        Fact("Measured", _lines(_from_to(run.file.started, run.file.finished), ", ".join(_lines(*measured)),
+                                _floor(context))),
     )  # fmt: skip
+
+
+def _floor(context: Context) -> str:
+    """Return how small a change the run could tell: a reader is to know before the first ratio."""
+    if not context.timed or context.distrusted:  # of a run that is not to be trusted the page says so above all
+        return ""
+    return f"noise floor {show_spread(context.floor)}" if context.floor else "noise floor not known"
 
 
 def _from_to(started: str, finished: str | None) -> str:
