@@ -70,6 +70,12 @@ def test_the_caption_states_the_median_and_the_worst_error(tmp_path: Path) -> No
     assert "  " not in words
 
 
+def test_one_case_has_no_median(tmp_path: Path) -> None:
+    words = plain(section_of(tmp_path, [spread("soft", 2)], planted(3.0)).caption)
+    assert "The predicted time of the one exchange is off by 3.00×: soft with 8 experts" in words
+    assert "median" not in words
+
+
 def test_an_error_may_be_either_way(tmp_path: Path) -> None:
     words = plain(section_of(tmp_path, cases(), planted(0.25)).caption)
     assert "off by 4.00× in the median of 4 cases, by 4.00× in the worst: " in words

@@ -100,4 +100,5 @@ def test_two_ranks_measure_their_link_once_for_all_cases(ranks: Ranks) -> None:
         assert isinstance(value, float)
         assert 0 < value < math.inf
         assert second.values[name] == value
+        assert first.n[name] == TURNS
     assert "exchange_bytes" in first.values

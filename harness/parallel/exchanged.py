@@ -10,6 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 from harness.case import Case
 from harness.declare.costs_exchange import Messages, exchange_bytes, has_fixed_messages, messages
 from harness.layers.spread import replicated
+from harness.parallel.link import TURNS
 from harness.parallel.overlap import overlap
 from harness.parallel.together import Together
 from harness.probes.outcome import Measured, Outcome
@@ -40,7 +41,7 @@ def exchange(together: Together) -> Outcome:
     series = {"exchange_sent": [float(size) for one in sent for size in _between(one)]}
     shared, notes = _overlap(together)
     link, why = _link(together)
-    return Outcome(values | shared | link, notes + why, series=series)
+    return Outcome(values | shared | link, notes + why, dict.fromkeys(link, TURNS), series)
 
 
 def _count(together: Together) -> tuple[list[Messages], int]:

@@ -80,15 +80,20 @@ def _measured(result: Result) -> float | None:
 
 def error_words(times: Sequence[Time]) -> str:
     """Return how far predictions are off, or that there are none; one sentence."""
-    errors = {time.error: time for time in times if time.error is not None}
+    errors = [(time.error, time) for time in times if time.error is not None]
     if not errors:
         return "No case has both, a predicted and a measured time of its exchange. "
-    middle, worst = show_ratio(median(time.error for time in times if time.error is not None)), errors[max(errors)]
-    cases = count(sum(time.error is not None for time in times), "case")
-    return (
-        f"Predicted times of the exchange are off by {middle} in the median of {cases}, by {show_ratio(max(errors))} in"
-        f" the worst: {worst.subject.phrase} ({worst.where}), {show('latency_ms', worst.measured)} where"
+    most, worst = max(errors, key=lambda pair: pair[0])
+    whose = (
+        f"{worst.subject.phrase} ({worst.where}), {show('latency_ms', worst.measured)} where"
         f" {show('latency_ms', worst.predicted)} were predicted. "
+    )
+    if len(errors) == 1:
+        return f"The predicted time of the one exchange is off by {show_ratio(most)}: {whose}"
+    middle, cases = show_ratio(median(error for error, _ in errors)), count(len(errors), "case")
+    return (
+        f"Predicted times of the exchange are off by {middle} in the median of {cases}, by {show_ratio(most)} in the"
+        f" worst: {whose}"
     )
 
 
