@@ -112,6 +112,8 @@ _ALL = [
     Metric("exchange_message_imbalance", "", "lower", "Largest message over the mean, at the most uneven.", True),
     Metric("exchange_summed_bytes", "B", "lower", "Bytes of gradients that each rank sums with the others.", True),
     Metric("exchange_overlap", "", "higher", "Share of the exchange's time in which the device also computes (CUDA)."),
+    Metric("link_latency_us", "µs", "lower", "Latency of a message between two ranks, all sending at once: alpha."),
+    Metric("link_gb_per_s", "GB/s", "higher", "Bytes a second that a rank sends, all sending at once: beta."),
     Metric("energy_j_per_mtoken", "J/Mtoken", "lower", "Energy per million tokens."),
     Metric("energy_net_j_per_mtoken", "J/Mtoken", "lower", "Energy per million tokens, less the idle device's."),
     Metric("power_w", "W", None, "Mean power while the layer runs back to back."),

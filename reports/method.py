@@ -30,7 +30,7 @@ METHODS = {
     "routing": ("load_", "drop_rate", "fully_", "distinct_", "router_", "balance_"),
     "energy": ("energy_", "power_"),
     "phases": ("phase_", "pass_"),
-    "expert-parallelism": ("exchange_",),
+    "expert-parallelism": ("exchange_", "link_"),
     "batch-determinism": ("det_", "flip_", "order_flip_", "tie_"),
 }
 """Heading of `docs/method.md`, as its anchor: how the names of the metrics begin that it is about."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.case import Case
+from harness.declare.costs_exchange import exchange_bytes
 from harness.declare.exchange import (
     Link,
     Network,
@@ -13,6 +17,7 @@ from harness.declare.exchange import (
     buffer_bytes,
     count_bytes,
     exchange,
+    on_own_ranks,
     rows_exchanged,
     share_of,
     split,
@@ -148,3 +153,16 @@ def test_a_dense_ffn_sends_nothing_and_a_stack_what_its_layers_send() -> None:
 def test_sequences_are_shared_out_whole() -> None:
     assert [share_of(soft(batch=8), n).batch for n in (1, 2, 3, 8, 16)] == [8, 4, 3, 1, 1]
     assert exchange(soft(batch=8), 16, TWO_NODES).network_bytes > 0
+
+
+@pytest.mark.parametrize("pass_", ["forward", "forward_backward", "train"])
+@pytest.mark.parametrize("make", [soft, token_choice])
+def test_a_case_over_its_own_ranks_sends_what_they_will_be_seen_to_and_takes_what_the_link_says(
+    make: Callable[..., Case], pass_: str
+) -> None:
+    case = make(batch=8, experts=8, expert_parallel=4, pass_=pass_)
+    found = on_own_ranks(case, NVLINK)
+    assert 4 * found.sent_bytes == exchange_bytes(case)
+    turns = (2 if pass_ == "forward" else 4) + (make is token_choice)
+    assert found.seconds == pytest.approx(turns * 3 * 3e-6 + exchange_bytes(case) / 4 / 450e9)
+    assert found.seconds == exchange(make(batch=8, experts=8, pass_=pass_), 4, NODE).seconds

@@ -153,3 +153,9 @@ def exchange(case: Case, ranks: int, over: Network) -> Exchange:
                     found.seconds + times * all_to_all_seconds(num_bytes, ranks, over),
                 )
     return found
+
+
+def on_own_ranks(case: Case, link: Link) -> Exchange:
+    """Return what a pass of `case` over its own ranks, all joined by one `link`, sends and takes."""
+    ranks = own_ranks(case)
+    return exchange(on_one_rank(case), ranks, Network(ranks, link))

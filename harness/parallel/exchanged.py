@@ -10,6 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 from harness.case import Case
 from harness.declare.costs_exchange import Messages, exchange_bytes, has_fixed_messages, messages
 from harness.layers.spread import replicated
+from harness.parallel.link import TURNS
 from harness.parallel.overlap import overlap
 from harness.parallel.together import Together
 from harness.probes.outcome import Measured, Outcome
@@ -17,6 +18,7 @@ from harness.probes.outcome import Measured, Outcome
 UNKNOWN_OVERLAP = (
     "exchange_overlap is not known: nobody tells the time of gloo's messages from that of the layer's own threads"
 )
+UNKNOWN_LINK = "the link between the ranks is not known: many bytes took no longer than next to none"
 NO_KERNELS = "exchange_overlap is not known: the profiler saw no kernel that exchanges on some rank"
 
 
@@ -38,7 +40,8 @@ def exchange(together: Together) -> Outcome:
     }
     series = {"exchange_sent": [float(size) for one in sent for size in _between(one)]}
     shared, notes = _overlap(together)
-    return Outcome(values | shared, notes, series=series)
+    link, why = _link(together)
+    return Outcome(values | shared | link, notes + why, dict.fromkeys(link, TURNS), series)
 
 
 def _count(together: Together) -> tuple[list[Messages], int]:
@@ -68,6 +71,14 @@ def _overlap(together: Together) -> tuple[dict[str, Measured], list[str]]:
     of_ranks: list[float | None] = together.collect(own)  # type: ignore[assignment]
     known = [share for share in of_ranks if share is not None]
     return ({"exchange_overlap": min(known)}, []) if len(known) == len(of_ranks) else ({}, [NO_KERNELS])
+
+
+def _link(together: Together) -> tuple[dict[str, Measured], list[str]]:
+    """Return the latency and the bytes a second of the link between the ranks, or why it is not known."""
+    link = together.link()
+    if link is None:
+        return {}, [UNKNOWN_LINK]
+    return {"link_latency_us": 1e6 * link.latency_s, "link_gb_per_s": 1e-9 * link.bytes_per_s}, []
 
 
 def _between(sent: Messages) -> list[int]:

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 import traceback
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,12 +22,14 @@ import torch.distributed as dist
 
 from harness.case import Case
 from harness.declare.costs import cost
+from harness.declare.exchange import Link
 from harness.devices import open_device
 from harness.layers.exchange import Exchange
 from harness.layers.interface import Unsupported
 from harness.parallel.control import FOREVER, Control
 from harness.parallel.device import RankDevice
 from harness.parallel.lines import Ask, Failure, Told, Up, read, write
+from harness.parallel.link import measure_link
 from harness.parallel.measure import measure
 from harness.parallel.pulse import Pulse
 from harness.parallel.subject import RankSubject, rank_subject
@@ -77,6 +80,7 @@ class Rank:
         self._come = lambda: pulse.come(rank)
         self._control = Control(self._come)
         self.device = RankDevice(open_device(options.device), self._control)
+        self._exchange = Exchange(come=self._come)
         self._subjects: Recent[RankSubject] = Recent(options.cache_bytes)
 
     def serve(self, requests: BinaryIO, answers: BinaryIO) -> None:
@@ -99,11 +103,16 @@ class Rank:
         subject = self._subject(case, settings.seed)
         self._control.meet()
         built = time.perf_counter()
-        outcome = measure(ask.probe, Together(case, subject, self.device, settings, self._control, self._folders))
+        together = Together(case, subject, self.device, settings, self._control, lambda: self._link, self._folders)
+        outcome = measure(ask.probe, together)
         self.device.synchronize()
         self._control.meet()
         inside = time.perf_counter() - built
         return Told(outcome, subject.layer.backend, subject.layer.remarks, round(built - start, 6), round(inside, 6))
+
+    @cached_property
+    def _link(self) -> Link | None:
+        return measure_link(self._exchange, self.device)
 
     def _subject(self, case: Case, seed: int) -> RankSubject:
         key = f"{case.key}:{seed}"
@@ -111,8 +120,9 @@ class Rank:
         if subject is None:
             size = cost(case).memory_needed // self._control.ranks
             self._subjects.make_room(size)
-            exchange = Exchange(come=self._come)
-            subject = rank_subject(case, seed, self._folders, exchange, self.device.torch_name, self._control.meet)
+            subject = rank_subject(
+                case, seed, self._folders, self._exchange, self.device.torch_name, self._control.meet
+            )
             self._subjects.put(key, subject, size)
         subject.drop_gradients()
         return subject

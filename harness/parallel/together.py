@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.case import Case
+from harness.declare.exchange import Link
 from harness.devices.interface import Device
 from harness.parallel.control import Control
 from harness.parallel.subject import RankSubject, whole_subject
@@ -32,6 +33,8 @@ class Together:
     device: Device
     settings: Settings
     control: Control
+    link: Callable[[], Link | None]
+    """Gives this rank's link to the others, measured once for all visits; all ranks must ask at once."""
     folders: tuple[str, ...] = ()
 
     @cached_property

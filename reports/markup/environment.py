@@ -63,6 +63,7 @@ def environment() -> Environment:
         "ratio_of": lambda interval: ratio(interval.value, interval),
         "reach": lambda parts: max((x + width for x, width, _ in parts), default=0.0),
         "share": lambda value: "–" if value is None else show_percent(round(value, 2) + 0.0),  # no `−0 %`
+        "show": lambda value, metric: show(metric, value),
         "slope": slope_words,
         "split": split,
         "stack": stack,

@@ -1,4 +1,4 @@
-"""Exchange: what the ranks of a layer that is spread over several send each other in one pass."""
+"""Exchange: what ranks of a layer that is spread over several send each other in one pass, and how long it takes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from reports.context import MANY, Context
 from reports.glyph import Tick, linear_ticks
 from reports.results import Result
 from reports.sections.base import Section
+from reports.sections.exchange_times import Time, error_words, missing_words, time_of, times_of
 from reports.settings import Setting
 from reports.subjects import Subject
 from reports.words import Sentence, Span, join, sentence
@@ -35,6 +36,7 @@ class Row:
     """Of the forward pass's time."""
     overlap: float | None
     """Share of the exchange in which the device also computes."""
+    time: Time
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,9 @@ class Table:
     left_out: int
     top: float
     ticks: tuple[Tick, ...]
+    ms_top: float
+    """End of the scale of times; 0 where no row has any."""
+    ms_ticks: tuple[Tick, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +62,8 @@ class Exchanged(Section):
     question: str = "What do ranks send each other?"
 
     tables: tuple[Table, ...] = ()
+    times: tuple[Time, ...] = ()
+    """Of every case, those of other settings too."""
 
 
 def build(context: Context) -> Exchanged:
@@ -69,7 +76,8 @@ def build(context: Context) -> Exchanged:
     if not tables:
         return Exchanged(finding=sentence("No exchange to show."), missing=_why(context))
     rows = [row for table in tables for row in table.rows]
-    return Exchanged(finding=_finding(rows), caption=_caption(tables[0].rows), tables=tables)
+    times = times_of(context)
+    return Exchanged(finding=_finding(rows), caption=_caption(tables[0].rows, times), tables=tables, times=times)
 
 
 def _why(context: Context) -> str:
@@ -84,7 +92,8 @@ def _table(context: Context, setting: Setting) -> Table | None:
         return None
     rows = tuple(found[:MANY])
     top, ticks = _scale(max(max(row.sent, row.predicted) for row in rows))
-    return Table(context.words(setting), rows, len(found) - len(rows), top, ticks)
+    ms_top, ms_ticks = _ms_scale([ms for row in rows for ms in (row.time.predicted, row.time.measured) if ms])
+    return Table(context.words(setting), rows, len(found) - len(rows), top, ticks, ms_top, ms_ticks)
 
 
 def _scale(most: float) -> tuple[float, tuple[Tick, ...]]:
@@ -96,6 +105,14 @@ def _scale(most: float) -> tuple[float, tuple[Tick, ...]]:
     return top * step, tuple(Tick(100 * mark / top, text) for mark, text in zip(marks, texts, strict=True))
 
 
+def _ms_scale(times: Sequence[float]) -> tuple[float, tuple[Tick, ...]]:
+    if not times:
+        return 0.0, ()
+    top, marks = linear_ticks(max(times))
+    texts = [*(f"{mark:g}" for mark in marks[:-1]), f"{marks[-1]:g} ms"]
+    return top, tuple(Tick(100 * mark / top, text) for mark, text in zip(marks, texts, strict=True))
+
+
 def _row(context: Context, result: Result) -> Row | None:
     names = ("bytes", "predicted_bytes", "message_imbalance", "imbalance")
     found = [value for name in names if (value := result.number(f"exchange_{name}")) is not None]
@@ -104,7 +121,8 @@ def _row(context: Context, result: Result) -> Row | None:
     sent, predicted, message, rank = found
     summed = result.number("exchange_summed_bytes") or 0.0
     share, overlap = result.number("phase_exchange_share"), result.number("exchange_overlap")
-    return Row(context.subject(result), sent, predicted, message, rank, summed, share, overlap)
+    time = time_of(context, result)
+    return Row(context.subject(result), sent, predicted, message, rank, summed, share, overlap, time)
 
 
 def _finding(rows: Sequence[Row]) -> Sentence:
@@ -118,7 +136,7 @@ def _finding(rows: Sequence[Row]) -> Sentence:
     return sentence(f"The largest message is {show_ratio(worst.message)} the mean, in {worst.subject.phrase}{told}.")
 
 
-def _caption(rows: Sequence[Row]) -> Sentence:
+def _caption(rows: Sequence[Row], times: Sequence[Time]) -> Sentence:
     least, most = min(rows, key=lambda row: row.sent), max(rows, key=lambda row: row.sent)
     amount = f"{least.subject.phrase} sends {show_bytes(least.sent)}"
     if most.sent > least.sent > 0:
@@ -130,5 +148,10 @@ def _caption(rows: Sequence[Row]) -> Sentence:
         " choices that the router made it agrees to the byte, or the case would be incorrect. Message and rank are the"
         " largest over the mean. Summed are the gradients that each rank sums with the others, which are counted"
         " apart. Share is the exchange’s of the forward time, the wait for whoever comes last in it; overlap is the"
-        " part of it in which the device also computes.",
+        " part of it in which the device also computes. ",
+        Span(error_words(times), "strong"),
+        missing_words(times),
+        "Predicted is the alpha-beta model of as many all-to-alls as the pass makes, at the latency and the bytes a"
+        " second that these ranks measured of their link in exchanges of their own; measured is the phase, which also"
+        " holds the wait for whoever comes last, and, in the backward pass, what autograd does around it.",
     )
