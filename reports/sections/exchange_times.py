@@ -14,7 +14,7 @@ from harness.declare.exchange import Link, on_own_ranks, own_ranks
 from harness.metrics import show, show_ratio
 from reports.context import Context
 from reports.results import Result
-from reports.sections.prediction import factor
+from reports.sections.prediction_pairs import factor
 from reports.settings import setting_of
 from reports.subjects import Subject
 from reports.words import capital, count, join
