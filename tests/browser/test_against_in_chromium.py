@@ -30,6 +30,13 @@ BEYOND = """() => [...document.querySelectorAll(".scale i")].map((mark) => [mark
   .filter(([, mark, section]) => mark.left < section.left - .5 || mark.right > section.right + .5)
   .map(([text]) => text)"""
 """Marks of a scale that reach beyond their section."""
+ASIDE = """() => [...document.querySelectorAll("table")]
+  .map((table) => [table, table.querySelector("th.gl .scale"), table.querySelector("td.gl>svg")])
+  .filter(([, scale, bars]) => scale && bars && scale.getBoundingClientRect().width)
+  .map(([table, scale, bars]) => [table.className, scale.getBoundingClientRect(), bars.getBoundingClientRect()])
+  .filter(([, scale, bars]) => Math.abs(scale.left - bars.left) > 1 || Math.abs(scale.right - bars.right) > 1)
+  .map(([name]) => name)"""
+"""Tables whose scale does not stand over its bars."""
 
 
 def mixed(case: Case, record: dict[str, Any]) -> dict[str, Any]:
@@ -76,6 +83,7 @@ def test_it_is_quiet_fits_and_can_be_read(
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
     assert opened.page.evaluate(OUTSIDE) == []
     assert opened.page.evaluate(BEYOND) == []
+    assert opened.page.evaluate(ASIDE) == []
     assert opened.page.evaluate(PALE) == []
     assert_labels_stand_clear(opened.page.evaluate(LABELS))
     opened.page.context.close()
