@@ -48,32 +48,26 @@ NAP = 0.005
 """Seconds: long beside what other work on the machine takes from a pass, so that what is found hangs on the layer."""
 
 
-class Steady(Honest):
-    """Takes the same time with any number of experts."""
+class Waits(Honest):
+    """Takes a nap, or several."""
+
+    def __init__(self, case: Case, naps: int) -> None:
+        super().__init__(case)
+        self.seconds = NAP * naps
 
     def forward(self, x: Tensor) -> Tensor:
-        time.sleep(NAP)
+        time.sleep(self.seconds)
         return super().forward(x)
 
 
 def steady(case: Case) -> nn.Module:
-    return Steady(case)
-
-
-class Waits(Honest):
-    """Takes time for every expert."""
-
-    def __init__(self, case: Case) -> None:
-        super().__init__(case)
-        self.experts = case.experts or 1
-
-    def forward(self, x: Tensor) -> Tensor:
-        time.sleep(NAP * self.experts)
-        return super().forward(x)
+    """Takes the same time with any number of experts."""
+    return Waits(case, 1)
 
 
 def waits(case: Case) -> nn.Module:
-    return Waits(case)
+    """Takes time for every expert."""
+    return Waits(case, case.experts or 1)
 
 
 class Hoards(Honest):
