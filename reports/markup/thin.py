@@ -19,8 +19,6 @@ def thin(page: str) -> str:
     """Return the page without what HTML implies in its body: quotes of plain values, ends of cells, idle space."""
     head, main, rest = page.partition("<main>")
     body, footer, tail = rest.partition("<footer>")
-    body = _IDLE.sub("", body.replace(' x="0%"', ""))
-    body = _TAG.sub(
-        lambda tag: _CLOSED.sub(r"=\1 />", _QUOTED.sub(r"=\1", tag[0])), _IMPLIED.sub("", _IDLE.sub("", body))
-    )
+    body = _IMPLIED.sub("", _IDLE.sub("", body.replace(' x="0%"', "")))
+    body = _TAG.sub(lambda tag: _CLOSED.sub(r"=\1 />", _QUOTED.sub(r"=\1", tag[0])), body)
     return head + main + body + footer + tail

@@ -97,19 +97,21 @@ def _table(context: Context, setting: Setting) -> Table | None:
 
 
 def _scale(most: float) -> tuple[float, tuple[Tick, ...]]:
-    """Return the end of a scale in bytes that holds `most`, and its marks, of which the last has the unit."""
+    """Return the end of a scale in bytes that holds `most`, and its marks."""
     number, unit = show_bytes(max(1.0, most)).split()
     step = max(1.0, most) / float(number)
-    top, marks = linear_ticks(float(number))
-    texts = [*(f"{mark:g}" for mark in marks[:-1]), f"{marks[-1]:g} {unit}"]
-    return top * step, tuple(Tick(100 * mark / top, text) for mark, text in zip(marks, texts, strict=True))
+    top, ticks = _linear(float(number), unit)
+    return top * step, ticks
 
 
 def _ms_scale(times: Sequence[float]) -> tuple[float, tuple[Tick, ...]]:
-    if not times:
-        return 0.0, ()
-    top, marks = linear_ticks(max(times))
-    texts = [*(f"{mark:g}" for mark in marks[:-1]), f"{marks[-1]:g} ms"]
+    return _linear(max(times), "ms") if times else (0.0, ())
+
+
+def _linear(most: float, unit: str) -> tuple[float, tuple[Tick, ...]]:
+    """Return the end of a scale that holds `most`, and its marks, of which the last has the unit."""
+    top, marks = linear_ticks(most)
+    texts = [*(f"{mark:g}" for mark in marks[:-1]), f"{marks[-1]:g} {unit}"]
     return top, tuple(Tick(100 * mark / top, text) for mark, text in zip(marks, texts, strict=True))
 
 
